@@ -1,0 +1,1 @@
+"""The embedded edition: one machine, one command, the same real servers."""

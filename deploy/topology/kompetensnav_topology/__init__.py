@@ -1,0 +1,1 @@
+"""Streams, consumers and users of a stack: made here, and never by a service."""

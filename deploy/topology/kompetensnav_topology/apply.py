@@ -1,0 +1,151 @@
+"""Streams and consumers: what is wished for, what is there, and the way from one to the other."""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import nats.js.errors
+from nats.js import JetStreamContext
+from nats.js.api import (
+    AckPolicy,
+    ConsumerConfig,
+    DiscardPolicy,
+    RetentionPolicy,
+    StorageType,
+    StoreCompression,
+    StreamConfig,
+)
+
+from kompetensnav_topology.stack import Service
+
+DAY = 86_400.0
+HASH = "kompetensnav.hash"
+MAX_ACK_PENDING = 1_000
+"""Delayed naks count: a queue with a low limit stops while its messages wait."""
+MAX_DELIVER = 20
+"""The retry schedule ends long before; what reaches this was never answered (crash loops) and is collected."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """One step of a plan."""
+
+    verb: str
+    kind: str
+    name: str
+
+
+def streams(stack: str, *, max_bytes: int = 8 << 30, replicas: int = 1) -> list[StreamConfig]:
+    """The streams of a stack."""
+    code = stack.upper()
+    shared: dict[str, Any] = {"storage": StorageType.FILE, "num_replicas": replicas, "allow_direct": True}
+    events = [
+        StreamConfig(
+            name=f"{visibility.upper()}_{code}",
+            subjects=[f"nav.*.{visibility}.>", f"replay.{visibility}.>"],
+            retention=RetentionPolicy.LIMITS,
+            discard=DiscardPolicy.NEW,
+            max_bytes=max_bytes,
+            duplicate_window=600.0,
+            compression=StoreCompression.S2,
+            **shared,
+        )
+        for visibility in ("int", "pub", "fed")
+    ]
+    dead = StreamConfig(
+        name=f"DEAD_{code}", subjects=["dead.>"], max_age=400 * DAY, duplicate_window=DAY, **shared
+    )
+    advisories = [
+        f"$JS.EVENT.ADVISORY.CONSUMER.{kind}.INT_{code}.*" for kind in ("MAX_DELIVERIES", "MSG_TERMINATED")
+    ]
+    advisory = StreamConfig(name=f"ADVISORY_{code}", subjects=advisories, max_age=14 * DAY, **shared)
+    for config in (*events, dead, advisory):
+        config.metadata = {HASH: _hash(config)}
+    return [*events, dead, advisory]
+
+
+def consumers(
+    stack: str, services: Iterable[Service], *, ack_wait: float = 30.0
+) -> list[tuple[str, ConsumerConfig]]:
+    """(stream, consumer) of every durable."""
+    code = stack.upper()
+    made = []
+    for service in services:
+        for durable, events in service.durables.items():
+            filters = [f"nav.*.int.{event}" for event in events] + [f"replay.int.{durable}.>"]
+            made.append((f"INT_{code}", _consumer(durable, filters, ack_wait)))
+    collector = f"$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.INT_{code}.*"
+    made.append((f"ADVISORY_{code}", _consumer("collector", [collector], ack_wait)))
+    return made
+
+
+def _consumer(durable: str, filters: list[str], ack_wait: float) -> ConsumerConfig:
+    config = ConsumerConfig(
+        name=durable,
+        durable_name=durable,
+        filter_subjects=filters,
+        ack_policy=AckPolicy.EXPLICIT,
+        ack_wait=ack_wait,
+        max_deliver=MAX_DELIVER,
+        max_ack_pending=MAX_ACK_PENDING,
+        metadata={
+            "io.nats.monitor.enabled": "1",
+            "io.nats.monitor.outstanding-ack-critical": str(MAX_ACK_PENDING - 10),
+            "io.nats.monitor.waiting-critical": "500",
+            "io.nats.monitor.unprocessed-critical": "10000",
+            "io.nats.monitor.last-delivery-critical": "1h",
+        },
+    )
+    assert config.metadata is not None
+    config.metadata[HASH] = _hash(config)
+    return config
+
+
+def _hash(config: StreamConfig | ConsumerConfig) -> str:
+    """Identifies the wished-for configuration; the server adds defaults, so configurations are not compared."""
+    return hashlib.sha256(repr(sorted(asdict(config).items(), key=lambda i: i[0])).encode()).hexdigest()[:16]
+
+
+async def plan(
+    js: JetStreamContext, wanted: Iterable[StreamConfig], durables: Iterable[tuple[str, ConsumerConfig]]
+) -> list[Change]:
+    """What would be made or changed; empty when all is as wished."""
+    changes = []
+    for stream in wanted:
+        assert stream.name is not None
+        verb = await _difference(js.stream_info(stream.name), stream)
+        changes += [Change(verb, "stream", stream.name)] if verb else []
+    for on, consumer in durables:
+        assert consumer.durable_name is not None
+        verb = await _difference(js.consumer_info(on, consumer.durable_name), consumer)
+        changes += [Change(verb, "consumer", consumer.durable_name)] if verb else []
+    return changes
+
+
+async def _difference(asked: Any, wanted: StreamConfig | ConsumerConfig) -> str:
+    try:
+        there = (await asked).config
+    except nats.js.errors.NotFoundError:
+        return "make"
+    same = (there.metadata or {}).get(HASH) == (wanted.metadata or {}).get(HASH)
+    return "" if same else "change"
+
+
+async def carry_out(
+    js: JetStreamContext, wanted: Iterable[StreamConfig], durables: Iterable[tuple[str, ConsumerConfig]]
+) -> list[Change]:
+    """Makes what is missing and changes what differs; returns what was done."""
+    wanted, durables = list(wanted), list(durables)
+    changes = await plan(js, wanted, durables)
+    todo = {(c.kind, c.name): c.verb for c in changes}
+    for stream in wanted:
+        verb = todo.get(("stream", stream.name or ""))
+        if verb == "make":
+            await js.add_stream(stream)
+        elif verb == "change":
+            await js.update_stream(stream)
+    for on, consumer in durables:
+        if ("consumer", consumer.durable_name or "") in todo:
+            await js.add_consumer(on, consumer)
+    return changes

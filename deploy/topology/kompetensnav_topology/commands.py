@@ -1,0 +1,93 @@
+"""The command line `kompetensnav topology`."""
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import nats
+import nats.errors
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from kompetensnav_topology import apply as work
+from kompetensnav_topology import render as server
+from kompetensnav_topology import stack as stacks
+
+topology = typer.Typer(
+    add_completion=False, no_args_is_help=True, help="Streams, consumers and users of a stack."
+)
+Stack = Annotated[str, typer.Option(help="Name of the stack.")]
+
+
+@topology.command()
+def services(write: Annotated[bool, typer.Option(help="Write services.toml.")] = False) -> None:
+    """What the installed services listen to, ask and answer."""
+    text = stacks.write_services(stacks.installed_services())
+    if write:
+        stacks.SERVICES.write_text(text)
+    print(text, end="")
+
+
+@topology.command()
+def render(
+    stack: Stack,
+    out: Annotated[Path, typer.Option(help="Folder for server.conf and keys/.")],
+    store: Annotated[Path, typer.Option(help="Folder for the streams.")],
+    host: str = "127.0.0.1",
+    port: int = 4222,
+    monitor: int = 8222,
+) -> None:
+    """Write the server's configuration and the users' keys."""
+    users = stacks.users(stack, stacks.read_services())
+    public = server.keys(out / "keys", [user.name for user in users])
+    path = out / "server.conf"
+    path.write_text(
+        server.configuration(
+            stack=stack, users=users, public=public, store=store, host=host, port=port, monitor=monitor
+        )
+    )
+    server.check(path)
+
+
+@topology.command()
+def apply(
+    stack: Stack,
+    url: Annotated[str, typer.Option(help="NATS server.")] = "nats://127.0.0.1:4222",
+    seed: Annotated[Path | None, typer.Option(help="File with the topology user's seed.")] = None,
+    ack_wait: Annotated[float, typer.Option(help="Seconds before an unanswered message comes again.")] = 30.0,
+    max_bytes: Annotated[int, typer.Option(help="Most bytes per event stream.")] = 8 << 30,
+    dry_run: Annotated[bool, typer.Option("--plan", help="Only show what would be done.")] = False,
+) -> None:
+    """Make and change streams and consumers; safe to run again."""
+
+    async def go() -> list[work.Change]:
+        options = {"nkeys_seed": str(seed)} if seed else {}
+        connection = await nats.connect(
+            url,
+            connect_timeout=5,
+            allow_reconnect=False,
+            error_cb=_quiet,
+            **options,
+        )
+        wanted = work.streams(stack, max_bytes=max_bytes)
+        durables = work.consumers(stack, stacks.read_services(), ack_wait=ack_wait)
+        step = work.plan if dry_run else work.carry_out
+        try:
+            return await step(connection.jetstream(), wanted, durables)
+        finally:
+            await connection.close()
+
+    try:
+        changes = asyncio.run(go())
+    except (OSError, nats.errors.Error) as down:
+        sys.exit(f"NATS at {url} does not answer: {type(down).__name__}")
+    table = Table("", "kind", "name", title=f"Topology of {stack}: {'plan' if dry_run else 'done'}")
+    for change in changes:
+        table.add_row(change.verb, change.kind, change.name)
+    Console().print(table if changes else f"Topology of {stack}: nothing to change")
+
+
+async def _quiet(_: Exception) -> None:
+    """The error is told once, by the caller."""

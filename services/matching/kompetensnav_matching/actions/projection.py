@@ -1,0 +1,295 @@
+"""What the registry's events mean for matching's own picture of slots, requests and matches.
+
+Each function takes the events of one kind, in stream order, and returns the (municipality, placement type) whose
+repair they concern. Rows that hold whole state are guarded by the revision: an older one is ignored.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from itertools import groupby
+from typing import Any
+
+from sqlalchemy import func, select, update
+from sqlalchemy.dialects.postgresql import insert as upsert
+
+from kompetensnav_chassis.db import Session
+from kompetensnav_contracts import Event
+from kompetensnav_contracts.events import registry as told
+from kompetensnav_contracts.vocabulary import Reason, Refusal
+from kompetensnav_matching.actions.rounds import forbid_pairs
+from kompetensnav_matching.tables import Agreement, OpenRequest, OpenSlot, Proposal
+
+Changed = set[tuple[str, str]]
+_SLOT = ("slot_id", "workplace_id", "placement_type", "occupation", "starts_on", "ends_on", "seats", "locality",
+         "min_language", "offers_needs", "shared_with", "named_municipalities")  # fmt: skip
+_REQUEST = ("request_id", "learner_id", "placement_type", "starts_on", "ends_on", "cohort_id", "locality",
+            "language", "needs", "max_travel_minutes", "wishes")  # fmt: skip
+
+
+async def apply(session: Session, events: Sequence[Event]) -> Changed:
+    """Takes events of any kind in stream order."""
+    changed: Changed = set()
+    for kind, group in groupby(events, type):
+        changed |= await KINDS[kind](session, list(group))
+    return changed
+
+
+async def _slots(session: Session, events: Sequence[Any]) -> Changed:
+    rows: dict[Any, dict[str, Any]] = {}
+    for event in events:
+        row = {name: getattr(event, name) for name in _SLOT}
+        row |= {name: list(row[name]) for name in ("offers_needs", "named_municipalities")}
+        row |= {
+            "municipality": event.envelope.municipality,
+            "owner_administration": event.administration,
+            "seats_left": event.seats,
+            "revision": event.envelope.revision,
+        }
+        if event.slot_id not in rows or rows[event.slot_id]["revision"] < row["revision"]:
+            rows[event.slot_id] = row
+    new = upsert(OpenSlot)
+    kept = {"slot_id", "municipality", "seats_left"}
+    await session.execute(
+        new.on_conflict_do_update(
+            index_elements=[OpenSlot.slot_id],
+            set_={
+                name: new.excluded[name]
+                for name in (*_SLOT, "owner_administration", "revision")
+                if name not in kept
+            }
+            | {"seats_left": _moved(new)},
+            where=OpenSlot.revision < new.excluded.revision,
+        ),
+        list(rows.values()),
+    )
+    return {(row["municipality"], row["placement_type"]) for row in rows.values()}
+
+
+def _moved(new: Any) -> Any:
+    """Seats left after a change of seats: only the capacity event knows better, and it follows."""
+    return func.greatest(0, OpenSlot.seats_left + new.excluded.seats - OpenSlot.seats)
+
+
+async def _withdrawn(session: Session, events: Sequence[Any]) -> Changed:
+    new = upsert(OpenSlot)
+    rows = [
+        {
+            "slot_id": e.slot_id,
+            "municipality": e.envelope.municipality,
+            "workplace_id": e.slot_id,
+            "placement_type": e.placement_type,
+            "occupation": e.occupation,
+            "starts_on": e.starts_on,
+            "ends_on": e.starts_on,
+            "seats": e.seats,
+            "seats_left": 0,
+            "locality": "",
+            "min_language": "none",
+            "offers_needs": [],
+            "shared_with": "administration",
+            "named_municipalities": [],
+            "withdrawn": True,
+            "revision": e.envelope.revision,
+        }
+        for e in events
+    ]  # a withdrawal that comes before its posting must still win
+    await session.execute(
+        new.on_conflict_do_update(
+            index_elements=[OpenSlot.slot_id],
+            set_={"withdrawn": True, "seats_left": 0, "revision": new.excluded.revision},
+            where=OpenSlot.revision < new.excluded.revision,
+        ),
+        rows,
+    )
+    return {(e.envelope.municipality, e.placement_type) for e in events}
+
+
+async def _capacity(session: Session, events: Sequence[Any]) -> Changed:
+    newest = {e.slot_id: e for e in sorted(events, key=lambda e: e.envelope.revision)}
+    hosts = {e.envelope.municipality for e in events}
+    found = await session.scalars(
+        select(OpenSlot)
+        .where(OpenSlot.slot_id.in_(newest), OpenSlot.municipality.in_(hosts))
+        .order_by(OpenSlot.slot_id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+    changed: Changed = set()
+    for row in found:
+        event = newest[row.slot_id]
+        if row.capacity_revision >= event.envelope.revision or row.withdrawn:
+            continue
+        if event.seats_left > row.seats_left:
+            changed.add((row.municipality, row.placement_type))
+        row.seats_left, row.capacity_revision = event.seats_left, event.envelope.revision
+    await session.flush()
+    return changed
+
+
+async def _requests(session: Session, events: Sequence[Any]) -> Changed:
+    rows: dict[Any, dict[str, Any]] = {}
+    for event in events:
+        row = {name: getattr(event, name) for name in _REQUEST}
+        row |= {
+            "wishes": [wish.model_dump(mode="json") for wish in event.wishes],
+            "needs": list(event.needs),
+            "municipality": event.envelope.municipality,
+            "administration": event.envelope.administration,
+            "revision": event.envelope.revision,
+        }
+        if event.request_id not in rows or rows[event.request_id]["revision"] < row["revision"]:
+            rows[event.request_id] = row
+    new = upsert(OpenRequest)
+    own = ("administration", "municipality", "request_id")
+    await session.execute(
+        new.on_conflict_do_update(
+            index_elements=[OpenRequest.request_id],
+            set_={name: new.excluded[name] for name in (*_REQUEST, "revision") if name not in own},
+            where=OpenRequest.revision < new.excluded.revision,
+        ),
+        [row | {"state": "open"} for row in rows.values()],
+    )
+    return {(row["municipality"], row["placement_type"]) for row in rows.values()}
+
+
+async def _closed(session: Session, events: Sequence[Any]) -> Changed:
+    for event in events:
+        new = upsert(OpenRequest).values(
+            request_id=event.request_id,
+            municipality=event.envelope.municipality,
+            administration=event.envelope.administration,
+            learner_id=event.learner_id,
+            placement_type=event.placement_type,
+            starts_on=event.envelope.time.date(),
+            ends_on=event.envelope.time.date(),
+            cohort_id=event.request_id,
+            locality="",
+            language="none",
+            needs=[],
+            max_travel_minutes=0,
+            wishes=[],
+            state="closed",
+            revision=event.envelope.revision,
+        )
+        await session.execute(
+            new.on_conflict_do_update(
+                index_elements=[OpenRequest.request_id],
+                set_={"state": "closed", "revision": new.excluded.revision},
+                where=OpenRequest.revision < new.excluded.revision,
+            )
+        )
+    return set()
+
+
+async def _reserved(session: Session, events: Sequence[Any]) -> Changed:
+    await _proposals(session, events, "reserved")
+    return set()
+
+
+async def _refused(session: Session, events: Sequence[Any]) -> Changed:
+    await _proposals(session, events, "refused")
+    full = [e for e in events if e.refusal in (Refusal.SLOT_IS_FULL, Refusal.WORKPLACE_IS_FULL)]
+    barred = [e for e in events if e.refusal in (Refusal.NOT_SHARED, Refusal.SLOT_IS_WITHDRAWN)]
+    gone = [e for e in events if e.refusal in (Refusal.LEARNER_IS_PLACED, Refusal.REQUEST_IS_CLOSED)]
+    if full:  # until the ledger tells of a free seat again
+        await session.execute(
+            update(OpenSlot)
+            .where(
+                OpenSlot.slot_id.in_({e.slot_id for e in full}),
+                OpenSlot.municipality.in_({e.workplace_municipality for e in full}),
+            )
+            .values(seats_left=0)
+        )
+    await forbid_pairs(session, [_pair(e) for e in barred], reason="not_possible")
+    await _states(session, gone, "closed")
+    return await _states(session, [*full, *barred], "open")
+
+
+async def _declined(session: Session, events: Sequence[Any]) -> Changed:
+    await _proposals(session, [e for e in events if e.match_id], "declined")
+    ended = [e for e in events if getattr(e, "reason", None) == Reason.REQUEST_CLOSED]
+    open_again = [e for e in events if e not in ended]
+    await forbid_pairs(session, [_pair(e) for e in open_again], reason="declined")
+    return await _states(session, open_again, "open")
+
+
+async def _confirmed(session: Session, events: Sequence[Any]) -> Changed:
+    await _proposals(session, [e for e in events if e.match_id], "confirmed")
+    await _states(session, events, "placed")
+    return set()
+
+
+async def _interrupted(session: Session, events: Sequence[Any]) -> Changed:
+    again = [e for e in events if e.reason == Reason.SLOT_WITHDRAWN]
+    await _states(session, [e for e in events if e not in again], "closed")
+    return await _states(session, again, "open")
+
+
+async def _agreed(session: Session, events: Sequence[Any]) -> Changed:
+    for event in events:
+        values = {
+            "lead": event.lead,
+            "municipalities": list(event.municipalities),
+            "placement_types": list(event.placement_types),
+            "valid_from": event.valid_from,
+            "valid_to": event.valid_to,
+        }
+        new = upsert(Agreement).values(agreement_id=event.agreement_id, **values)
+        await session.execute(new.on_conflict_do_update(index_elements=[Agreement.agreement_id], set_=values))
+    return set()
+
+
+def _pair(event: Any) -> tuple[Any, Any, str, str]:
+    return event.request_id, event.slot_id, event.envelope.municipality, event.envelope.administration
+
+
+async def _proposals(session: Session, events: Sequence[Any], state: str) -> None:
+    """A match that went on is not pulled back by a late earlier event."""
+    if not events:
+        return
+    later = {"reserved": ("approved",), "refused": ("approved",), "declined": ("approved", "reserved")}
+    await session.execute(
+        update(Proposal)
+        .where(
+            Proposal.proposal_id.in_([e.match_id for e in events]),
+            Proposal.municipality.in_({e.envelope.municipality for e in events}),
+            Proposal.state.in_(later.get(state, ("approved", "reserved", "declined"))),
+        )
+        .values(state=state)
+        .execution_options(synchronize_session=False)
+    )
+
+
+async def _states(session: Session, events: Sequence[Any], state: str) -> Changed:
+    """Sets the requests' state; a closed one stays closed."""
+    if not events:
+        return set()
+    rows = await session.execute(
+        update(OpenRequest)
+        .where(
+            OpenRequest.request_id.in_([e.request_id for e in events]),
+            OpenRequest.municipality.in_({e.envelope.municipality for e in events}),
+            OpenRequest.state != "closed",
+        )
+        .values(state=state)
+        .returning(OpenRequest.municipality, OpenRequest.placement_type)
+        .execution_options(synchronize_session=False)
+    )
+    return {(m, t) for m, t in rows}
+
+
+KINDS: dict[type[Event], Callable[[Session, Sequence[Any]], Awaitable[Changed]]] = {
+    told.SlotPosted: _slots,
+    told.SlotChanged: _slots,
+    told.SlotWithdrawn: _withdrawn,
+    told.CapacityChanged: _capacity,
+    told.RequestOpened: _requests,
+    told.RequestChanged: _requests,
+    told.RequestClosed: _closed,
+    told.SeatReserved: _reserved,
+    told.SeatRefused: _refused,
+    told.OfferDeclined: _declined,
+    told.OfferExpired: _declined,
+    told.PlacementConfirmed: _confirmed,
+    told.PlacementInterrupted: _interrupted,
+    told.SharingAgreed: _agreed,
+}

@@ -1,0 +1,324 @@
+"""Matching over HTTP: rounds and their drafts, the standing rule, and the travel table."""
+
+from datetime import date, datetime
+from typing import Annotated, Literal, Self
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Query
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from sqlalchemy import func, select
+from sqlalchemy.dialects.postgresql import insert as upsert
+
+from kompetensnav_chassis.db import Scope
+from kompetensnav_chassis.identity import Caller, May
+from kompetensnav_contracts.vocabulary import PlacementType
+from kompetensnav_matching.actions import rounds
+from kompetensnav_matching.tables import Locality, Proposal, Round, StandingRule, TravelTime
+
+router = APIRouter(prefix="/{municipality}")
+Coordinator = Annotated[Caller, Depends(May("coordinator"))]
+Staff = Annotated[Caller, Depends(May("coordinator", "guidance_counsellor"))]
+Code = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")]
+
+
+class NewRound(BaseModel):
+    """What a round is for. `schools` are cohort references from the registry; none = all."""
+
+    placement_type: PlacementType
+    starts_on: date
+    ends_on: date
+    schools: list[UUID] = []
+    agreement_id: UUID | None = None
+    draft_at: AwareDatetime | None = Field(None, description="When to draft; empty = now.")
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.ends_on < self.starts_on:
+            raise ValueError("ends_on is before starts_on")
+        return self
+
+
+class RoundView(BaseModel):
+    """A round in numbers."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    round_id: UUID
+    repairs: UUID | None
+    agreement_id: UUID | None
+    municipalities: list[str]
+    placement_type: str
+    starts_on: date
+    ends_on: date
+    state: str
+    draft_at: datetime | None
+    learners: int
+    seats: int
+    matched: int
+    cost: int = Field(description="Sum of the proposals' costs, tenths of a minute.")
+    inputs: str | None = Field(description="SHA-256 over what was solved.")
+    revision: int
+
+
+class ReasonView(BaseModel):
+    """A rule id and a number: tenths of a minute of cost, or how many slots."""
+
+    rule: str
+    value: int
+
+
+class ProposalView(BaseModel):
+    """A learner's row in a draft."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    proposal_id: UUID
+    municipality: str
+    request_id: UUID
+    learner_id: UUID
+    slot_id: UUID | None
+    cost: int
+    wish_rank: int | None
+    reasons: list[ReasonView]
+    by: str
+    pinned: bool
+    state: str
+
+
+class Proposals(BaseModel):
+    """One page of a draft."""
+
+    items: list[ProposalView]
+    total: int
+
+
+class Rounds(BaseModel):
+    """One page of rounds."""
+
+    items: list[RoundView]
+    total: int
+
+
+class ByHand(BaseModel):
+    """A learner and the slot a coordinator has chosen."""
+
+    request_id: UUID
+    slot_id: UUID
+
+
+class Approval(BaseModel):
+    """Which proposals to approve; none named = all."""
+
+    proposals: list[UUID] | None = None
+
+
+class Approved(BaseModel):
+    """What an approval told."""
+
+    round: RoundView
+    matches: int
+
+
+class StandingRuleView(BaseModel):
+    """May repairs go out without being asked for?"""
+
+    approve_repairs: bool
+
+
+class NewLocality(BaseModel):
+    """Where a locality lies."""
+
+    locality: Code
+    latitude: float = Field(ge=-90, le=90)
+    longitude: float = Field(ge=-180, le=180)
+
+
+class NewTravelTime(BaseModel):
+    """Minutes from one locality to another."""
+
+    home: Code
+    work: Code
+    minutes: int = Field(ge=0, le=1440)
+
+
+async def _scope(caller: Caller, agreement_id: UUID | None) -> Scope:
+    async with caller.begin() as session:
+        return await rounds.round_scope(session, caller.identity, caller.municipality, agreement_id)
+
+
+async def _scope_of(caller: Caller, round_id: UUID) -> Scope:
+    async with caller.begin() as session:
+        row = await rounds.find_round(
+            session, municipality=caller.municipality, round_id=round_id, lock=False
+        )
+        return await rounds.round_scope(session, caller.identity, caller.municipality, row.agreement_id)
+
+
+@router.post("/rounds", status_code=201)
+async def draft_round(caller: Coordinator, new: NewRound) -> RoundView:
+    """Draft a round now, or on a schedule. A draft tells nobody and reserves nothing."""
+    async with caller.begin(await _scope(caller, new.agreement_id)) as session:
+        row = await rounds.new_round(
+            session,
+            municipality=caller.municipality,
+            administrations=caller.identity.administrations,
+            placement_type=new.placement_type.value,
+            starts_on=new.starts_on,
+            ends_on=new.ends_on,
+            cohorts=new.schools,
+            agreement_id=new.agreement_id,
+            draft_at=new.draft_at,
+        )
+        if new.draft_at is None:
+            await rounds.solve(session, row)
+        return RoundView.model_validate(row)
+
+
+@router.get("/rounds")
+async def list_rounds(
+    caller: Staff,
+    state: Annotated[str | None, Query()] = None,
+    limit: Annotated[int, Query(ge=1, le=500)] = 100,
+    offset: Annotated[int, Query(ge=0)] = 0,
+) -> Rounds:
+    """The municipality's rounds, the newest first."""
+    shown = select(Round).where(Round.municipality == caller.municipality)
+    if state:
+        shown = shown.where(Round.state == state)
+    async with caller.begin() as session:
+        rows = await session.scalars(
+            shown.order_by(Round.made_at.desc(), Round.round_id.desc()).limit(limit).offset(offset)
+        )
+        total = await session.scalar(select(func.count()).select_from(shown.subquery()))
+        return Rounds(items=[RoundView.model_validate(r) for r in rows], total=total or 0)
+
+
+@router.get("/rounds/{round_id}")
+async def show_round(caller: Staff, round_id: UUID) -> RoundView:
+    """One round."""
+    async with caller.begin() as session:
+        row = await rounds.find_round(
+            session, municipality=caller.municipality, round_id=round_id, lock=False
+        )
+        return RoundView.model_validate(row)
+
+
+@router.get("/rounds/{round_id}/proposals")
+async def list_proposals(
+    caller: Staff,
+    round_id: UUID,
+    matched: Annotated[bool | None, Query(description="Only those with a slot, or without.")] = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    offset: Annotated[int, Query(ge=0)] = 0,
+) -> Proposals:
+    """The draft's rows with their reasons: for each match why, and for each non-match why not."""
+    async with caller.begin(await _scope_of(caller, round_id)) as session:
+        row = await rounds.find_round(
+            session, municipality=caller.municipality, round_id=round_id, lock=False
+        )
+        shown = select(Proposal).where(
+            Proposal.round_id == round_id, Proposal.municipality.in_(row.municipalities)
+        )
+        if matched is not None:
+            shown = shown.where(Proposal.slot_id.is_not(None) if matched else Proposal.slot_id.is_(None))
+        rows = await session.scalars(shown.order_by(Proposal.proposal_id).limit(limit).offset(offset))
+        total = await session.scalar(select(func.count()).select_from(shown.subquery()))
+        return Proposals(items=[ProposalView.model_validate(r) for r in rows], total=total or 0)
+
+
+@router.post("/rounds/{round_id}/proposals/{proposal_id}/{decision}")
+async def decide(
+    caller: Coordinator, round_id: UUID, proposal_id: UUID, decision: Literal["pin", "unpin", "forbid"]
+) -> ProposalView:
+    """Keep a proposal when the rest is solved again, let it go, or never propose the pair."""
+    async with caller.begin(await _scope_of(caller, round_id)) as session:
+        row = await rounds.find_round(session, municipality=caller.municipality, round_id=round_id)
+        if decision == "forbid":
+            proposal = await rounds.forbid(session, row=row, proposal_id=proposal_id)
+        else:
+            proposal = await rounds.pin(session, row=row, proposal_id=proposal_id, pinned=decision == "pin")
+        return ProposalView.model_validate(proposal)
+
+
+@router.post("/rounds/{round_id}/place")
+async def place_by_hand(caller: Coordinator, round_id: UUID, chosen: ByHand) -> ProposalView:
+    """Place a learner by hand; the choice is kept when the rest is solved again."""
+    async with caller.begin(await _scope_of(caller, round_id)) as session:
+        row = await rounds.find_round(session, municipality=caller.municipality, round_id=round_id)
+        proposal = await rounds.place_by_hand(session, row=row, **chosen.model_dump())
+        return ProposalView.model_validate(proposal)
+
+
+@router.post("/rounds/{round_id}/solve")
+async def solve(caller: Coordinator, round_id: UUID) -> RoundView:
+    """Solve the rest of a draft again around what has been pinned, forbidden and placed by hand."""
+    async with caller.begin(await _scope_of(caller, round_id)) as session:
+        row = await rounds.find_round(session, municipality=caller.municipality, round_id=round_id)
+        await rounds.solve(session, row)
+        return RoundView.model_validate(row)
+
+
+@router.post("/rounds/{round_id}/approve")
+async def approve(caller: Coordinator, round_id: UUID, approval: Approval | None = None) -> Approved:
+    """Approve all or some of a draft. Only now are seats asked for and people told."""
+    chosen = approval.proposals if approval else None
+    async with caller.begin(await _scope_of(caller, round_id)) as session:
+        row = await rounds.find_round(session, municipality=caller.municipality, round_id=round_id)
+        matches = await rounds.approve(
+            session, row=row, proposals=None if chosen is None else frozenset(chosen)
+        )
+        return Approved(round=RoundView.model_validate(row), matches=matches)
+
+
+@router.post("/rounds/{round_id}/drop")
+async def drop(caller: Coordinator, round_id: UUID) -> RoundView:
+    """Throw a draft away."""
+    async with caller.begin(await _scope_of(caller, round_id)) as session:
+        row = await rounds.find_round(session, municipality=caller.municipality, round_id=round_id)
+        await rounds.drop(session, row=row)
+        return RoundView.model_validate(row)
+
+
+@router.put("/standing-rule")
+async def decide_standing_rule(caller: Coordinator, rule: StandingRuleView) -> StandingRuleView:
+    """Decide whether repairs of the municipality's rounds are approved without asking."""
+    values = {"approve_repairs": rule.approve_repairs, "decided_by": caller.identity.subject}
+    async with caller.begin() as session:
+        new = upsert(StandingRule).values(municipality=caller.municipality, **values)
+        await session.execute(
+            new.on_conflict_do_update(index_elements=[StandingRule.municipality], set_=values)
+        )
+    return rule
+
+
+@router.get("/standing-rule")
+async def show_standing_rule(caller: Staff) -> StandingRuleView:
+    """Whether repairs are approved without asking; no unless decided."""
+    async with caller.begin() as session:
+        row = await session.get(StandingRule, caller.municipality)
+        return StandingRuleView(approve_repairs=bool(row and row.approve_repairs))
+
+
+@router.put("/localities", status_code=204)
+async def put_localities(caller: Coordinator, localities: list[NewLocality]) -> None:
+    """Say where localities lie; those there already are moved."""
+    new = upsert(Locality)
+    moved = {name: new.excluded[name] for name in ("latitude", "longitude")}
+    async with caller.begin() as session:
+        await session.execute(
+            new.on_conflict_do_update(index_elements=[Locality.locality], set_=moved),
+            [row.model_dump() for row in localities],
+        )
+
+
+@router.put("/travel-times", status_code=204)
+async def put_travel_times(caller: Coordinator, times: list[NewTravelTime]) -> None:
+    """Say how long travel takes between localities; overrides the estimate."""
+    new = upsert(TravelTime)
+    async with caller.begin() as session:
+        await session.execute(
+            new.on_conflict_do_update(
+                index_elements=[TravelTime.home, TravelTime.work], set_={"minutes": new.excluded.minutes}
+            ),
+            [row.model_dump() for row in times],
+        )

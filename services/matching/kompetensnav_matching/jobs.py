@@ -1,0 +1,40 @@
+"""What matching does because time has passed, or because its picture has changed."""
+
+from datetime import UTC, datetime
+
+from fastapi import FastAPI
+from sqlalchemy import select
+
+from kompetensnav_chassis.app import Job
+from kompetensnav_chassis.db import EVERYONE, transaction
+from kompetensnav_matching.actions import repair as repairs
+from kompetensnav_matching.actions import rounds
+from kompetensnav_matching.tables import Round
+
+
+async def repair(app: FastAPI) -> bool:
+    """Repairs the approved rounds whose slots or learners have changed; each in its own transaction."""
+    async with transaction(app.state.sessions, EVERYONE) as session:
+        # one transaction with the marks: a kill between them would lose the repair
+        for round_id in await repairs.next_stale_rounds(session, repairs.today()):
+            await repairs.repair(session, round_id=round_id)
+    return False
+
+
+async def draft_scheduled(app: FastAPI) -> bool:
+    """Drafts the round that is due."""
+    async with transaction(app.state.sessions, EVERYONE) as session:
+        row = await session.scalar(
+            select(Round)  # every municipality: a job
+            .where(Round.state == "scheduled", Round.draft_at <= datetime.now(UTC))
+            .order_by(Round.draft_at)
+            .limit(1)
+            .with_for_update(skip_locked=True)
+        )
+        if row is None:
+            return False
+        await rounds.solve(session, row)
+        return True
+
+
+JOBS = (Job(repairs.JOB, 2, repair), Job("draft_scheduled", 5, draft_scheduled))

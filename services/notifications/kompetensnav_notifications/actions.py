@@ -1,0 +1,320 @@
+"""What notifications does: writes one row per recipient, keeps digests back until they are whole, settles messages."""
+
+from collections.abc import Collection, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import NAMESPACE_URL, UUID, uuid5
+
+import uuid_utils.compat as uuids
+from sqlalchemy import and_, case, func, or_, select, text, update
+from sqlalchemy.dialects.postgresql import insert as upsert
+
+from kompetensnav_chassis.db import Session, nudge
+from kompetensnav_chassis.outbox import tell
+from kompetensnav_contracts import Event
+from kompetensnav_contracts.events import registry as told
+from kompetensnav_contracts.events.matching import RoundApproved
+from kompetensnav_contracts.events.notifications import MessageFailed, MessageSent
+from kompetensnav_contracts.vocabulary import Party, Reason
+from kompetensnav_notifications.tables import Message, OfferFact, RoundFact
+
+JOB = "send"
+DIGEST_WAIT = timedelta(seconds=30)
+"""An employer's mail waits so long for the other offers of its round; normally all are there at once."""
+OUTCOME_WAIT = timedelta(days=7)
+"""How long a mail about the outcome waits for the last answer."""
+KEPT = timedelta(days=14)
+"""Best before, for messages without a day of their own."""
+LEASE = timedelta(seconds=20)
+"""A claim that is not settled by then (the process was killed) is taken up again."""
+_GROUPS = text("select pg_advisory_xact_lock(7310)")
+
+
+async def take_in(session: Session, events: Sequence[Event], now: datetime) -> None:
+    """Writes the messages that the events call for. Digests are counted over municipalities, one batch at a time."""
+    await session.execute(_GROUPS)
+    messages: list[dict[str, Any]] = []
+    for event in events:
+        messages += await _take(session, event, now)
+    if messages:
+        await session.execute(upsert(Message).on_conflict_do_nothing(constraint="uq_message_key"), messages)
+    await _release(session, {event.round_id for event in events if hasattr(event, "round_id")}, now)
+    nudge(session, JOB)
+
+
+async def _take(session: Session, event: Event, now: datetime) -> list[dict[str, Any]]:
+    match event:
+        case told.OfferMade():
+            await _fact(session, event, None)
+            return _offer_messages(event, now)
+        case told.SeatRefused():
+            await _fact(session, event, "refused")
+            return []
+        case told.PlacementConfirmed():
+            await _fact(session, event, "confirmed")
+            learner = _message(event, "confirmation", Party.LEARNER, now)
+            return [learner, _employer(event, "outcome", now + OUTCOME_WAIT, now)]
+        case told.OfferDeclined() | told.OfferExpired():
+            reason = event.reason if isinstance(event, told.OfferDeclined) else Reason.EXPIRED
+            party = event.party if isinstance(event, told.OfferDeclined) else None
+            outcomes = {Reason.SLOT_WITHDRAWN: "withdrawn", Reason.EXPIRED: "expired"}
+            await _fact(session, event, outcomes.get(reason, "declined"))
+            messages = []
+            if party != Party.LEARNER and reason != Reason.REQUEST_CLOSED:
+                kind = "withdrawal" if reason == Reason.SLOT_WITHDRAWN else "decline"
+                messages.append(_message(event, kind, Party.LEARNER, now))
+            if party != Party.EMPLOYER and reason != Reason.SLOT_WITHDRAWN:
+                messages.append(_employer(event, "outcome", now + OUTCOME_WAIT, now))
+            return messages
+        case told.PlacementInterrupted() if event.reason == Reason.SLOT_WITHDRAWN:
+            return [_message(event, "withdrawal", Party.LEARNER, now)]
+        case RoundApproved():
+            return await _digest(session, event, now)
+    return []
+
+
+async def _fact(session: Session, event: Any, outcome: str | None) -> None:
+    row = {
+        "match_id": event.match_id or event.offer_id,
+        "municipality": event.workplace_municipality,
+        "round_id": event.round_id,
+        "workplace_id": event.workplace_id,
+        "at_workplace": event.at_workplace,
+        "outcome": outcome,
+    }
+    new = upsert(OfferFact).values(row)
+    if outcome is None:  # a late offer.made does not undo what came of it
+        await session.execute(new.on_conflict_do_nothing())
+    else:
+        await session.execute(
+            new.on_conflict_do_update(index_elements=[OfferFact.match_id], set_={"outcome": outcome})
+        )
+
+
+def _offer_messages(event: told.OfferMade, now: datetime) -> list[dict[str, Any]]:
+    last = datetime.combine(event.answer_by, datetime.min.time(), UTC) + timedelta(days=1)
+    facts = {"answer_by": event.answer_by.isoformat()}
+    messages = []
+    for party in (Party.LEARNER, Party.GUARDIAN):
+        if party in event.must_answer or party in event.are_told:
+            kind = "offer" if party in event.must_answer else "notice"
+            messages.append(_message(event, kind, party, now, facts=facts, best_before=last))
+    if Party.EMPLOYER in event.must_answer or Party.EMPLOYER in event.are_told:
+        due = now if event.at_workplace == 1 else now + DIGEST_WAIT
+        messages.append(_employer(event, "offer", due, now, facts=facts, best_before=last))
+    return messages
+
+
+def _message(
+    event: Any,
+    kind: str,
+    party: Party,
+    now: datetime,
+    *,
+    facts: dict[str, Any] | None = None,
+    best_before: datetime | None = None,
+) -> dict[str, Any]:
+    """A message to the learner's side about one offer."""
+    return _row(
+        kind=kind,
+        cause_id=event.offer_id,
+        party=party,
+        recipient_id=event.learner_id,
+        municipality=event.envelope.municipality,
+        administration=event.envelope.administration,
+        event=event,
+        due_at=now,
+        best_before=best_before or now + KEPT,
+        facts=facts,
+    ) | {"offer_id": event.offer_id}
+
+
+def _employer(
+    event: Any,
+    kind: str,
+    due_at: datetime,
+    now: datetime,
+    *,
+    facts: dict[str, Any] | None = None,
+    best_before: datetime | None = None,
+) -> dict[str, Any]:
+    """The one message per workplace and round."""
+    return _row(
+        kind=kind,
+        cause_id=event.round_id,
+        party=Party.EMPLOYER,
+        recipient_id=event.workplace_id,
+        municipality=event.workplace_municipality,
+        administration=None,
+        event=event,
+        due_at=due_at,
+        best_before=best_before or now + OUTCOME_WAIT + KEPT,
+        facts=facts,
+    )
+
+
+def _row(
+    *, event: Any, kind: str, party: Party, facts: dict[str, Any] | None, **values: Any
+) -> dict[str, Any]:
+    about = {"placement_type": event.placement_type, "starts_on": event.starts_on.isoformat()}
+    return {
+        "message_id": uuids.uuid7(),
+        "kind": kind,
+        "party": party.value,
+        "channel": "email",
+        "round_id": event.round_id,
+        "workplace_id": getattr(event, "workplace_id", None),
+        "offer_id": None,
+        "facts": about | (facts or {}),
+        "state": "waiting",
+        "attempts": 0,
+        **values,
+    }
+
+
+async def _digest(session: Session, event: RoundApproved, now: datetime) -> list[dict[str, Any]]:
+    municipality = event.envelope.municipality
+    row = {
+        "round_id": event.round_id,
+        "municipality": municipality,
+        "placement_type": event.placement_type,
+        "starts_on": event.starts_on,
+        "matched": event.matched,
+    }
+    await session.execute(upsert(RoundFact).values(row).on_conflict_do_nothing())
+    if event.matched == 0:
+        return []
+    return [
+        _row(
+            event=event,
+            kind="digest",
+            cause_id=event.round_id,
+            party=Party.COORDINATOR,
+            recipient_id=uuid5(NAMESPACE_URL, f"urn:kompetensnav:coordinator:{municipality}"),
+            municipality=municipality,
+            administration=None,
+            due_at=now + OUTCOME_WAIT,
+            best_before=now + OUTCOME_WAIT + KEPT,
+            facts=None,
+        )
+    ]
+
+
+async def _release(session: Session, rounds: Collection[UUID], now: datetime) -> None:
+    """Lets go of the digests of these rounds that are whole now."""
+    if not rounds:
+        return
+    group = and_(OfferFact.round_id == Message.round_id, OfferFact.workplace_id == Message.workplace_id)
+    told_of = select(func.count()).where(group).correlate(Message).scalar_subquery()
+    expected = select(func.max(OfferFact.at_workplace)).where(group).correlate(Message).scalar_subquery()
+    settled = (
+        select(func.count()).where(group, OfferFact.outcome.is_not(None)).correlate(Message).scalar_subquery()
+    )
+    matched = (
+        select(RoundFact.matched)
+        .where(RoundFact.round_id == Message.round_id)
+        .correlate(Message)
+        .scalar_subquery()
+    )
+    decided = (
+        select(func.count())
+        .where(OfferFact.round_id == Message.round_id, OfferFact.outcome.is_not(None))
+        .correlate(Message)
+        .scalar_subquery()
+    )
+    await session.execute(
+        update(Message)  # every municipality of the round
+        .where(
+            Message.round_id.in_(rounds),
+            Message.state == "waiting",
+            Message.due_at > now,
+            or_(
+                and_(Message.kind == "offer", told_of >= expected),
+                and_(Message.kind == "outcome", settled >= expected),
+                and_(Message.kind == "digest", decided >= matched),
+            ),
+        )
+        .values(due_at=now)
+        .execution_options(synchronize_session=False)
+    )
+
+
+async def claim(session: Session, *, now: datetime, most: int) -> Sequence[Message]:
+    """Takes messages that are due, for a while; what is too late is settled as such."""
+    rows = await session.scalars(
+        select(Message)  # every municipality: a job
+        .where(
+            Message.due_at <= now,
+            or_(Message.state == "waiting", and_(Message.state == "claimed", Message.claimed_until < now)),
+        )
+        .order_by(Message.due_at, Message.message_id)
+        .limit(most)
+        .with_for_update(skip_locked=True)
+    )
+    claimed = []
+    for row in rows.all():
+        if row.best_before < now:
+            _settle(session, row, now, "too_late")
+            continue
+        row.state, row.claimed_until, row.attempts = "claimed", now + LEASE, row.attempts + 1
+        claimed.append(row)
+    return claimed
+
+
+async def counts(session: Session, row: Message) -> dict[str, int]:
+    """What came of the offers that an outcome or digest is about."""
+    where = [OfferFact.round_id == row.round_id]  # every municipality of the round: numbers only
+    if row.kind == "outcome":
+        where.append(OfferFact.workplace_id == row.workplace_id)
+    found = await session.execute(
+        select(case((OfferFact.outcome.is_(None), "open"), else_=OfferFact.outcome), func.count())
+        .where(*where)
+        .group_by(OfferFact.outcome)
+    )
+    by_outcome: dict[str, int] = {outcome: n for outcome, n in found}
+    return {
+        "offered": sum(n for outcome, n in by_outcome.items() if outcome != "refused"),
+        **{
+            name: by_outcome.get(name, 0)
+            for name in ("confirmed", "declined", "expired", "withdrawn", "open")
+        },
+    }
+
+
+async def offered(session: Session, row: Message) -> int:
+    """How many offers an employer's mail is about."""
+    n = await session.scalar(
+        select(func.count()).where(  # one workplace, whose learners may come from several municipalities
+            OfferFact.round_id == row.round_id,
+            OfferFact.workplace_id == row.workplace_id,
+            or_(OfferFact.outcome.is_(None), OfferFact.outcome != "refused"),
+        )
+    )
+    return n or 0
+
+
+async def settle(session: Session, *, message_id: UUID, now: datetime, failure: str | None = None) -> None:
+    """Records that a message was handed over, or will not be."""
+    row = await session.get(Message, message_id, with_for_update=True)
+    if row is not None and row.state == "claimed":
+        _settle(session, row, now, failure)
+
+
+async def put_back(session: Session, *, message_id: UUID, due_at: datetime) -> None:
+    """Tries again later."""
+    row = await session.get(Message, message_id, with_for_update=True)
+    if row is not None and row.state == "claimed":
+        row.state, row.due_at, row.claimed_until = "waiting", due_at, None
+
+
+def _settle(session: Session, row: Message, now: datetime, failure: str | None) -> None:
+    row.state, row.settled_at, row.reason = ("failed" if failure else "sent"), now, failure
+    facts: dict[str, Any] = {
+        "message_id": row.message_id,
+        "cause_id": row.cause_id,
+        "kind": row.kind,
+        "party": row.party,
+        "channel": row.channel,
+    }
+    event = MessageFailed(reason=failure, **facts) if failure else MessageSent(**facts)
+    tell(session, event, municipality=row.municipality, administration=row.administration, revision=1)

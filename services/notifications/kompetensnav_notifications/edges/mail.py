@@ -1,0 +1,98 @@
+"""E-mail by SMTP: a few kept connections, one fixed Message-ID per message."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from email.message import EmailMessage
+from email.utils import format_datetime
+from uuid import UUID
+
+import aiosmtplib
+
+REFUSED = (aiosmtplib.SMTPRecipientsRefused, aiosmtplib.SMTPDataError, aiosmtplib.SMTPSenderRefused)
+"""Said by the server about this message; permanent when the code begins with 5."""
+
+
+@dataclass(frozen=True)
+class Server:
+    """Where mail is handed over."""
+
+    host: str
+    port: int
+    sender: str
+    user: str | None = None
+    password: str | None = None
+    start_tls: bool = False
+
+
+class Post:
+    """A pool of connections to one mail server."""
+
+    def __init__(self, server: Server, connections: int) -> None:
+        self._server = server
+        self._idle: asyncio.LifoQueue[aiosmtplib.SMTP | None] = asyncio.LifoQueue()
+        for _ in range(connections):
+            self._idle.put_nowait(None)
+
+    @contextlib.asynccontextmanager
+    async def _connection(self) -> AsyncIterator[aiosmtplib.SMTP]:
+        kept = await self._idle.get()
+        try:
+            if kept is None or not kept.is_connected:
+                kept = await self._connect()
+            yield kept
+        except BaseException:
+            if kept is not None:
+                kept.close()
+            self._idle.put_nowait(None)
+            raise
+        self._idle.put_nowait(kept)
+
+    async def _connect(self) -> aiosmtplib.SMTP:
+        made = aiosmtplib.SMTP(
+            hostname=self._server.host,
+            port=self._server.port,
+            username=self._server.user,
+            password=self._server.password,
+            start_tls=self._server.start_tls,
+            timeout=10,
+        )
+        await made.connect()
+        return made
+
+    async def send(self, message: EmailMessage) -> bool:
+        """Hands a message over. False when the server will never take it; raises OSError or SMTPException when it
+        may take it later."""
+        try:
+            async with self._connection() as connection:
+                await connection.send_message(message)
+        except REFUSED as refused:
+            codes = [r.code for r in refused.recipients] if hasattr(refused, "recipients") else [refused.code]
+            if all(code >= 500 for code in codes):
+                return False
+            raise
+        return True
+
+    async def close(self) -> None:
+        """Ends the kept connections."""
+        while not self._idle.empty():
+            kept = self._idle.get_nowait()
+            if kept is not None:
+                kept.close()
+
+
+def letter(
+    *, sender: str, to: str, subject: str, text: str, html: str, message_id: UUID, language: str, at: object
+) -> EmailMessage:
+    """The message, plain text and HTML; the Message-ID is the message's own, so a repeat can be recognised."""
+    made = EmailMessage()
+    domain = sender.rpartition("@")[2].rstrip(">")
+    made["From"], made["To"], made["Subject"] = sender, to, subject
+    made["Message-ID"] = f"<{message_id}@{domain}>"
+    made["Date"] = format_datetime(at)  # type: ignore[arg-type]
+    made["Content-Language"] = language
+    made["Auto-Submitted"] = "auto-generated"
+    made.set_content(text)
+    made.add_alternative(html, subtype="html")
+    return made

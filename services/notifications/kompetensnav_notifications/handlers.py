@@ -1,0 +1,37 @@
+"""What notifications does when something has happened elsewhere: it writes down whom to tell."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from kompetensnav_chassis.broker import Listener
+from kompetensnav_chassis.db import EVERYONE, Session, rescope
+from kompetensnav_contracts import Event
+from kompetensnav_contracts.events.matching import RoundApproved
+from kompetensnav_contracts.events.registry import (
+    OfferDeclined,
+    OfferExpired,
+    OfferMade,
+    PlacementConfirmed,
+    PlacementInterrupted,
+    SeatRefused,
+)
+from kompetensnav_notifications import actions
+
+listener = Listener("notifications")
+
+
+@listener.on_many(
+    RoundApproved,
+    OfferMade,
+    OfferDeclined,
+    OfferExpired,
+    PlacementConfirmed,
+    PlacementInterrupted,
+    SeatRefused,
+    name="offers",
+)
+async def on_offers(events: Sequence[Event], session: Session) -> None:
+    """Writes one row per recipient. An employer's digest counts offers to learners of every municipality and
+    administration of the round, so the scope is widened here."""
+    await rescope(session, EVERYONE)
+    await actions.take_in(session, events, datetime.now(UTC))

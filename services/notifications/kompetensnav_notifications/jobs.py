@@ -1,0 +1,124 @@
+"""What notifications does because a message is due: ask how to reach the recipient, hand over, settle."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import aiosmtplib
+import structlog
+from fastapi import FastAPI
+
+from kompetensnav_chassis import broker
+from kompetensnav_chassis.app import Job
+from kompetensnav_chassis.db import EVERYONE, transaction
+from kompetensnav_notifications import actions
+from kompetensnav_notifications.edges.mail import Post, letter
+from kompetensnav_notifications.edges.texts import compose
+from kompetensnav_notifications.tables import Message
+
+log = structlog.get_logger()
+BATCH = 48
+LATER = timedelta(seconds=5)
+
+
+async def send(app: FastAPI) -> bool:
+    """Sends a batch of due messages. Each is settled in its own transaction right after it was handed over, so that
+    a kill repeats at most the few that were on their way."""
+    async with transaction(app.state.sessions, EVERYONE) as session:
+        rows = await actions.claim(session, now=datetime.now(UTC), most=BATCH)
+        prepared = [(row, await _facts(session, row)) for row in rows]
+    if not rows:
+        return False
+    contacts = await _contacts(app, rows)
+    await asyncio.gather(
+        *(_send(app, row, facts, contacts.get(row.message_id, _SILENT)) for row, facts in prepared)
+    )
+    return True
+
+
+_SILENT = object()
+"""Nobody answered the question: try again later."""
+
+
+async def _facts(session: Any, row: Message) -> dict[str, Any]:
+    if row.kind in ("outcome", "digest"):
+        return row.facts | await actions.counts(session, row)
+    if row.party == "employer":
+        return row.facts | {"n": await actions.offered(session, row)}
+    return row.facts
+
+
+async def _contacts(app: FastAPI, rows: Sequence[Message]) -> dict[Any, Any]:
+    """Message id -> contact (None = cannot be reached). Kept for this batch only."""
+    groups: dict[tuple[str, str | None], list[Message]] = defaultdict(list)
+    for row in rows:
+        groups[row.municipality, row.administration].append(row)
+
+    async def ask(key: tuple[str, str | None], group: list[Message]) -> dict[Any, Any]:
+        municipality, administration = key
+        questions = [_question(row) for row in group]
+        try:
+            answers = await broker.ask(
+                app.state.broker,
+                municipality,
+                "registry",
+                "contact",
+                {"administration": administration, "questions": questions},
+            )
+        except TimeoutError:
+            return {}
+        return {row.message_id: answer for row, answer in zip(group, answers, strict=True)}
+
+    found = await asyncio.gather(*(ask(key, group) for key, group in groups.items()))
+    return {id: contact for part in found for id, contact in part.items()}
+
+
+def _question(row: Message) -> dict[str, str]:
+    asked = {"party": row.party, "round_id": str(row.round_id)}
+    if row.offer_id:
+        asked |= {"learner_id": str(row.recipient_id), "offer_id": str(row.offer_id)}
+    elif row.workplace_id:
+        asked["workplace_id"] = str(row.workplace_id)
+    return asked
+
+
+async def _send(app: FastAPI, row: Message, facts: dict[str, Any], contact: Any) -> None:
+    now = datetime.now(UTC)
+    if contact is _SILENT:
+        await _later(app, row)
+        return
+    failure = None
+    if contact is None:
+        failure = "no_contact"
+    else:
+        post: Post = app.state.post
+        subject, text, html = compose(row.kind, row.party, contact["language"], contact["link"], facts)
+        message = letter(
+            sender=app.state.sender,
+            to=contact["email"],
+            subject=subject,
+            text=text,
+            html=html,
+            message_id=row.message_id,
+            language=contact["language"],
+            at=row.made_at,
+        )
+        try:
+            failure = None if await post.send(message) else "refused"
+        except (OSError, aiosmtplib.SMTPException) as down:
+            log.warning("mail_server_failed", error=type(down).__name__)
+            await _later(app, row)
+            return
+    async with transaction(app.state.sessions, EVERYONE) as session:
+        await actions.settle(session, message_id=row.message_id, now=now, failure=failure)
+
+
+async def _later(app: FastAPI, row: Message) -> None:
+    pause = min(LATER * 2 ** min(row.attempts, 8), timedelta(minutes=15))
+    async with transaction(app.state.sessions, EVERYONE) as session:
+        await actions.put_back(session, message_id=row.message_id, due_at=datetime.now(UTC) + pause)
+
+
+JOBS = (Job(actions.JOB, 1, send),)

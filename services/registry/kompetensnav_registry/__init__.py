@@ -1,0 +1,1 @@
+"""Employers, learners, slots, the capacity ledger, offers and placements."""

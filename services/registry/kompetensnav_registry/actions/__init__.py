@@ -1,0 +1,1 @@
+"""What can be done in the registry: one module per noun, one function per use case."""

@@ -1,0 +1,98 @@
+"""The one question other services may ask: how to reach someone, at the moment of writing to them."""
+
+from collections.abc import Sequence
+from typing import Literal, TypedDict
+from uuid import UUID
+
+from sqlalchemy import select
+
+from kompetensnav_chassis.db import Session
+from kompetensnav_contracts.vocabulary import Party
+from kompetensnav_registry.edges.links import Links, Purpose
+from kompetensnav_registry.tables import Contact, Learner, Offer, Workplace
+
+
+class Question(TypedDict, total=False):
+    """Whom to reach, and what the link shall be for."""
+
+    party: str
+    learner_id: str
+    offer_id: str
+    workplace_id: str
+    round_id: str
+
+
+class Reachable(TypedDict):
+    """How to reach them. Kept nowhere."""
+
+    email: str
+    language: Literal["sv", "en"]
+    link: str | None
+
+
+async def contacts(
+    session: Session, *, municipality: str, questions: Sequence[Question], links: Links
+) -> list[Reachable | None]:
+    """For each question the address, language and link; None for someone who cannot be reached by mail.
+
+    A learner with a security marking is never reached by mail: a case worker tells them.
+    """
+    learners = {
+        row.learner_id: row
+        for row in await session.scalars(
+            select(Learner).where(
+                Learner.municipality == municipality, Learner.learner_id.in_(_ids(questions, "learner_id"))
+            )
+        )
+    }
+    offers = {
+        row.offer_id: row
+        for row in await session.scalars(
+            select(Offer).where(
+                Offer.municipality == municipality, Offer.offer_id.in_(_ids(questions, "offer_id"))
+            )
+        )
+    }
+    people = list(await session.scalars(select(Contact).where(Contact.municipality == municipality)))
+    at = {row.workplace_id: row for row in people if row.role == "employer"}
+    coordinator = next((row for row in people if row.role == "coordinator"), None)
+    answered: list[Reachable | None] = []
+    for asked in questions:
+        party = asked["party"]
+        if party == Party.COORDINATOR:
+            answered.append(_reach(coordinator.email, coordinator.speaks, None) if coordinator else None)
+        elif party == Party.EMPLOYER:
+            contact = at.get(UUID(asked["workplace_id"]))
+            purpose = Purpose(
+                party, workplace_id=UUID(asked["workplace_id"]), round_id=UUID(asked["round_id"])
+            )
+            answered.append(
+                _reach(contact.email, contact.speaks, links.make(purpose, Purpose.far())) if contact else None
+            )
+        else:
+            learner, offer = learners.get(UUID(asked["learner_id"])), offers.get(UUID(asked["offer_id"]))
+            address = learner and (learner.guardian_email if party == Party.GUARDIAN else learner.email)
+            if learner is None or offer is None or not address or learner.security_marking != "none":
+                answered.append(None)
+                continue
+            link = links.make(Purpose(party, offer_id=offer.offer_id), offer.answer_by)
+            answered.append(_reach(address, learner.speaks, link))
+    return answered
+
+
+def _ids(questions: Sequence[Question], key: Literal["learner_id", "offer_id"]) -> set[UUID]:
+    return {UUID(asked[key]) for asked in questions if asked.get(key)}
+
+
+def _reach(email: str, speaks: str, link: str | None) -> Reachable:
+    return {"email": email, "language": "en" if speaks == "en" else "sv", "link": link}
+
+
+async def workplace_name(session: Session, *, municipality: str, workplace_id: UUID) -> str:
+    """The workplace's name, for a page behind a link."""
+    name = await session.scalar(
+        select(Workplace.name).where(
+            Workplace.workplace_id == workplace_id, Workplace.municipality == municipality
+        )
+    )
+    return name or ""

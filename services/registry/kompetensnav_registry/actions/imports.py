@@ -1,0 +1,371 @@
+"""CSV imports: all rows checked before any is written; the same file twice changes nothing."""
+
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import date
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, EmailStr, Field, model_validator
+from sqlalchemy import select
+
+from kompetensnav_chassis.db import Session
+from kompetensnav_contracts.vocabulary import LanguageLevel, Need, PlacementType, Sharing
+from kompetensnav_registry import domain
+from kompetensnav_registry.actions import employers, learners, slots
+from kompetensnav_registry.edges.rows import Faults, read
+from kompetensnav_registry.tables import Contact, Employer, Learner, Request, School, Slot, Workplace
+
+Ref = Annotated[str, Field(min_length=1, max_length=100)]
+Code = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")]
+Occupation = Annotated[str, Field(pattern=r"^\d{4}$")]
+OrgNumber = Annotated[str, AfterValidator(employers.legal_person)]
+Sector = Literal["private", "municipal", "regional", "state", "association"]
+
+
+def _list(value: Any) -> Any:
+    return [part.strip() for part in value.split(";") if part.strip()] if isinstance(value, str) else value
+
+
+Many = BeforeValidator(_list)
+
+
+class Period(BaseModel):
+    """First and last day."""
+
+    starts_on: date
+    ends_on: date
+
+    @model_validator(mode="after")
+    def _ends_after_it_starts(self) -> "Period":
+        if self.ends_on < self.starts_on:
+            raise ValueError("ends_on is before starts_on")
+        return self
+
+
+class EmployerRow(BaseModel):
+    """A row of employers.csv."""
+
+    org_number: OrgNumber
+    name: Annotated[str, Field(max_length=200)]
+    sector: Sector = "private"
+
+
+class WorkplaceRow(BaseModel):
+    """A row of workplaces.csv."""
+
+    ref: Ref
+    org_number: OrgNumber
+    name: Annotated[str, Field(max_length=200)]
+    locality: Code
+    reception_capacity: Annotated[int, Field(ge=0, le=10_000)]
+    contact_name: Annotated[str, Field(max_length=200)]
+    contact_email: EmailStr
+    contact_speaks: Literal["sv", "en"] = "sv"
+
+
+class SlotRow(Period):
+    """A row of slots.csv."""
+
+    ref: Ref
+    workplace: Ref
+    placement_type: PlacementType
+    occupation: Occupation
+    seats: Annotated[int, Field(ge=1, le=10_000)]
+    min_language: LanguageLevel = LanguageLevel.NONE
+    offers_needs: Annotated[list[Need], Many] = []
+    shared_with: Sharing = Sharing.MUNICIPALITY
+    named_municipalities: Annotated[list[str], Many] = []
+    administration: Code | None = None
+
+
+class LearnerRow(BaseModel):
+    """A row of learners.csv."""
+
+    ref: Ref
+    administration: Code
+    school: Code
+    given_name: Annotated[str, Field(max_length=100)]
+    family_name: Annotated[str, Field(max_length=100)]
+    email: EmailStr | None = None
+    guardian_email: EmailStr | None = None
+    born_on: date
+    locality: Code
+    language: LanguageLevel = LanguageLevel.FLUENT
+    speaks: Literal["sv", "en"] = "sv"
+    security_marking: Literal["none", "confidentiality_marked", "protected_registration"] = "none"
+
+
+class RequestRow(Period):
+    """A row of requests.csv; wishes are ranked and separated by `;`.
+
+    A wish is an occupation (`5321`) or a slot (`slot:REF`), if need be with the learner's preference and the
+    employer's, 0 to 1: `slot:7=0.5/0.66`.
+    """
+
+    ref: Ref
+    learner: Ref
+    administration: Code
+    placement_type: PlacementType
+    wishes: Annotated[list[str], Many] = []
+    needs: Annotated[list[Need], Many] = []
+    max_travel_minutes: Annotated[int, Field(ge=0, le=600)] = 60
+
+
+@dataclass
+class Batch:
+    """One import on its way: where it writes, and what did not fit."""
+
+    session: Session
+    municipality: str
+    administrations: frozenset[str]
+    faults: Faults
+    counts: Counter[str]
+
+    def once(self, rows: list[tuple[int, Any]], key: str) -> None:
+        """Each key stands on one row only."""
+        seen: dict[Any, int] = {}
+        for line, row in rows:
+            value = getattr(row, key)
+            if value in seen:
+                self.faults.add(line, key, value, f"stands on line {seen[value]} already")
+            seen.setdefault(value, line)
+
+    def mine(self, line: int, row: Any) -> None:
+        """A learner's row may only be written for an administration of the token."""
+        if row.administration not in self.administrations:
+            self.faults.add(line, "administration", row.administration, "the token does not act for it")
+
+
+async def import_rows(
+    session: Session, *, kind: str, text: str, municipality: str, administrations: frozenset[str]
+) -> dict[str, int]:
+    """Imports a file; returns how many rows were created, changed and unchanged.
+
+    `kind` is a key of KINDS. Raises BadRows with every fault, and then nothing is written.
+    """
+    batch = Batch(
+        session, municipality, administrations, Faults(), Counter(created=0, changed=0, unchanged=0)
+    )
+    row, work = KINDS[kind]
+    rows = read(text, row, batch.faults)
+    await work(batch, rows)
+    batch.faults.raise_any()
+    return dict(batch.counts)
+
+
+async def _employers(batch: Batch, rows: list[tuple[int, EmployerRow]]) -> None:
+    batch.once(rows, "org_number")
+    there = {
+        e.org_number: e
+        for e in await batch.session.scalars(
+            select(Employer).where(Employer.org_number.in_([r.org_number for _, r in rows]))
+        )
+    }
+    batch.faults.raise_any()
+    for _, row in rows:
+        old = there.get(row.org_number)
+        if old is None:
+            await employers.register_employer(
+                batch.session, municipality=batch.municipality, **row.model_dump()
+            )
+            batch.counts["created"] += 1
+        else:
+            batch.counts[_update(old, row.model_dump(exclude={"org_number"}))] += 1
+
+
+async def _workplaces(batch: Batch, rows: list[tuple[int, WorkplaceRow]]) -> None:
+    batch.once(rows, "ref")
+    employer_ids = {
+        number: id
+        for number, id in (
+            await batch.session.execute(
+                select(Employer.org_number, Employer.employer_id).where(
+                    Employer.org_number.in_([r.org_number for _, r in rows])
+                )
+            )
+        ).all()
+    }
+    for line, row in rows:
+        if row.org_number not in employer_ids:
+            batch.faults.add(line, "org_number", row.org_number, "no such employer; import employers first")
+    there = await _by_ref(batch, Workplace)
+    contacts = {
+        c.workplace_id: c
+        for c in await batch.session.scalars(
+            select(Contact).where(Contact.municipality == batch.municipality, Contact.role == "employer")
+        )
+    }
+    batch.faults.raise_any()
+    for _, row in rows:
+        old = there.get(row.ref)
+        values = row.model_dump(exclude={"org_number"})
+        if old is None:
+            await employers.register_workplace(
+                batch.session,
+                municipality=batch.municipality,
+                employer_id=employer_ids[row.org_number],
+                **values,
+            )
+            batch.counts["created"] += 1
+            continue
+        changed = _update(old, {k: values[k] for k in ("name", "locality", "reception_capacity")})
+        contact = {k.removeprefix("contact_"): v for k, v in values.items() if k.startswith("contact_")}
+        also = _update(contacts[old.workplace_id], contact)
+        batch.counts["changed" if "changed" in (changed, also) else "unchanged"] += 1
+
+
+async def _slots(batch: Batch, rows: list[tuple[int, SlotRow]]) -> None:
+    batch.once(rows, "ref")
+    workplaces = await _by_ref(batch, Workplace)
+    there = await _by_ref(batch, Slot)
+    for line, row in rows:
+        if row.workplace not in workplaces:
+            batch.faults.add(line, "workplace", row.workplace, "no such workplace; import workplaces first")
+        old = there.get(row.ref)
+        if old is not None and row.seats < old.taken:
+            batch.faults.add(line, "seats", row.seats, f"{old.taken} seats are taken")
+        if old is not None and old.withdrawn_at:
+            batch.faults.add(line, "ref", row.ref, "the slot has been withdrawn")
+    batch.faults.raise_any()
+    for _, row in rows:
+        old = there.get(row.ref)
+        values = row.model_dump(mode="json", exclude={"workplace", "ref", "starts_on", "ends_on"})
+        values |= {"starts_on": row.starts_on, "ends_on": row.ends_on}
+        if old is None:
+            workplace_id = workplaces[row.workplace].workplace_id
+            await slots.post_slot(
+                batch.session,
+                municipality=batch.municipality,
+                workplace_id=workplace_id,
+                ref=row.ref,
+                **values,
+            )
+            batch.counts["created"] += 1
+            continue
+        changes = {name: value for name, value in values.items() if getattr(old, name) != value}
+        if changes:
+            await slots.change_slot(
+                batch.session, municipality=batch.municipality, slot_id=old.slot_id, changes=changes
+            )
+        batch.counts["changed" if changes else "unchanged"] += 1
+
+
+async def _learners(batch: Batch, rows: list[tuple[int, LearnerRow]]) -> None:
+    batch.once(rows, "ref")
+    for line, row in rows:
+        batch.mine(line, row)
+    there = await _by_ref(batch, Learner)
+    batch.faults.raise_any()
+    for _, row in rows:
+        values = row.model_dump(mode="json", exclude={"administration", "born_on"}) | {"born_on": row.born_on}
+        old = there.get((row.administration, row.ref))
+        if old is None:
+            await learners.register_learner(
+                batch.session, municipality=batch.municipality, administration=row.administration, **values
+            )
+            batch.counts["created"] += 1
+        else:
+            batch.counts[_update(old, values)] += 1
+
+
+async def _requests(batch: Batch, rows: list[tuple[int, RequestRow]]) -> None:
+    batch.once(rows, "ref")
+    people = await _by_ref(batch, Learner)
+    there = await _by_ref(batch, Request)
+    slot_ids = {slot.ref: slot.slot_id for slot in (await _by_ref(batch, Slot)).values()}
+    schools = {
+        s.code: s
+        for s in await batch.session.scalars(select(School).where(School.municipality == batch.municipality))
+    }
+    ready = []
+    for line, row in rows:
+        batch.mine(line, row)
+        if (row.administration, row.learner) not in people:
+            batch.faults.add(line, "learner", row.learner, "no such learner; import learners first")
+        ready.append((row, _wishes(batch.faults, line, row.wishes, slot_ids)))
+    batch.faults.raise_any()
+    for row, wishes in ready:
+        learner = people[row.administration, row.learner]
+        old = there.get((row.administration, row.ref))
+        values: dict[str, Any] = {
+            "placement_type": row.placement_type.value,
+            "starts_on": row.starts_on,
+            "ends_on": row.ends_on,
+            "needs": [need.value for need in row.needs],
+            "max_travel_minutes": row.max_travel_minutes,
+        }
+        if old is None:
+            await learners.open_request(
+                batch.session,
+                learner=learner,
+                school=schools[learner.school],
+                wishes=wishes,
+                ref=row.ref,
+                **values,
+            )
+            batch.counts["created"] += 1
+            continue
+        changes = {name: value for name, value in values.items() if getattr(old, name) != value}
+        if learners.ranked(wishes) != old.wishes:
+            changes["wishes"] = wishes
+        if changes and old.state != "open":
+            raise domain.WrongStep(old.state)
+        if changes:
+            await learners.change_request(batch.session, row=old, learner=learner, changes=changes)
+        batch.counts["changed" if changes else "unchanged"] += 1
+
+
+def _wishes(
+    faults: Faults, line: int, texts: list[str], slot_ids: dict[str | None, UUID]
+) -> list[dict[str, Any]]:
+    wishes = []
+    for text in texts:
+        what, _, weights = text.partition("=")
+        wish: dict[str, Any] = {}
+        if what.startswith("slot:"):
+            wish["slot_id"] = slot_ids.get(what.removeprefix("slot:"))
+            if wish["slot_id"] is None:
+                faults.add(line, "wishes", text, "no such slot")
+        elif what.isdigit() and len(what) == 4:
+            wish["occupation"] = what
+        else:
+            faults.add(line, "wishes", text, "neither an occupation (four digits) nor slot:REF")
+        try:
+            for name, weight in zip(("preference", "host_preference"), weights.split("/"), strict=False):
+                if weight:
+                    wish[name] = float(weight)
+                    if not 0 <= wish[name] <= 1:
+                        faults.add(line, "wishes", text, "a preference lies between 0 and 1")
+        except ValueError:
+            faults.add(line, "wishes", text, "a preference is a number between 0 and 1")
+        wishes.append(wish)
+    return wishes
+
+
+async def _by_ref(batch: Batch, table: Any) -> dict[Any, Any]:
+    rows = await batch.session.scalars(
+        select(table).where(table.municipality == batch.municipality, table.ref.is_not(None))
+    )
+    per_administration = table in (Learner, Request)
+    return {((row.administration, row.ref) if per_administration else row.ref): row for row in rows}
+
+
+def _update(row: Any, values: dict[str, Any]) -> str:
+    changed = False
+    for name, value in values.items():
+        if getattr(row, name) != value:
+            setattr(row, name, value)
+            changed = True
+    return "changed" if changed else "unchanged"
+
+
+Work = Callable[[Batch, Any], Awaitable[None]]
+KINDS: dict[str, tuple[type[BaseModel], Work]] = {
+    "employers": (EmployerRow, _employers),
+    "workplaces": (WorkplaceRow, _workplaces),
+    "slots": (SlotRow, _slots),
+    "learners": (LearnerRow, _learners),
+    "requests": (RequestRow, _requests),
+}

@@ -1,0 +1,186 @@
+"""Learners and their placement requests. A protected learner's request is told to no one."""
+
+from collections.abc import Sequence
+from datetime import date
+from typing import Any
+from uuid import UUID
+
+import uuid_utils.compat as uuids
+from sqlalchemy import select
+
+from kompetensnav_chassis.db import Session
+from kompetensnav_chassis.errors import NotFound
+from kompetensnav_chassis.outbox import tell
+from kompetensnav_contracts.events.registry import RequestChanged, RequestClosed, RequestOpened
+from kompetensnav_contracts.vocabulary import Reason
+from kompetensnav_registry import domain
+from kompetensnav_registry.actions import offers
+from kompetensnav_registry.tables import Learner, Offer, Request, School
+
+RANK_STEP = 0.1
+"""How much less a wish counts than the one before it, when no preference is given."""
+
+
+async def school_of(session: Session, *, municipality: str, code: str) -> School:
+    """The school unit, registered the first time it is named."""
+    row = await session.get(School, (municipality, code))
+    if row is None:
+        row = School(municipality=municipality, code=code, cohort_id=uuids.uuid4())
+        session.add(row)
+        await session.flush()
+    return row
+
+
+async def register_learner(
+    session: Session, *, municipality: str, administration: str, **person: Any
+) -> Learner:
+    """A new learner in the vault; tells nothing."""
+    await school_of(session, municipality=municipality, code=person["school"])
+    row = Learner(
+        learner_id=uuids.uuid4(), municipality=municipality, administration=administration, **person
+    )
+    session.add(row)
+    return row
+
+
+def ranked(wishes: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Wishes in order with rank and preference filled in, ready for the row and the event."""
+    return [
+        {
+            "rank": rank,
+            "occupation": wish.get("occupation"),
+            "slot_id": str(wish["slot_id"]) if wish.get("slot_id") else None,
+            "preference": wish.get("preference") or max(RANK_STEP, 1 - RANK_STEP * (rank - 1)),
+            "host_preference": wish.get("host_preference"),
+        }
+        for rank, wish in enumerate(wishes, 1)
+    ]
+
+
+async def open_request(
+    session: Session,
+    *,
+    learner: Learner,
+    school: School,
+    placement_type: str,
+    starts_on: date,
+    ends_on: date,
+    wishes: Sequence[dict[str, Any]],
+    needs: Sequence[str] = (),
+    max_travel_minutes: int = 60,
+    ref: str | None = None,
+) -> Request:
+    """A learner needs a placement in a period."""
+    row = Request(
+        request_id=uuids.uuid4(),
+        municipality=learner.municipality,
+        administration=learner.administration,
+        ref=ref,
+        learner_id=learner.learner_id,
+        placement_type=placement_type,
+        starts_on=starts_on,
+        ends_on=ends_on,
+        cohort_id=school.cohort_id,
+        locality=learner.locality,
+        language=learner.language,
+        needs=list(needs),
+        max_travel_minutes=max_travel_minutes,
+        wishes=ranked(wishes),
+        by_hand=learner.security_marking != "none",
+        state="open",
+        revision=1,
+    )
+    session.add(row)
+    _tell(session, RequestOpened, row, learner)
+    return row
+
+
+async def change_request(
+    session: Session, *, row: Request, learner: Learner, changes: dict[str, Any]
+) -> Request:
+    """New wishes or limits. Raises WrongStep for a request that is not open."""
+    if row.state != "open":
+        raise domain.WrongStep(row.state)
+    for name, value in changes.items():
+        setattr(row, name, ranked(value) if name == "wishes" else value)
+    row.revision += 1
+    _tell(session, RequestChanged, row, learner)
+    return row
+
+
+async def close_request(session: Session, *, municipality: str, request_id: UUID) -> Request:
+    """The learner needs no placement any more; an open offer is declined."""
+    row = await find_request(session, municipality=municipality, request_id=request_id)
+    if row.state == "closed":
+        return row
+    open_offers = await session.scalars(
+        select(Offer).where(
+            Offer.request_id == request_id, Offer.municipality == municipality, Offer.state == "open"
+        )
+    )
+    for offer in open_offers.all():
+        await offers.decline(session, offer=offer, party="coordinator", reason=Reason.REQUEST_CLOSED)
+    row.state = "closed"
+    row.revision += 1
+    if not row.by_hand:
+        tell(
+            session,
+            RequestClosed(
+                request_id=row.request_id,
+                learner_id=row.learner_id,
+                placement_type=row.placement_type,
+            ),
+            municipality=row.municipality,
+            administration=row.administration,
+            revision=row.revision,
+        )
+    return row
+
+
+async def find_request(session: Session, *, municipality: str, request_id: UUID) -> Request:
+    """The request, locked. Raises NotFound."""
+    row = await session.scalar(
+        select(Request)
+        .where(Request.request_id == request_id, Request.municipality == municipality)
+        .with_for_update()
+    )
+    if row is None:
+        raise NotFound("There is no such request.", "Det finns inget sådant önskemål.")
+    return row
+
+
+async def find_learner(session: Session, *, municipality: str, learner_id: UUID) -> Learner:
+    """The learner. Raises NotFound, also for another administration's."""
+    row = await session.scalar(
+        select(Learner).where(Learner.learner_id == learner_id, Learner.municipality == municipality)
+    )
+    if row is None:
+        raise NotFound("There is no such learner.", "Det finns ingen sådan elev eller deltagare.")
+    return row
+
+
+def _tell(
+    session: Session, event: type[RequestOpened] | type[RequestChanged], row: Request, learner: Learner
+) -> None:
+    if row.by_hand:
+        return
+    tell(
+        session,
+        event(
+            request_id=row.request_id,
+            learner_id=row.learner_id,
+            placement_type=row.placement_type,
+            starts_on=row.starts_on,
+            ends_on=row.ends_on,
+            cohort_id=row.cohort_id,
+            locality=row.locality,
+            age_class=domain.age_class(learner.born_on, row.starts_on),
+            language=row.language,
+            needs=tuple(row.needs),
+            max_travel_minutes=row.max_travel_minutes,
+            wishes=tuple(row.wishes),
+        ),
+        municipality=row.municipality,
+        administration=row.administration,
+        revision=row.revision,
+    )

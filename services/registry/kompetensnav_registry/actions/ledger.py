@@ -1,0 +1,182 @@
+"""The capacity ledger: seats over all placement types of a workplace, in one locked account.
+
+Lock order: workplaces (by id), then slots, then requests (by id). Every change of a seat comes through here.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from uuid import UUID
+
+import uuid_utils.compat as uuids
+from sqlalchemy import select
+
+from kompetensnav_chassis.db import Session
+from kompetensnav_chassis.outbox import tell
+from kompetensnav_contracts.events.registry import CapacityChanged, SeatReleased
+from kompetensnav_contracts.vocabulary import Reason, Refusal, Sharing
+from kompetensnav_registry import domain
+from kompetensnav_registry.tables import Offer, Request, Seat, SharingAgreement, Slot, Workplace
+
+
+@dataclass(frozen=True)
+class Books:
+    """What a reservation needs, locked: slots and ledgers of the workplaces, requests, and busy learners."""
+
+    slots: dict[UUID, Slot]
+    ledgers: dict[UUID, domain.Ledger]
+    requests: dict[UUID, Request]
+    busy: dict[UUID, list[tuple[date, date]]]
+    agreements: list[SharingAgreement]
+
+
+async def open_books(session: Session, *, workplaces: dict[UUID, str], requests: dict[UUID, str]) -> Books:
+    """Locks the workplaces (id -> municipality) and requests (id -> municipality) and reads their accounts."""
+    hosts = set(workplaces.values())
+    locked = await session.execute(
+        select(Workplace.workplace_id, Workplace.reception_capacity)
+        .where(Workplace.workplace_id.in_(workplaces), Workplace.municipality.in_(hosts))
+        .order_by(Workplace.workplace_id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+    ledgers = {id: domain.Ledger(capacity) for id, capacity in locked.all()}
+    found = await session.scalars(
+        select(Slot)
+        .where(Slot.workplace_id.in_(ledgers), Slot.municipality.in_(hosts))
+        .order_by(Slot.slot_id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+    rooms = {row.slot_id: row for row in found}
+    held = await session.execute(
+        select(Seat.workplace_id, Seat.slot_id, Seat.starts_on, Seat.ends_on).where(
+            Seat.workplace_id.in_(ledgers), Seat.municipality.in_(hosts), Seat.released_at.is_(None)
+        )
+    )
+    for workplace_id, slot_id, starts_on, ends_on in held:
+        ledgers[workplace_id].enter(domain.Room(slot_id, 0, starts_on, ends_on))
+    homes = set(requests.values())
+    asked = await session.scalars(
+        select(Request)
+        .where(Request.request_id.in_(requests), Request.municipality.in_(homes))
+        .order_by(Request.request_id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+    by_id = {row.request_id: row for row in asked}
+    busy: dict[UUID, list[tuple[date, date]]] = {}
+    active = await session.execute(
+        select(Offer.learner_id, Offer.starts_on, Offer.ends_on).where(
+            Offer.learner_id.in_({row.learner_id for row in by_id.values()}),
+            Offer.municipality.in_(homes),
+            Offer.state.in_(("open", "confirmed")),
+        )
+    )
+    for learner_id, starts_on, ends_on in active:
+        busy.setdefault(learner_id, []).append((starts_on, ends_on))
+    agreements = list(await session.scalars(select(SharingAgreement)))
+    return Books(rooms, ledgers, by_id, busy, agreements)
+
+
+def take_seat(session: Session, books: Books, slot: Slot) -> Seat:
+    """Enters one seat; the caller has asked the ledger before."""
+    seat = Seat(
+        seat_id=uuids.uuid7(),
+        municipality=slot.municipality,
+        workplace_id=slot.workplace_id,
+        slot_id=slot.slot_id,
+        starts_on=slot.starts_on,
+        ends_on=slot.ends_on,
+    )
+    session.add(seat)
+    books.ledgers[slot.workplace_id].enter(slot.room)
+    slot.taken += 1
+    return seat
+
+
+def refusal(books: Books, slot: Slot | None, request: Request | None) -> Refusal | None:
+    """Why the request cannot have a seat in the slot; None when it can."""
+    if request is None or request.state != "open":
+        return Refusal.REQUEST_IS_CLOSED
+    if slot is None:
+        return Refusal.SLOT_IS_WITHDRAWN
+    if not is_shared(slot, request, books.agreements):
+        return Refusal.NOT_SHARED
+    if any(s <= slot.ends_on and slot.starts_on <= e for s, e in books.busy.get(request.learner_id, [])):
+        return Refusal.LEARNER_IS_PLACED
+    return books.ledgers[slot.workplace_id].refusal(slot.room)
+
+
+def is_shared(slot: Slot, request: Request, agreements: Iterable[SharingAgreement]) -> bool:
+    """Whether the slot may be used for the request's municipality and administration."""
+    if slot.shared_with == Sharing.PUBLIC:
+        return True
+    if slot.municipality == request.municipality:
+        return slot.shared_with != Sharing.ADMINISTRATION or slot.administration == request.administration
+    if slot.shared_with != Sharing.NAMED or request.municipality not in slot.named_municipalities:
+        return False
+    return any(
+        {slot.municipality, request.municipality} <= set(a.municipalities)
+        and slot.placement_type in a.placement_types
+        and a.valid_from <= slot.starts_on
+        and (a.valid_to is None or slot.ends_on <= a.valid_to)
+        for a in agreements
+    )
+
+
+async def release_seats(
+    session: Session, *, seat_ids: Iterable[UUID], municipalities: Iterable[str], reason: Reason
+) -> None:
+    """Frees seats; tells it and what is left. The caller's scope covers the workplaces' municipalities."""
+    hosts = set(municipalities)
+    ids = set(seat_ids)
+    of = await session.scalars(
+        select(Seat.workplace_id).where(Seat.seat_id.in_(ids), Seat.municipality.in_(hosts)).distinct()
+    )
+    await session.execute(
+        select(Workplace.workplace_id)
+        .where(Workplace.workplace_id.in_(of.all()), Workplace.municipality.in_(hosts))
+        .order_by(Workplace.workplace_id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+    rows = await session.scalars(
+        select(Seat)
+        .where(Seat.seat_id.in_(ids), Seat.municipality.in_(hosts), Seat.released_at.is_(None))
+        .order_by(Seat.seat_id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+    freed = rows.all()
+    found = await session.scalars(
+        select(Slot)
+        .where(Slot.slot_id.in_({s.slot_id for s in freed}), Slot.municipality.in_(hosts))
+        .order_by(Slot.slot_id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+    by_id = {slot.slot_id: slot for slot in found}
+    for seat in freed:
+        seat.released_at, seat.reason = datetime.now(UTC), reason
+        by_id[seat.slot_id].taken -= 1
+        tell(
+            session,
+            SeatReleased(seat_id=seat.seat_id, slot_id=seat.slot_id, reason=reason),
+            municipality=seat.municipality,
+            revision=2,
+        )
+    for slot in by_id.values():
+        tell_capacity(session, slot)
+
+
+def tell_capacity(session: Session, row: Slot) -> None:
+    """Tells how many seats are left, and nothing about whom."""
+    row.capacity_revision += 1
+    left = 0 if row.withdrawn_at else row.seats - row.taken
+    tell(
+        session,
+        CapacityChanged(slot_id=row.slot_id, seats_left=left),
+        municipality=row.municipality,
+        revision=row.capacity_revision,
+    )

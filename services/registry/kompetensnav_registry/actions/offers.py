@@ -1,0 +1,293 @@
+"""Offers: made, answered by those who have a say, expired; and the placements they become."""
+
+import tomllib
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta
+from functools import cache
+from importlib.resources import files
+from typing import Any
+from uuid import UUID
+
+import uuid_utils.compat as uuids
+from sqlalchemy import select
+
+from kompetensnav_chassis.db import EVERYONE, Session, rescope
+from kompetensnav_chassis.errors import NotFound
+from kompetensnav_chassis.outbox import tell
+from kompetensnav_contracts import Envelope, Event
+from kompetensnav_contracts.events.registry import (
+    OfferAccepted,
+    OfferDeclined,
+    OfferExpired,
+    OfferMade,
+    PlacementCompleted,
+    PlacementConfirmed,
+    PlacementCounted,
+    PlacementInterrupted,
+    PlacementStarted,
+)
+from kompetensnav_contracts.vocabulary import Reason
+from kompetensnav_registry import domain
+from kompetensnav_registry.actions import ledger
+from kompetensnav_registry.domain import AnswerRule, Outcome
+from kompetensnav_registry.tables import Offer, Placement, Request, Slot
+
+
+@cache
+def answer_rules() -> tuple[AnswerRule, ...]:
+    """The dated rules of who answers, from the package's data."""
+    text = (files("kompetensnav_registry") / "data/answers.toml").read_text()
+    return tuple(AnswerRule.read(row) for row in tomllib.loads(text)["rule"])
+
+
+def make_offer(
+    session: Session,
+    *,
+    request: Request,
+    slot: Slot,
+    seat_id: UUID,
+    round_id: UUID,
+    match_id: UUID | None = None,
+    at_workplace: int = 1,
+    also_must_answer: Sequence[str] = (),
+    cause: Envelope | None = None,
+) -> Offer:
+    """Holds the seat for the learner and asks those who must answer."""
+    rule = domain.answer_rule(answer_rules(), slot.placement_type, slot.starts_on)
+    row = Offer(
+        offer_id=uuids.uuid7(),
+        municipality=request.municipality,
+        administration=request.administration,
+        match_id=match_id,
+        round_id=round_id,
+        seat_id=seat_id,
+        slot_id=slot.slot_id,
+        workplace_id=slot.workplace_id,
+        workplace_municipality=slot.municipality,
+        request_id=request.request_id,
+        learner_id=request.learner_id,
+        placement_type=slot.placement_type,
+        occupation=slot.occupation,
+        starts_on=slot.starts_on,
+        ends_on=slot.ends_on,
+        must_answer=[*rule.must_answer, *also_must_answer],
+        are_told=list(rule.are_told),
+        answers={},
+        answer_by=datetime.now(UTC).date() + timedelta(days=rule.days_to_answer),
+        at_workplace=at_workplace,
+        state="open",
+        revision=1,
+    )
+    session.add(row)
+    _tell(session, row, OfferMade(answer_by=row.answer_by, **facts(row)), cause)
+    return row
+
+
+async def accept(session: Session, *, offer: Offer, party: str) -> Offer:
+    """A yes from one party; the last one confirms the placement. Raises NotYours or OfferIsSettled."""
+    domain.may_answer(offer.state, offer.must_answer, offer.answers, party)
+    offer.answers = {**offer.answers, party: True}
+    offer.revision += 1
+    _tell(session, offer, OfferAccepted(party=party, **facts(offer)))
+    if domain.outcome(offer.must_answer, offer.answers) is Outcome.CONFIRMED:
+        await _confirm(session, offer)
+    return offer
+
+
+async def decline(session: Session, *, offer: Offer, party: str, reason: Reason = Reason.DECLINED) -> Offer:
+    """A no; the seat is free again. A coordinator may decline for anyone. Raises NotYours or OfferIsSettled."""
+    if party == "coordinator":
+        if offer.state != Outcome.OPEN:
+            raise domain.OfferIsSettled
+    else:
+        domain.may_answer(offer.state, offer.must_answer, offer.answers, party)
+    offer.answers = {**offer.answers, party: False}
+    _settle(offer, Outcome.DECLINED)
+    _tell(session, offer, OfferDeclined(party=party, reason=reason, **facts(offer)))
+    await _free(session, [offer], reason)
+    return offer
+
+
+async def expire_offers(session: Session, *, today: date, most: int = 200) -> int:
+    """Ends offers that nobody answered in time; returns how many. Runs for the whole stack."""
+    rows = await session.scalars(
+        select(Offer)  # every municipality: a job
+        .where(Offer.state == "open", Offer.answer_by < today)
+        .order_by(Offer.workplace_id, Offer.offer_id)
+        .limit(most)
+        .with_for_update(skip_locked=True)
+    )
+    late = rows.all()
+    for offer in late:
+        _settle(offer, "expired")
+        _tell(session, offer, OfferExpired(**facts(offer)))
+    await _free(session, late, Reason.EXPIRED)
+    return len(late)
+
+
+async def end_offers_of_slot(session: Session, *, slot: Slot, reason: Reason) -> None:
+    """Ends what hangs on a withdrawn slot. Its learners may belong to any administration that shares it, so the
+    scope is widened here, and only for this slot's rows."""
+    before = session.info["scope"]
+    await session.flush()
+    await rescope(session, EVERYONE)
+    offers = await session.scalars(
+        select(Offer)  # every municipality that the slot was shared with
+        .where(Offer.slot_id == slot.slot_id, Offer.state.in_(("open", "confirmed")))
+        .order_by(Offer.offer_id)
+        .with_for_update()
+    )
+    for offer in offers.all():
+        if offer.state == "open":
+            await decline(session, offer=offer, party="coordinator", reason=reason)
+            continue
+        placement = await session.scalar(
+            select(Placement)  # every municipality that the slot was shared with
+            .where(Placement.offer_id == offer.offer_id)
+            .with_for_update()
+        )
+        if placement and placement.state in domain.STEPS["interrupted"]:
+            await interrupt(session, placement=placement, reason=reason)
+    await session.flush()
+    await rescope(session, before)
+
+
+async def interrupt(session: Session, *, placement: Placement, reason: Reason) -> Placement:
+    """Ends a placement early and frees the seat. Raises WrongStep."""
+    placement.state = domain.step(placement.state, "interrupted")
+    placement.reason, placement.revision = reason, placement.revision + 1
+    offer = await session.get_one(Offer, placement.offer_id)
+    today = datetime.now(UTC).date()
+    event = PlacementInterrupted(
+        placement_id=placement.placement_id, reason=reason, interrupted_on=today, **facts(offer)
+    )
+    _tell(session, placement, event)
+    offer.state = "interrupted"
+    await _free(session, [offer], reason)
+    return placement
+
+
+async def advance(session: Session, *, placement: Placement, to: str) -> Placement:
+    """Starts or completes a placement. Raises WrongStep."""
+    placement.state = domain.step(placement.state, to)
+    placement.revision += 1
+    offer = await session.get_one(Offer, placement.offer_id)
+    kind = PlacementStarted if to == "started" else PlacementCompleted
+    _tell(session, placement, kind(placement_id=placement.placement_id, **facts(offer)))
+    return placement
+
+
+async def find_offer(session: Session, *, municipality: str, offer_id: UUID) -> Offer:
+    """The offer, locked. Raises NotFound, also for another administration's."""
+    row = await session.scalar(
+        select(Offer).where(Offer.offer_id == offer_id, Offer.municipality == municipality).with_for_update()
+    )
+    if row is None:
+        raise NotFound("There is no such offer.", "Det finns inget sådant erbjudande.")
+    return row
+
+
+async def find_placement(session: Session, *, municipality: str, placement_id: UUID) -> Placement:
+    """The placement, locked. Raises NotFound, also for another administration's."""
+    row = await session.scalar(
+        select(Placement)
+        .where(Placement.placement_id == placement_id, Placement.municipality == municipality)
+        .with_for_update()
+    )
+    if row is None:
+        raise NotFound("There is no such placement.", "Det finns ingen sådan placering.")
+    return row
+
+
+def facts(row: Offer) -> dict[str, Any]:
+    """What every event about an offer carries."""
+    return {
+        "offer_id": row.offer_id,
+        "match_id": row.match_id,
+        "round_id": row.round_id,
+        "seat_id": row.seat_id,
+        "slot_id": row.slot_id,
+        "workplace_id": row.workplace_id,
+        "workplace_municipality": row.workplace_municipality,
+        "request_id": row.request_id,
+        "learner_id": row.learner_id,
+        "placement_type": row.placement_type,
+        "occupation": row.occupation,
+        "starts_on": row.starts_on,
+        "ends_on": row.ends_on,
+        "must_answer": tuple(row.must_answer),
+        "are_told": tuple(row.are_told),
+        "at_workplace": row.at_workplace,
+    }
+
+
+async def _confirm(session: Session, offer: Offer) -> None:
+    now = datetime.now(UTC)
+    request = await session.scalar(
+        select(Request)
+        .where(Request.request_id == offer.request_id, Request.municipality == offer.municipality)
+        .with_for_update()
+    )
+    assert request is not None
+    offer.state, offer.settled_at = Outcome.CONFIRMED, now
+    request.state = "placed"
+    placement = Placement(
+        placement_id=uuids.uuid7(),
+        municipality=offer.municipality,
+        administration=offer.administration,
+        offer_id=offer.offer_id,
+        learner_id=offer.learner_id,
+        slot_id=offer.slot_id,
+        starts_on=offer.starts_on,
+        ends_on=offer.ends_on,
+        state="confirmed",
+        revision=1,
+    )
+    session.add(placement)
+    days = max(0, (now.date() - request.opened_at.date()).days)
+    _tell(
+        session,
+        placement,
+        PlacementConfirmed(placement_id=placement.placement_id, days_to_place=days, **facts(offer)),
+    )
+    counted = PlacementCounted(
+        count_id=uuids.uuid4(),
+        placement_type=offer.placement_type,
+        month=f"{offer.starts_on:%Y-%m}",
+    )
+    tell(session, counted, municipality=offer.municipality, revision=1)
+
+
+def _settle(offer: Offer, state: str) -> None:
+    offer.state, offer.settled_at, offer.revision = state, datetime.now(UTC), offer.revision + 1
+
+
+async def _free(session: Session, offers: Sequence[Offer], reason: Reason) -> None:
+    """The seats may lie in another municipality, whose ledger the offer's authority may write here only."""
+    if not offers:
+        return
+    for offer in offers:
+        request = await session.get(Request, offer.request_id)
+        if request and request.state == "placed":
+            request.state = "open" if reason is Reason.SLOT_WITHDRAWN else "closed"
+    await session.flush()
+    before = session.info["scope"]
+    hosts = {offer.workplace_municipality for offer in offers}
+    if "*" not in before.own:
+        await rescope(session, type(before)((*before.own, *hosts), before.shared, before.administrations))
+    await ledger.release_seats(
+        session, seat_ids=[o.seat_id for o in offers], municipalities=hosts, reason=reason
+    )
+    await session.flush()
+    await rescope(session, before)
+
+
+def _tell(session: Session, row: Offer | Placement, event: Event, cause: Envelope | None = None) -> None:
+    tell(
+        session,
+        event,
+        municipality=row.municipality,
+        administration=row.administration,
+        revision=row.revision,
+        cause=cause,
+    )

@@ -1,0 +1,68 @@
+"""Seats for approved matches: reserved or refused, and the offers that follow."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from kompetensnav_chassis.db import Session
+from kompetensnav_chassis.outbox import tell
+from kompetensnav_contracts import Event
+from kompetensnav_contracts.events.matching import LearnerMatched
+from kompetensnav_contracts.events.registry import SeatRefused, SeatReserved
+from kompetensnav_contracts.vocabulary import Refusal
+from kompetensnav_registry.actions import ledger
+from kompetensnav_registry.actions.offers import make_offer
+from kompetensnav_registry.tables import Request, Seat, Slot
+
+
+async def reserve_seats(session: Session, matches: Sequence[LearnerMatched]) -> None:
+    """Reserves or refuses a seat for each match, makes the offers, and tells all of it."""
+    books = await ledger.open_books(
+        session,
+        workplaces={m.workplace_id: m.slot_municipality for m in matches},
+        requests={m.request_id: m.envelope.municipality for m in matches},
+    )
+    given: list[tuple[LearnerMatched, Request, Slot, Seat]] = []
+    refused: list[tuple[LearnerMatched, Refusal]] = []
+    for match in matches:
+        slot, request = books.slots.get(match.slot_id), books.requests.get(match.request_id)
+        refusal = ledger.refusal(books, slot, request)
+        if refusal or slot is None or request is None:
+            refused.append((match, refusal or Refusal.REQUEST_IS_CLOSED))
+            continue
+        given.append((match, request, slot, ledger.take_seat(session, books, slot)))
+        books.busy.setdefault(request.learner_id, []).append((slot.starts_on, slot.ends_on))
+    # Capacity first: a listener that hears of the seats has then already heard that they are gone.
+    for slot in {slot.slot_id: slot for _, _, slot, _ in given}.values():
+        ledger.tell_capacity(session, slot)
+    for match, refusal in refused:
+        _tell(session, match, SeatRefused(refusal=refusal, **_facts(match)))
+    for match, request, slot, seat in given:
+        _tell(session, match, SeatReserved(seat_id=seat.seat_id, **_facts(match)))
+        make_offer(
+            session,
+            request=request,
+            slot=slot,
+            seat_id=seat.seat_id,
+            round_id=match.round_id,
+            match_id=match.match_id,
+            at_workplace=match.at_workplace,
+            cause=match.envelope,
+        )
+
+
+def _facts(match: LearnerMatched) -> dict[str, Any]:
+    shared = ("match_id", "round_id", "slot_id", "workplace_id", "request_id", "at_workplace")
+    return {name: getattr(match, name) for name in shared} | {
+        "workplace_municipality": match.slot_municipality
+    }
+
+
+def _tell(session: Session, match: LearnerMatched, event: Event) -> None:
+    tell(
+        session,
+        event,
+        municipality=match.envelope.municipality,
+        administration=match.envelope.administration,
+        revision=1,
+        cause=match.envelope,
+    )

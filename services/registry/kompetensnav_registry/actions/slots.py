@@ -1,0 +1,184 @@
+"""Slots: posted, changed, withdrawn; each tells its whole state, and a public twin when open to everyone."""
+
+from datetime import UTC, date, datetime
+from typing import Any
+from uuid import UUID
+
+import uuid_utils.compat as uuids
+from sqlalchemy import select
+
+from kompetensnav_chassis.db import Session
+from kompetensnav_chassis.errors import NotFound, Problem
+from kompetensnav_chassis.outbox import tell
+from kompetensnav_contracts.events.registry import (
+    SlotChanged,
+    SlotOffered,
+    SlotPosted,
+    SlotRetracted,
+    SlotWithdrawn,
+)
+from kompetensnav_contracts.vocabulary import Reason, Sharing
+from kompetensnav_registry import domain
+from kompetensnav_registry.actions import ledger, offers
+from kompetensnav_registry.tables import Slot, Workplace
+
+CHANGEABLE = (
+    "placement_type", "occupation", "starts_on", "ends_on", "seats", "min_language", "offers_needs", "shared_with",
+    "named_municipalities", "administration",
+)  # fmt: skip
+
+
+async def post_slot(
+    session: Session,
+    *,
+    municipality: str,
+    workplace_id: UUID,
+    placement_type: str,
+    occupation: str,
+    starts_on: date,
+    ends_on: date,
+    seats: int,
+    min_language: str = "none",
+    offers_needs: list[str] | None = None,
+    shared_with: str = Sharing.MUNICIPALITY,
+    named_municipalities: list[str] | None = None,
+    administration: str | None = None,
+    ref: str | None = None,
+    own_found: bool = False,
+) -> Slot:
+    """Offers seats at a workplace. Raises NotFound for an unknown workplace, Problem for a period that ends first."""
+    _period(starts_on, ends_on)
+    workplace = await session.scalar(
+        select(Workplace).where(
+            Workplace.workplace_id == workplace_id, Workplace.municipality == municipality
+        )
+    )
+    if workplace is None:
+        raise NotFound("There is no such workplace.", "Det finns inget sådant arbetsställe.")
+    row = Slot(
+        slot_id=uuids.uuid7(),
+        municipality=municipality,
+        ref=ref,
+        workplace_id=workplace_id,
+        employer_id=workplace.employer_id,
+        placement_type=placement_type,
+        occupation=occupation,
+        starts_on=starts_on,
+        ends_on=ends_on,
+        seats=seats,
+        locality=workplace.locality,
+        min_language=min_language,
+        offers_needs=offers_needs or [],
+        shared_with=shared_with,
+        named_municipalities=named_municipalities or [],
+        administration=administration,
+        own_found=own_found,
+        taken=0,
+        revision=1,
+        capacity_revision=0,
+        public_revision=0,
+        is_public=False,
+    )
+    session.add(row)
+    _tell_posted(session, row)
+    return row
+
+
+async def change_slot(session: Session, *, municipality: str, slot_id: UUID, changes: dict[str, Any]) -> Slot:
+    """Corrects a slot. Raises NotFound, SlotIsWithdrawn, SeatsAreTaken or Problem."""
+    row = await _locked(session, municipality, slot_id)
+    if row.withdrawn_at:
+        raise domain.SlotIsWithdrawn
+    if changes.get("seats", row.seats) < row.taken:
+        raise domain.SeatsAreTaken(f"{row.taken}")
+    before = row.seats
+    for name in changes.keys() & set(CHANGEABLE):
+        setattr(row, name, changes[name])
+    _period(row.starts_on, row.ends_on)
+    row.revision += 1
+    tell(session, SlotChanged(**facts(row)), municipality=municipality, revision=row.revision)
+    if row.seats != before:
+        ledger.tell_capacity(session, row)
+    _tell_public(session, row)
+    return row
+
+
+async def withdraw_slot(session: Session, *, municipality: str, slot_id: UUID) -> Slot:
+    """Takes a slot back: open offers are declined, confirmed placements interrupted, everyone told."""
+    row = await _locked(session, municipality, slot_id)
+    if row.withdrawn_at:
+        return row
+    row.withdrawn_at = datetime.now(UTC)
+    row.revision += 1
+    tell(
+        session,
+        SlotWithdrawn(
+            slot_id=row.slot_id,
+            placement_type=row.placement_type,
+            occupation=row.occupation,
+            starts_on=row.starts_on,
+            seats=row.seats,
+        ),
+        municipality=municipality,
+        revision=row.revision,
+    )
+    await offers.end_offers_of_slot(session, slot=row, reason=Reason.SLOT_WITHDRAWN)
+    _tell_public(session, row)
+    return row
+
+
+def facts(row: Slot) -> dict[str, Any]:
+    """The slot's whole state, as its events carry it."""
+    return {
+        "slot_id": row.slot_id,
+        "workplace_id": row.workplace_id,
+        "employer_id": row.employer_id,
+        "placement_type": row.placement_type,
+        "occupation": row.occupation,
+        "starts_on": row.starts_on,
+        "ends_on": row.ends_on,
+        "seats": row.seats,
+        "locality": row.locality,
+        "min_language": row.min_language,
+        "offers_needs": tuple(row.offers_needs),
+        "shared_with": row.shared_with,
+        "named_municipalities": tuple(row.named_municipalities),
+        "administration": row.administration,
+    }
+
+
+def _tell_posted(session: Session, row: Slot) -> None:
+    if row.own_found:  # meant for one learner; nobody else is matched to it
+        return
+    tell(session, SlotPosted(**facts(row)), municipality=row.municipality, revision=row.revision)
+    _tell_public(session, row)
+
+
+def _tell_public(session: Session, row: Slot) -> None:
+    """The public twin events, with their own contiguous revision."""
+    open_now = row.shared_with == Sharing.PUBLIC and not row.withdrawn_at
+    if not open_now and not row.is_public:
+        return
+    row.is_public, row.public_revision = open_now, row.public_revision + 1
+    offered = {k: v for k, v in facts(row).items() if k in SlotOffered.model_fields}
+    event = SlotOffered(**offered) if open_now else SlotRetracted(slot_id=row.slot_id)
+    tell(session, event, municipality=row.municipality, revision=row.public_revision)
+
+
+async def _locked(session: Session, municipality: str, slot_id: UUID) -> Slot:
+    """The slot, with its workplace locked before it (the ledger's lock order)."""
+    row = await session.scalar(select(Slot).where(Slot.slot_id == slot_id, Slot.municipality == municipality))
+    if row is None:
+        raise NotFound("There is no such slot.", "Det finns ingen sådan plats.")
+    await session.execute(
+        select(Workplace.workplace_id)
+        .where(Workplace.workplace_id == row.workplace_id, Workplace.municipality == municipality)
+        .with_for_update()
+    )
+    await session.refresh(row, with_for_update=True)
+    return row
+
+
+def _period(starts_on: date, ends_on: date) -> None:
+    if ends_on < starts_on:
+        raise Problem("The period ends before it begins.", "Perioden slutar innan den börjar.")

@@ -1,0 +1,207 @@
+"""Learners, schools, placement requests and own-found slots over HTTP."""
+
+from datetime import date
+from typing import Annotated, Any, Literal, Self
+from uuid import UUID
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, EmailStr, Field, model_validator
+from sqlalchemy import func, select
+
+from kompetensnav_contracts.vocabulary import LanguageLevel, Need, PlacementType
+from kompetensnav_registry.actions import learners, own_found
+from kompetensnav_registry.api.offers import OfferView
+from kompetensnav_registry.api.views import Limit, Listed, Offset, Staff, View
+from kompetensnav_registry.tables import Learner, Request, School
+
+router = APIRouter(prefix="/{municipality}")
+Code = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")]
+
+
+class NewLearner(BaseModel):
+    """A learner to register; goes into the vault and is told to no one."""
+
+    administration: Code
+    school: Code
+    given_name: str = Field(min_length=1, max_length=100)
+    family_name: str = Field(min_length=1, max_length=100)
+    email: EmailStr | None = None
+    guardian_email: EmailStr | None = None
+    born_on: date
+    locality: Code
+    language: LanguageLevel = LanguageLevel.FLUENT
+    speaks: Literal["sv", "en"] = "sv"
+    security_marking: Literal["none", "confidentiality_marked", "protected_registration"] = "none"
+
+
+class LearnerView(View):
+    """A learner as its own administration sees it."""
+
+    learner_id: UUID
+    administration: str
+    school: str
+    given_name: str
+    family_name: str
+    locality: str
+    language: str
+
+
+class SchoolView(View):
+    """A school unit and the reference that rounds name it by."""
+
+    code: str
+    cohort_id: UUID
+
+
+class Wished(BaseModel):
+    """An occupation, or a certain slot."""
+
+    occupation: str | None = Field(None, pattern=r"^\d{4}$")
+    slot_id: UUID | None = None
+    preference: float | None = Field(None, gt=0, le=1)
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if (self.occupation is None) == (self.slot_id is None):
+            raise ValueError("name either an occupation or a slot")
+        return self
+
+
+class NewRequest(BaseModel):
+    """A placement a learner needs, with ranked wishes."""
+
+    learner_id: UUID
+    placement_type: PlacementType
+    starts_on: date
+    ends_on: date
+    wishes: list[Wished] = Field(default=[], max_length=100)
+    needs: list[Need] = []
+    max_travel_minutes: int = Field(60, ge=0, le=600)
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.ends_on < self.starts_on:
+            raise ValueError("ends_on is before starts_on")
+        return self
+
+
+class RequestView(View):
+    """A placement request."""
+
+    request_id: UUID
+    learner_id: UUID
+    administration: str
+    placement_type: str
+    starts_on: date
+    ends_on: date
+    wishes: list[dict[str, Any]]
+    needs: list[str]
+    max_travel_minutes: int
+    state: str
+    by_hand: bool
+    revision: int
+
+
+class NewOwnFound(BaseModel):
+    """A place the learner or school has found itself."""
+
+    request_id: UUID
+    workplace_id: UUID
+    occupation: str = Field(pattern=r"^\d{4}$")
+
+
+@router.post("/learners", status_code=201)
+async def register_learner(caller: Staff, new: NewLearner) -> LearnerView:
+    """Register a learner of one's own administration."""
+    caller.acts_for(new.administration)
+    async with caller.begin() as session:
+        values = new.model_dump(mode="json", exclude={"administration", "born_on"}) | {"born_on": new.born_on}
+        row = await learners.register_learner(
+            session, municipality=caller.municipality, administration=new.administration, **values
+        )
+        return LearnerView.model_validate(row)
+
+
+@router.get("/learners")
+async def list_learners(caller: Staff, limit: Limit = 100, offset: Offset = 0) -> Listed[LearnerView]:
+    """The learners of one's own administrations; protected learners are in no list."""
+    shown = select(Learner).where(
+        Learner.municipality == caller.municipality, Learner.security_marking == "none"
+    )
+    async with caller.begin() as session:
+        rows = await session.scalars(shown.order_by(Learner.learner_id).limit(limit).offset(offset))
+        total = await session.scalar(select(func.count()).select_from(shown.subquery()))
+        return Listed(items=[LearnerView.model_validate(r) for r in rows], total=total or 0)
+
+
+@router.get("/schools")
+async def list_schools(caller: Staff) -> Listed[SchoolView]:
+    """The school units, with the references that rounds name them by."""
+    async with caller.begin() as session:
+        rows = await session.scalars(
+            select(School).where(School.municipality == caller.municipality).order_by(School.code)
+        )
+        items = [SchoolView.model_validate(r) for r in rows]
+        return Listed(items=items, total=len(items))
+
+
+@router.post("/requests", status_code=201)
+async def open_request(caller: Staff, new: NewRequest) -> RequestView:
+    """Say that a learner needs a placement."""
+    async with caller.begin() as session:
+        learner = await learners.find_learner(
+            session, municipality=caller.municipality, learner_id=new.learner_id
+        )
+        school = await learners.school_of(session, municipality=caller.municipality, code=learner.school)
+        row = await learners.open_request(
+            session,
+            learner=learner,
+            school=school,
+            placement_type=new.placement_type.value,
+            starts_on=new.starts_on,
+            ends_on=new.ends_on,
+            wishes=[wish.model_dump() for wish in new.wishes],
+            needs=[need.value for need in new.needs],
+            max_travel_minutes=new.max_travel_minutes,
+        )
+        await session.flush()
+        return RequestView.model_validate(row)
+
+
+@router.get("/requests")
+async def list_requests(
+    caller: Staff,
+    state: Annotated[Literal["open", "placed", "closed"] | None, Query()] = None,
+    limit: Limit = 100,
+    offset: Offset = 0,
+) -> Listed[RequestView]:
+    """The requests of one's own administrations, by first day."""
+    shown = select(Request).where(Request.municipality == caller.municipality)
+    if state:
+        shown = shown.where(Request.state == state)
+    async with caller.begin() as session:
+        rows = await session.scalars(
+            shown.order_by(Request.starts_on, Request.request_id).limit(limit).offset(offset)
+        )
+        total = await session.scalar(select(func.count()).select_from(shown.subquery()))
+        return Listed(items=[RequestView.model_validate(r) for r in rows], total=total or 0)
+
+
+@router.post("/requests/{request_id}/close")
+async def close_request(caller: Staff, request_id: UUID) -> RequestView:
+    """The learner needs no placement any more."""
+    async with caller.begin() as session:
+        row = await learners.close_request(session, municipality=caller.municipality, request_id=request_id)
+        return RequestView.model_validate(row)
+
+
+@router.post("/own-found", status_code=201)
+async def register_own_found(caller: Staff, new: NewOwnFound) -> OfferView:
+    """Register a place the learner found: the seat is held in the same ledger, the employer is asked by link, and a
+    coordinator approves."""
+    async with caller.begin() as session:
+        row = await own_found.register_own_found(
+            session, municipality=caller.municipality, **new.model_dump()
+        )
+        await session.flush()
+        return OfferView.model_validate(row)

@@ -1,0 +1,139 @@
+"""Offers and placements over HTTP, for coordinators."""
+
+from datetime import date
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel
+from sqlalchemy import func, select
+
+from kompetensnav_contracts.vocabulary import Party, Reason
+from kompetensnav_registry.actions import offers
+from kompetensnav_registry.api.views import Coordinator, Limit, Listed, Offset, Staff, View
+from kompetensnav_registry.tables import Offer, Placement
+
+router = APIRouter(prefix="/{municipality}")
+
+
+class OfferView(View):
+    """An offer and where it stands."""
+
+    offer_id: UUID
+    request_id: UUID
+    learner_id: UUID
+    slot_id: UUID
+    workplace_id: UUID
+    round_id: UUID
+    placement_type: str
+    occupation: str
+    starts_on: date
+    ends_on: date
+    must_answer: list[str]
+    answers: dict[str, Any]
+    answer_by: date
+    state: str
+
+
+class PlacementView(View):
+    """A placement and where it stands."""
+
+    placement_id: UUID
+    offer_id: UUID
+    learner_id: UUID
+    slot_id: UUID
+    starts_on: date
+    ends_on: date
+    state: str
+    reason: str | None
+
+
+class Answer(BaseModel):
+    """On whose behalf a coordinator answers."""
+
+    party: Literal[Party.EMPLOYER, Party.LEARNER, Party.GUARDIAN, Party.PROVIDER, Party.AUTHORITY]
+
+
+class Interruption(BaseModel):
+    """Why a placement ends early."""
+
+    reason: Literal[Reason.ILLNESS, Reason.UNSUITABLE, Reason.OTHER_PLACE, Reason.OTHER]
+
+
+@router.get("/offers")
+async def list_offers(
+    caller: Staff,
+    state: Annotated[str | None, Query()] = None,
+    round_id: Annotated[UUID | None, Query()] = None,
+    limit: Limit = 100,
+    offset: Offset = 0,
+) -> Listed[OfferView]:
+    """The offers to learners of one's own administrations."""
+    shown = select(Offer).where(Offer.municipality == caller.municipality)
+    if state:
+        shown = shown.where(Offer.state == state)
+    if round_id:
+        shown = shown.where(Offer.round_id == round_id)
+    async with caller.begin() as session:
+        rows = await session.scalars(
+            shown.order_by(Offer.made_at, Offer.offer_id).limit(limit).offset(offset)
+        )
+        total = await session.scalar(select(func.count()).select_from(shown.subquery()))
+        return Listed(items=[OfferView.model_validate(r) for r in rows], total=total or 0)
+
+
+@router.post("/offers/{offer_id}/accept")
+async def accept(caller: Coordinator, offer_id: UUID, answer: Answer) -> OfferView:
+    """Record a yes that was given in another way."""
+    async with caller.begin() as session:
+        row = await offers.find_offer(session, municipality=caller.municipality, offer_id=offer_id)
+        return OfferView.model_validate(await offers.accept(session, offer=row, party=answer.party))
+
+
+@router.post("/offers/{offer_id}/decline")
+async def decline(caller: Coordinator, offer_id: UUID, answer: Answer) -> OfferView:
+    """Record a no that was given in another way."""
+    async with caller.begin() as session:
+        row = await offers.find_offer(session, municipality=caller.municipality, offer_id=offer_id)
+        return OfferView.model_validate(await offers.decline(session, offer=row, party=answer.party))
+
+
+@router.get("/placements")
+async def list_placements(
+    caller: Staff, state: Annotated[str | None, Query()] = None, limit: Limit = 100, offset: Offset = 0
+) -> Listed[PlacementView]:
+    """The placements of learners of one's own administrations."""
+    shown = select(Placement).where(Placement.municipality == caller.municipality)
+    if state:
+        shown = shown.where(Placement.state == state)
+    async with caller.begin() as session:
+        rows = await session.scalars(
+            shown.order_by(Placement.starts_on, Placement.placement_id).limit(limit).offset(offset)
+        )
+        total = await session.scalar(select(func.count()).select_from(shown.subquery()))
+        return Listed(items=[PlacementView.model_validate(r) for r in rows], total=total or 0)
+
+
+@router.post("/placements/{placement_id}/progress/{step}")
+async def advance(
+    caller: Coordinator, placement_id: UUID, step: Literal["start", "complete"]
+) -> PlacementView:
+    """Say that a placement has begun, or was carried through."""
+    to = {"start": "started", "complete": "completed"}[step]
+    async with caller.begin() as session:
+        row = await offers.find_placement(
+            session, municipality=caller.municipality, placement_id=placement_id
+        )
+        return PlacementView.model_validate(await offers.advance(session, placement=row, to=to))
+
+
+@router.post("/placements/{placement_id}/interrupt")
+async def interrupt(caller: Coordinator, placement_id: UUID, why: Interruption) -> PlacementView:
+    """End a placement early and free the seat."""
+    async with caller.begin() as session:
+        row = await offers.find_placement(
+            session, municipality=caller.municipality, placement_id=placement_id
+        )
+        return PlacementView.model_validate(
+            await offers.interrupt(session, placement=row, reason=Reason(why.reason))
+        )

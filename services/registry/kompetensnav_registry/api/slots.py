@@ -1,0 +1,148 @@
+"""Slots over HTTP."""
+
+from datetime import date
+from typing import Annotated, Self
+from uuid import UUID
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, Field, model_validator
+from sqlalchemy import func, select
+
+from kompetensnav_chassis.errors import NotFound
+from kompetensnav_contracts.vocabulary import LanguageLevel, Need, PlacementType, Sharing
+from kompetensnav_registry.actions import slots
+from kompetensnav_registry.api.views import Coordinator, Limit, Listed, Offset, Reader, View
+from kompetensnav_registry.tables import Slot, slots_of
+
+router = APIRouter(prefix="/{municipality}/slots")
+Code = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")]
+Municipality = Annotated[str, Field(pattern=r"^\d{4}$")]
+
+
+class NewSlot(BaseModel):
+    """Seats for learners at a workplace in a period."""
+
+    workplace_id: UUID
+    placement_type: PlacementType
+    occupation: str = Field(pattern=r"^\d{4}$", description="SSYK 2012, four digits.")
+    starts_on: date
+    ends_on: date
+    seats: int = Field(ge=1, le=10_000)
+    min_language: LanguageLevel = LanguageLevel.NONE
+    offers_needs: list[Need] = []
+    shared_with: Sharing = Sharing.MUNICIPALITY
+    named_municipalities: list[Municipality] = []
+    administration: Code | None = None
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.ends_on < self.starts_on:
+            raise ValueError("ends_on is before starts_on")
+        if self.shared_with == Sharing.ADMINISTRATION and not self.administration:
+            raise ValueError("name the administration it is kept to")
+        return self
+
+
+class Changes(BaseModel):
+    """What to correct; what is left out stays."""
+
+    occupation: str | None = Field(None, pattern=r"^\d{4}$")
+    starts_on: date | None = None
+    ends_on: date | None = None
+    seats: int | None = Field(None, ge=1, le=10_000)
+    min_language: LanguageLevel | None = None
+    offers_needs: list[Need] | None = None
+    shared_with: Sharing | None = None
+    named_municipalities: list[Municipality] | None = None
+
+
+class SlotView(View):
+    """A slot and how many seats are taken."""
+
+    slot_id: UUID
+    ref: str | None
+    workplace_id: UUID
+    placement_type: str
+    occupation: str
+    starts_on: date
+    ends_on: date
+    seats: int
+    taken: int
+    locality: str
+    min_language: str
+    offers_needs: list[str]
+    shared_with: str
+    named_municipalities: list[str]
+    revision: int
+    withdrawn: bool
+
+    @classmethod
+    def of(cls, row: Slot) -> "SlotView":
+        """From the row."""
+        values = {name: getattr(row, name) for name in cls.model_fields if name != "withdrawn"}
+        return cls(**values, withdrawn=row.withdrawn_at is not None)
+
+
+@router.post("", status_code=201)
+async def post_slot(caller: Coordinator, new: NewSlot) -> SlotView:
+    """Offer seats."""
+    async with caller.begin() as session:
+        values = new.model_dump(mode="json", exclude={"starts_on", "ends_on", "workplace_id"})
+        row = await slots.post_slot(
+            session,
+            municipality=caller.municipality,
+            workplace_id=new.workplace_id,
+            starts_on=new.starts_on,
+            ends_on=new.ends_on,
+            **values,
+        )
+        return SlotView.of(row)
+
+
+@router.get("")
+async def list_slots(
+    caller: Reader,
+    placement_type: Annotated[PlacementType | None, Query()] = None,
+    limit: Limit = 100,
+    offset: Offset = 0,
+) -> Listed[SlotView]:
+    """The slots still offered, by first day."""
+    offered = slots_of(caller.municipality)
+    if placement_type:
+        offered = offered.where(Slot.placement_type == placement_type)
+    async with caller.begin() as session:
+        rows = await session.scalars(offered.limit(limit).offset(offset))
+        total = await session.scalar(select(func.count()).select_from(offered.order_by(None).subquery()))
+        return Listed(items=[SlotView.of(r) for r in rows], total=total or 0)
+
+
+@router.get("/{slot_id}")
+async def show_slot(caller: Reader, slot_id: UUID) -> SlotView:
+    """One slot."""
+    async with caller.begin() as session:
+        row = await session.scalar(
+            select(Slot).where(Slot.slot_id == slot_id, Slot.municipality == caller.municipality)
+        )
+        if row is None:
+            raise NotFound("There is no such slot.", "Det finns ingen sådan plats.")
+        return SlotView.of(row)
+
+
+@router.patch("/{slot_id}")
+async def change_slot(caller: Coordinator, slot_id: UUID, changes: Changes) -> SlotView:
+    """Correct a slot."""
+    given = changes.model_dump(mode="json", exclude_none=True, exclude={"starts_on", "ends_on"})
+    given |= changes.model_dump(include={"starts_on", "ends_on"}, exclude_none=True)
+    async with caller.begin() as session:
+        row = await slots.change_slot(
+            session, municipality=caller.municipality, slot_id=slot_id, changes=given
+        )
+        return SlotView.of(row)
+
+
+@router.post("/{slot_id}/withdraw")
+async def withdraw_slot(caller: Coordinator, slot_id: UUID) -> SlotView:
+    """Take a slot back; those concerned are told."""
+    async with caller.begin() as session:
+        row = await slots.withdraw_slot(session, municipality=caller.municipality, slot_id=slot_id)
+        return SlotView.of(row)

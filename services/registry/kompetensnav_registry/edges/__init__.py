@@ -1,0 +1,1 @@
+"""The outside world: signed links and CSV files."""

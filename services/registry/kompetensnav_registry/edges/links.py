@@ -1,0 +1,61 @@
+"""Signed, expiring, single-purpose links: what the holder may answer, and until when. No personal data inside."""
+
+import time
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from uuid import UUID
+
+from joserfc import jwt
+from joserfc.errors import JoseError
+from joserfc.jwk import OctKey
+
+from kompetensnav_chassis.errors import NotFound
+
+GRACE = timedelta(days=30)
+"""How long after the last day to answer the page can still be read."""
+
+
+@dataclass(frozen=True)
+class Purpose:
+    """What a link is for: one party's answers to one offer, or an employer's to a workplace's offers of a round."""
+
+    party: str
+    offer_id: UUID | None = None
+    workplace_id: UUID | None = None
+    round_id: UUID | None = None
+
+    @staticmethod
+    def far() -> date:
+        """The last day of an employer's link: its offers keep their own, shorter, times."""
+        return datetime.now(UTC).date() + timedelta(days=30)
+
+
+class Links:
+    """Makes and reads links with the registry's own key."""
+
+    def __init__(self, secret: str, public_url: str) -> None:
+        self._key, self._url = OctKey.import_key(secret), public_url.rstrip("/")
+
+    def make(self, purpose: Purpose, answer_by: date) -> str:
+        """The address to send."""
+        until = datetime.combine(answer_by, datetime.min.time(), UTC) + timedelta(days=1) + GRACE
+        claims = {"exp": int(until.timestamp()), "aud": "answer", "p": purpose.party}
+        for name in ("offer_id", "workplace_id", "round_id"):
+            value = getattr(purpose, name)
+            if value:
+                claims[name[0]] = value.hex
+        return f"{self._url}/answer/{jwt.encode({'alg': 'HS256'}, claims, self._key)}"
+
+    def read(self, token: str) -> Purpose:
+        """What the link is for. Raises NotFound when it is not ours, changed, or too old."""
+        try:
+            claims = jwt.decode(token, self._key, algorithms=["HS256"]).claims
+            if claims["aud"] != "answer" or claims["exp"] < time.time():
+                raise ValueError("too old, or for something else")
+            ids = {key: UUID(claims[key]) for key in ("o", "w", "r") if key in claims}
+            return Purpose(str(claims["p"]), ids.get("o"), ids.get("w"), ids.get("r"))
+        except (JoseError, ValueError, KeyError) as bad:
+            raise NotFound(
+                "The link is not valid or has expired. Ask the coordinator for a new one.",
+                "Länken gäller inte eller har gått ut. Be samordnaren om en ny.",
+            ) from bad

@@ -1,0 +1,18 @@
+"""What the registry reads from its environment (prefix `REGISTRY_`)."""
+
+from pydantic import Field, SecretStr
+from pydantic_settings import SettingsConfigDict
+
+from kompetensnav_chassis.settings import ServiceSettings
+
+
+class Settings(ServiceSettings):
+    """The registry's settings."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="REGISTRY_", frozen=True, extra="ignore", env_ignore_empty=True
+    )
+
+    link_secret: SecretStr = Field(
+        min_length=32, description="Key that signs links in messages, 32 characters or more."
+    )

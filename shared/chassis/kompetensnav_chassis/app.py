@@ -1,0 +1,154 @@
+"""A service put together: settings, database, broker, relay, jobs and HTTP in one process."""
+
+import asyncio
+import contextlib
+import os
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+import structlog
+import uvicorn
+from fastapi import APIRouter, FastAPI
+
+from kompetensnav_chassis import broker as brokers
+from kompetensnav_chassis import db, health, http, logs
+from kompetensnav_chassis.broker import Listener
+from kompetensnav_chassis.identity import Tokens
+from kompetensnav_chassis.outbox import RELAY, Relay
+from kompetensnav_chassis.retry import collect
+from kompetensnav_chassis.settings import ServiceSettings
+from kompetensnav_contracts.event import MUNICIPALITY  # noqa: F401  (the path parameter's pattern, for services)
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is done because time passed: every so many seconds, and when woken by name.
+
+    `run` returns True when there may be more to do at once.
+    """
+
+    name: str
+    every: float
+    run: Callable[[FastAPI], Awaitable[bool]]
+
+
+def service_app(
+    settings: ServiceSettings,
+    *,
+    listener: Listener,
+    outbox: type,
+    routers: Sequence[APIRouter] = (),
+    jobs: Sequence[Job] = (),
+    domains: Sequence[ModuleType] = (),
+    state: dict[str, Any] | None = None,
+    background: Sequence[Callable[[FastAPI], Awaitable[None]]] = (),
+) -> FastAPI:
+    """The service as an ASGI application; starting it starts all of its parts."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        woken = {job.name: asyncio.Event() for job in jobs}
+
+        def wake(job: str) -> None:
+            if job == RELAY:
+                relay.wake()
+            elif job in woken:
+                woken[job].set()
+
+        app.state.wake = wake
+        app.state.engine = db.engine(str(settings.database_url))
+        app.state.sessions = db.sessions(app.state.engine, listener.service, outbox, wake)
+        app.state.broker = brokers.broker(listener, settings, app.state.sessions)
+        async with contextlib.AsyncExitStack() as stack:
+            stack.push_async_callback(app.state.engine.dispose)
+            stack.push_async_callback(brokers.stop, app.state.broker)
+            await brokers.connect(app.state.broker, listener, settings.stack)
+            await brokers.answer_questions(app.state.broker, listener, app.state.sessions)
+            js = brokers.jetstream(app.state.broker)
+            relay = app.state.relay = Relay(str(settings.relay_database_url), js)
+            inbox_prefix = f"_INBOX_{listener.service}.".encode()
+            tasks = [
+                asyncio.create_task(relay.run()),
+                asyncio.create_task(collect(js, settings.stack, inbox_prefix)),
+                *(asyncio.create_task(_repeat(app, job, woken[job.name])) for job in jobs),
+                *(asyncio.create_task(_once(app, work)) for work in background),
+            ]
+            for task in tasks:
+                task.add_done_callback(_ended)
+            stack.push_async_callback(_cancel, tasks)
+            yield
+
+    app = FastAPI(title=f"Kompetensnav {listener.service}", version="1", lifespan=lifespan, docs_url=None,
+                  redoc_url=None, openapi_url=None)  # fmt: skip
+    app.state.listener, app.state.stack = listener, settings.stack
+    app.state.tokens = Tokens(str(settings.issuer), settings.audience)
+    for name, value in (state or {}).items():
+        setattr(app.state, name, value)
+    http.answer(app, *domains)
+    app.add_middleware(http.SafeHeaders)
+    app.include_router(health.router)
+    for router in routers:
+        app.include_router(router)
+    return app
+
+
+def serve(app: FastAPI, settings: ServiceSettings) -> None:
+    """Runs the service until it is told to stop. A start that fails says why in one line."""
+    logs.configure(app.state.listener.service)
+    config = uvicorn.Config(
+        app,
+        host=settings.host,
+        port=settings.port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        lifespan="on",
+        timeout_graceful_shutdown=5,
+    )
+    uvicorn.Server(config).run()
+    if getattr(app.state, "failure", None):
+        sys.exit(1)
+
+
+async def _repeat(app: FastAPI, job: Job, woken: asyncio.Event) -> None:
+    """Runs a job for ever; an error is logged and the job tried again after its pause."""
+    while True:
+        woken.clear()
+        more = False
+        try:
+            more = await job.run(app)
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:
+            log.error("job_failed", job=job.name, error=type(error).__name__, exc_info=not _is_outage(error))
+            await asyncio.sleep(min(job.every, 1.0))
+        if not more:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(woken.wait(), job.every)
+
+
+async def _once(app: FastAPI, work: Callable[[FastAPI], Awaitable[None]]) -> None:
+    await work(app)
+
+
+def _is_outage(error: Exception) -> bool:
+    return isinstance(error, OSError | TimeoutError) or "asyncpg" in type(error).__module__
+
+
+def _ended(task: asyncio.Task[None]) -> None:
+    """A part that ends by itself ends the process: half a service is worse than none."""
+    if not task.cancelled() and task.exception() is not None:
+        log.error("part_ended", exc_info=task.exception())
+        os._exit(71)
+
+
+async def _cancel(tasks: Sequence[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

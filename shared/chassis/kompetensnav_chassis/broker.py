@@ -1,0 +1,329 @@
+"""The doors for events. A service declares what it listens to; the broker is built here and nowhere else.
+
+    listener = Listener("matching")
+
+    @listener.on(SlotPosted)                 # acts on one event: one transaction per message
+    async def on_slot_posted(event: SlotPosted, session: Session) -> None: ...
+
+    @listener.on_many(LearnerMatched)        # volume and projections: one transaction per at most 100 messages
+    async def on_learners_matched(events: Sequence[LearnerMatched], session: Session) -> None: ...
+
+Each is idempotent by construction: the event is entered in the inbox in the handler's own transaction, and a
+message is acknowledged only after the commit.
+"""
+
+import asyncio
+import contextlib
+import json
+import os
+import types
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import nats.errors
+import nats.js.errors
+import structlog
+from faststream import AckPolicy, BaseMiddleware
+from faststream.nats import JStream, NatsBroker, PullSub
+from faststream.nats.opentelemetry import NatsTelemetryMiddleware
+from faststream.nats.prometheus import NatsPrometheusMiddleware
+from faststream.nats.security import NatsNKey
+from nats.aio.msg import Msg
+from nats.js import JetStreamContext
+from nats.js.api import ConsumerConfig
+from prometheus_client import REGISTRY, CollectorRegistry
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from kompetensnav_chassis import tracing, wire
+from kompetensnav_chassis.db import Scope, Sessions, transaction
+from kompetensnav_chassis.errors import Unfit
+from kompetensnav_chassis.inbox import failed, first_time
+from kompetensnav_chassis.retry import Aside
+from kompetensnav_chassis.settings import ServiceSettings
+from kompetensnav_contracts import Event, subject
+
+log = structlog.get_logger()
+BATCH = 100
+WORKERS = 4
+Handler = Callable[[Any, AsyncSession], Awaitable[None]]
+Answerer = Callable[[str, Any, Sessions], Awaitable[Any]]
+
+
+@dataclass(frozen=True)
+class Door:
+    """One durable consumer: the events it lets in, and what is done with them."""
+
+    durable: str
+    events: tuple[type[Event], ...]
+    handler: Handler
+    many: bool
+
+    def event(self, name: str) -> type[Event]:
+        """The class of an event's name; another version of it is read as the first class and refused there."""
+        return next((e for e in self.events if e.name == name), self.events[0])
+
+
+@dataclass
+class Listener:
+    """What a service listens to."""
+
+    service: str
+    doors: list[Door] = field(default_factory=list)
+    questions: dict[str, Answerer] = field(default_factory=dict)
+
+    def on(self, event: type[Event]) -> Callable[[Handler], Handler]:
+        """The door for handlers that act on one event; named after it."""
+        return self._door((event,), f"{self.service}-{event.name.replace('.', '-')}", many=False)
+
+    def on_many(self, *events: type[Event], name: str = "") -> Callable[[Handler], Handler]:
+        """The door for volume; several events share one durable (a projection), which then needs a name."""
+        durable = f"{self.service}-{name or events[0].name.replace('.', '-')}"
+        return self._door(events, durable, many=True)
+
+    def on_ask(self, thing: str) -> Callable[[Answerer], Answerer]:
+        """Answers the question `ask.<municipality>.<service>.<thing>`: (municipality, question, sessions) -> answer."""
+
+        def register(answerer: Answerer) -> Answerer:
+            self.questions[thing] = answerer
+            return answerer
+
+        return register
+
+    def _door(
+        self, events: tuple[type[Event], ...], durable: str, *, many: bool
+    ) -> Callable[[Handler], Handler]:
+        def register(handler: Handler) -> Handler:
+            self.doors.append(Door(durable, events, handler, many))
+            return handler
+
+        return register
+
+
+def broker(listener: Listener, settings: ServiceSettings, sessions: Sessions) -> NatsBroker:
+    """The service's broker with all its doors; it binds to durables that the topology has made."""
+    service = listener.service
+    built = NatsBroker(
+        settings.nats_url,
+        name=service,
+        security=NatsNKey.from_seed(settings.nats_seed.get_secret_value()) if settings.nats_seed else None,
+        inbox_prefix=f"_INBOX_{service}",
+        max_reconnect_attempts=-1,
+        reconnect_time_wait=0.2,  # type: ignore[arg-type]
+        connect_timeout=2,
+        ping_interval=5,
+        max_outstanding_pings=2,
+        graceful_timeout=5,
+        ack_policy=AckPolicy.MANUAL,
+        apply_types=False,
+        logger=None,
+        middlewares=[
+            _Fallback,
+            NatsPrometheusMiddleware(registry=_metrics()),
+            NatsTelemetryMiddleware(tracer_provider=tracing.provider(service, settings.trace_endpoint)),
+        ],
+        closed_cb=_closed,
+    )
+    stream = JStream(f"INT_{settings.stack.upper()}", declare=False)
+    aside = Aside(settings.stack, settings.retry_seconds)
+    for door in listener.doors:
+        _subscribe(built, service, stream, door, Work(door, sessions, aside, built))
+    return built
+
+
+class _Fallback(BaseMiddleware):
+    """A message whose door could not even settle it is left to the server, which delivers it again."""
+
+    async def after_processed(
+        self, exc_type: Any = None, exc_val: Any = None, exc_tb: Any = None
+    ) -> bool | None:
+        if isinstance(exc_val, Exception):
+            log.error("message_left_to_server", error=type(exc_val).__name__)
+            return True
+        return False
+
+
+class Work:
+    """What happens to each message of one door."""
+
+    def __init__(self, door: Door, sessions: Sessions, aside: Aside, broker: NatsBroker) -> None:
+        self._door, self._sessions, self._aside, self._broker = door, sessions, aside, broker
+
+    async def one(self, message: Any) -> None:
+        """Handles one message: inbox, handler, commit, ack."""
+        await self._alone(message.raw_message)
+
+    async def many(self, messages: Sequence[Msg]) -> None:
+        """Handles a batch in one transaction; on an error one by one, so that only the bad message suffers."""
+        events: list[Event] = []
+        try:
+            events = [self._read(message) for message in messages]
+            async with transaction(self._sessions, Scope.of(e.envelope for e in events)) as session:
+                new = await first_time(session, self._door.durable, [e.envelope.id for e in events])
+                if fresh := [e for e in events if e.envelope.id in new]:
+                    session.info["cause"] = fresh[0].envelope
+                    await self._door.handler(_distinct(fresh), session)
+        except Exception:
+            for message in messages:
+                await self._alone(message)
+            return
+        await asyncio.gather(*(message.ack() for message in messages))
+
+    async def _alone(self, message: Msg) -> None:
+        event: Event | None = None
+        try:
+            event = self._read(message)
+            async with transaction(
+                self._sessions, Scope.of([event.envelope]), cause=event.envelope
+            ) as session:
+                if await first_time(session, self._door.durable, [event.envelope.id]):
+                    await self._door.handler([event] if self._door.many else event, session)
+        except Exception as error:
+            await self._failed(message, event, error)
+        else:
+            await message.ack()
+
+    async def _failed(self, message: Msg, event: Event | None, error: Exception) -> None:
+        attempts = message.metadata.num_delivered
+        if event is not None and not isinstance(error, Unfit):
+            try:
+                attempts = await failed(self._sessions, self._door.durable, event.envelope.id)
+            except Exception:
+                attempts = (
+                    1  # the database is down, which is not the message's fault: try for as long as it takes
+                )
+        await self._aside.settle(self._js, message, error, attempts)
+
+    def _read(self, message: Msg) -> Event:
+        headers = message.headers or {}
+        return wire.read(self._door.event(headers.get("ce-type", "")), headers, message.data)
+
+    @property
+    def _js(self) -> JetStreamContext:
+        return jetstream(self._broker)
+
+
+def _distinct(events: Sequence[Event]) -> list[Event]:
+    """The batch in order, each event once (a batch may hold a message twice)."""
+    return list({e.envelope.id: e for e in events}.values())
+
+
+def _subscribe(broker: NatsBroker, service: str, stream: JStream, door: Door, work: Work) -> None:
+    subjects = [subject(event) for event in door.events]
+    options: dict[str, Any] = {} if door.many else {"max_workers": WORKERS}
+    subscriber: Any = broker.subscriber(
+        config=ConsumerConfig(filter_subjects=[*subjects, f"replay.int.{door.durable}.>"]),
+        stream=stream,
+        durable=door.durable,
+        pull_sub=PullSub(BATCH, timeout=1, batch=True) if door.many else PullSub(1, timeout=1),
+        inbox_prefix=f"_INBOX_{service}.".encode(),
+        no_reply=True,
+        decoder=_raw_batch if door.many else _raw,
+        **options,
+    )
+    subscriber._consume_pull = types.MethodType(_pull, subscriber)
+    subscriber(work.many if door.many else work.one)
+
+
+async def _raw(message: Any) -> Any:
+    return message
+
+
+async def _raw_batch(message: Any) -> Any:
+    return message.raw_message
+
+
+async def _pull(self: Any, cb: Callable[[Msg], Awaitable[None]] | None = None) -> None:
+    """Replaces FastStream's pull loop, which waits for a full batch and spins when the connection is closed."""
+    while self.running:
+        try:
+            messages = await self.subscription.fetch(self.pull_sub.batch_size, timeout=self.pull_sub.timeout)
+        except nats.errors.TimeoutError:
+            continue
+        except (nats.errors.Error, nats.js.errors.Error):
+            await asyncio.sleep(0.5)
+            continue
+        if cb is None:
+            if messages and self.running:
+                await self.consume(messages)
+            continue
+        for message in messages:
+            if self.running:
+                await cb(message)
+            else:
+                await message.nak()
+
+
+def jetstream(broker: NatsBroker) -> JetStreamContext:
+    """The JetStream context of a connected broker."""
+    js: JetStreamContext = broker.config.connection_state.stream
+    return js
+
+
+async def connect(broker: NatsBroker, listener: Listener, stack: str, seconds: float = 20) -> None:
+    """Connects and starts; raises RuntimeError with one readable line when the server or a durable is not there."""
+    try:
+        await asyncio.wait_for(broker.connect(), seconds)
+    except (TimeoutError, nats.errors.Error, OSError) as down:
+        raise RuntimeError(f"NATS does not answer: {type(down).__name__}") from down
+    for door in listener.doors:
+        try:
+            await jetstream(broker).consumer_info(f"INT_{stack.upper()}", door.durable)
+        except (nats.js.errors.Error, nats.errors.Error) as missing:
+            raise RuntimeError(
+                f"Consumer {door.durable} is not there ({type(missing).__name__}); run `kompetensnav topology apply`"
+            ) from missing
+    await broker.start()
+
+
+async def answer_questions(broker: NatsBroker, listener: Listener, sessions: Sessions) -> None:
+    """Subscribes the service's answers to questions (NATS request-reply, one queue group)."""
+    connection = broker.config.connection_state.connection
+    for thing, answerer in listener.questions.items():
+
+        async def reply(message: Msg, answerer: Answerer = answerer) -> None:
+            try:
+                answered = await answerer(message.subject.split(".")[1], json.loads(message.data), sessions)
+                await message.respond(wire.dumps(answered))
+            except Exception as error:  # no answer: the asker tries again later
+                log.warning("question_not_answered", error=type(error).__name__)
+
+        await connection.subscribe(f"ask.*.{listener.service}.{thing}", queue=listener.service, cb=reply)
+
+
+async def ask(broker: NatsBroker, municipality: str, service: str, thing: str, question: Any) -> Any:
+    """The answer to a question. Raises TimeoutError when nobody answers in five seconds."""
+    connection = broker.config.connection_state.connection
+    try:
+        answered = await connection.request(
+            f"ask.{municipality}.{service}.{thing}", wire.dumps(question), timeout=5
+        )
+    except (nats.errors.NoRespondersError, nats.errors.TimeoutError) as silent:
+        raise TimeoutError(f"{service} does not answer") from silent
+    return json.loads(answered.data)
+
+
+async def _closed() -> None:
+    """A closed connection does not come back; the supervisor starts the process again."""
+    if not _stopping:
+        log.error("broker_connection_closed")
+        os._exit(70)
+
+
+_stopping: list[bool] = []
+
+
+async def stop(broker: NatsBroker) -> None:
+    """Stops fetching, lets handlers finish, and closes."""
+    _stopping.append(True)
+    try:
+        with contextlib.suppress(Exception):
+            await broker.stop()
+    finally:
+        _stopping.pop()
+
+
+def _metrics() -> CollectorRegistry:
+    registry = CollectorRegistry()
+    REGISTRY.register(registry)
+    return registry

@@ -1,0 +1,120 @@
+"""The console script `kompetensnav`, which finds its commands by entry points, and each service's own script."""
+
+import asyncio
+import os
+import sys
+from collections.abc import Callable
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+GROUP = "kompetensnav.commands"
+
+
+def run() -> None:
+    """`kompetensnav <command> ...`: the command is loaded only when it is called (a service's imports take seconds)."""
+    points: dict[str, EntryPoint] = {p.name: p for p in entry_points(group=GROUP)}
+    name = sys.argv[1] if len(sys.argv) > 1 else ""
+    if name in ("", "--help", "-h") or name not in points:
+        known = "\n".join(f"  {n}" for n in sorted(points))
+        print(f"Usage: kompetensnav COMMAND ...\n\nCommands:\n{known}\n\nHelp: kompetensnav COMMAND --help")
+        sys.exit(0 if name in ("", "--help", "-h") else f"There is no command {name!r}.")
+    command = points[name].load()
+    if not isinstance(command, typer.Typer):
+        made = typer.Typer(add_completion=False)
+        made.command(name=name)(command)
+        command = made
+    sys.argv = [f"kompetensnav {name}", *sys.argv[2:]]
+    command()
+
+
+def service_commands(service: str, *, main: Callable[[], Any]) -> typer.Typer:
+    """`kompetensnav-<service> serve | migrate | revise | openapi | settings`, to which a service may add its own.
+
+    `main` imports and returns the service's main module, which offers `app(settings)` and `Settings`.
+    """
+    commands = typer.Typer(add_completion=False, no_args_is_help=True, help=f"The {service} service.")
+
+    @commands.command()
+    def serve() -> None:
+        """Run the service."""
+        from kompetensnav_chassis import app, settings
+
+        module = main()
+        read = settings.read(module.Settings)
+        app.serve(module.app(read), read)
+
+    @commands.command()
+    def migrate(to: str = "head") -> None:
+        """Bring the database to the newest revision (or another), under a lock."""
+        from kompetensnav_chassis.migrate import migrate as work
+
+        work(_owner_url(service), service, to)
+
+    @commands.command(hidden=True)
+    def revise(message: str) -> None:
+        """Write a new migration from the tables (for developers)."""
+        from kompetensnav_chassis.migrate import revise as work
+
+        work(_owner_url(service), service, message)
+
+    return commands
+
+
+def _owner_url(service: str) -> str:
+    name = f"{service.upper()}_OWNER_DATABASE_URL"
+    if name not in os.environ:
+        sys.exit(f"Settings do not fit: {name}: set it to the owner role's database URL")
+    return os.environ[name]
+
+
+def provision(
+    services: Annotated[list[str], typer.Argument(help="Services to make databases and roles for.")],
+    out: Annotated[Path, typer.Option(help="Where the database URLs are written (mode 0600).")],
+) -> None:
+    """Make databases and roles on the server of KOMPETENSNAV_ADMIN_URL; keeps passwords that are in OUT."""
+    import json
+
+    from sqlalchemy.engine import make_url
+
+    from kompetensnav_chassis import migrate
+
+    admin = os.environ.get("KOMPETENSNAV_ADMIN_URL") or sys.exit(
+        "Set KOMPETENSNAV_ADMIN_URL to a superuser's URL."
+    )
+    before: dict[str, dict[str, str]] = json.loads(out.read_text()) if out.exists() else {}
+
+    async def work() -> dict[str, dict[str, str]]:
+        made = {}
+        for service in services:
+            kept = {role: make_url(url).password or "" for role, url in before.get(service, {}).items()}
+            made[service] = await migrate.provision(admin, service, kept or None)
+        return made
+
+    urls = asyncio.run(work())
+    out.touch(mode=0o600)
+    out.write_text(json.dumps(urls, indent=1))
+
+
+def docs(
+    write: Annotated[Path | None, typer.Option(help="Root of the repository to write into.")] = None,
+) -> None:
+    """The generated pages: OpenAPI of each installed service, and the settings tables of their READMEs."""
+    from kompetensnav_chassis import pages
+
+    for path, text in pages.files(write or Path()).items():
+        if write:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        print(path)
+
+
+def issuer() -> typer.Typer:
+    """The development issuer's commands."""
+    from kompetensnav_chassis.issuer import serve
+
+    commands = typer.Typer(add_completion=False)
+    commands.command()(serve)
+    return commands

@@ -1,0 +1,60 @@
+"""Is the service alive, ready, and how does it do: the open pages `/health/live`, `/health/ready`, `/metrics`."""
+
+import asyncio
+from typing import Any
+
+from fastapi import APIRouter, Depends, Request
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
+from sqlalchemy import text
+from starlette.responses import JSONResponse, Response
+
+from kompetensnav_chassis.broker import jetstream
+from kompetensnav_chassis.identity import open_to_all
+
+router = APIRouter(prefix="/health", dependencies=[Depends(open_to_all)], include_in_schema=False)
+TIMEOUT = 2.0
+
+
+@router.get("/live")
+async def live() -> dict[str, str]:
+    """The process answers."""
+    return {"status": "live"}
+
+
+@router.get("/ready")
+async def ready(request: Request) -> Response:
+    """The database answers, the broker is connected and every durable exists."""
+    checks = await asyncio.gather(_database(request.app.state), _broker(request.app.state))
+    faults = {name: why for name, why in zip(("database", "broker"), checks, strict=True) if why}
+    body = {"status": "ready" if not faults else "not ready", "faults": faults}
+    return JSONResponse(
+        body | {"outbox_backlog": request.app.state.relay.backlog}, 200 if not faults else 503
+    )
+
+
+@router.get("/metrics")
+async def metrics() -> Response:
+    """Prometheus metrics; counts and timings only."""
+    return Response(generate_latest(REGISTRY), media_type=CONTENT_TYPE_LATEST)
+
+
+async def _database(state: Any) -> str:
+    try:
+        async with asyncio.timeout(TIMEOUT), state.engine.connect() as connection:
+            await connection.execute(text("select 1"))
+    except Exception as error:
+        return f"does not answer: {type(error).__name__}"
+    return ""
+
+
+async def _broker(state: Any) -> str:
+    connection = state.broker.config.connection_state.connection
+    if not connection.is_connected:
+        return "not connected"
+    try:
+        async with asyncio.timeout(TIMEOUT):
+            for door in state.listener.doors:
+                await jetstream(state.broker).consumer_info(f"INT_{state.stack.upper()}", door.durable)
+    except Exception as error:
+        return f"a consumer does not answer: {type(error).__name__}"
+    return ""

@@ -1,0 +1,137 @@
+"""A token issuer for development. It refuses to listen on, or answer, anything but loopback."""
+
+import ipaddress
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Annotated
+
+import httpx
+import typer
+import uvicorn
+from fastapi import Depends, FastAPI, Request
+from joserfc import jwt
+from joserfc.jwk import ECKey
+from pydantic import BaseModel
+
+from kompetensnav_chassis.errors import Forbidden
+from kompetensnav_chassis.http import answer
+from kompetensnav_chassis.identity import open_to_all
+
+LIFETIME = 12 * 3600
+"""Seconds a development token is valid."""
+
+
+class Wanted(BaseModel):
+    """The claims of a wished-for token."""
+
+    subject: str = "developer"
+    roles: list[str]
+    municipalities: list[str]
+    administrations: list[str] = []
+
+
+def is_loopback(host: str | None) -> bool:
+    """Whether an address is this machine's own."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host or "").is_loopback
+    except ValueError:
+        return False
+
+
+def only_loopback(request: Request) -> None:
+    """Dependency: answers this machine only."""
+    if not is_loopback(request.client.host if request.client else None):
+        raise Forbidden(
+            "This issuer answers only its own machine.", "Utfärdaren svarar bara den egna datorn."
+        )
+
+
+def app(key: ECKey, issuer: str, audience: str = "kompetensnav") -> FastAPI:
+    """The issuer: OIDC discovery, keys, and `POST /token` for anyone on this machine."""
+    api = FastAPI(openapi_url=None, dependencies=[Depends(only_loopback)])
+    answer(api)
+
+    @api.get("/.well-known/openid-configuration", dependencies=[Depends(open_to_all)])
+    async def configuration() -> dict[str, object]:
+        return {
+            "issuer": issuer,
+            "jwks_uri": f"{issuer}/keys",
+            "id_token_signing_alg_values_supported": ["ES256"],
+        }
+
+    @api.get("/keys", dependencies=[Depends(open_to_all)])
+    async def keys() -> dict[str, object]:
+        return {
+            "keys": [key.as_dict(private=False) | {"kid": key.thumbprint(), "use": "sig", "alg": "ES256"}]
+        }
+
+    @api.get("/health/ready", dependencies=[Depends(open_to_all)])
+    async def ready() -> dict[str, str]:
+        return {"status": "ready"}
+
+    @api.post("/token", dependencies=[Depends(open_to_all)])
+    async def issue(wanted: Wanted) -> dict[str, str]:
+        return {"token": sign(key, issuer, audience, wanted)}
+
+    return api
+
+
+def sign(key: ECKey, issuer: str, audience: str, wanted: Wanted, lifetime: int = LIFETIME) -> str:
+    """A signed token with the wished-for claims."""
+    now = int(time.time())
+    claims = {
+        "iss": issuer,
+        "aud": audience,
+        "sub": wanted.subject,
+        "iat": now,
+        "exp": now + lifetime,
+        "roles": wanted.roles,
+        "municipalities": wanted.municipalities,
+        "administrations": wanted.administrations,
+    }
+    return jwt.encode({"alg": "ES256", "kid": key.thumbprint()}, claims, key)
+
+
+def read_key(path: Path) -> ECKey:
+    """The issuer's key; made (mode 0600) when the file is not there."""
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch(mode=0o600)
+        path.write_text(json.dumps(ECKey.generate_key("P-256").as_dict(private=True)))
+    return ECKey.import_key(json.loads(path.read_text()))
+
+
+def serve(
+    key: Annotated[Path, typer.Option(help="Where the signing key is kept.")],
+    host: str = "127.0.0.1",
+    port: int = 8080,
+) -> None:
+    """Run the development issuer."""
+    if not is_loopback(host):
+        sys.exit(f"The development issuer listens on loopback only, not on {host}")
+    uvicorn.run(app(read_key(key), f"http://{host}:{port}"), host=host, port=port, log_level="warning")
+
+
+def token(
+    role: Annotated[list[str], typer.Option(help="Role; may be given many times.")],
+    municipality: Annotated[list[str], typer.Option(help="SCB code; may be given many times.")],
+    administration: Annotated[list[str], typer.Option(help="May be given many times.")] = ["school"],  # noqa: B006
+    issuer: Annotated[str, typer.Option(envvar="KOMPETENSNAV_ISSUER")] = "",
+) -> None:
+    """Print a development token from the issuer on this machine."""
+    issuer = issuer or _running_issuer()
+    wanted = Wanted(roles=role, municipalities=municipality, administrations=administration)
+    try:
+        answered = httpx.post(f"{issuer}/token", json=wanted.model_dump(), timeout=5).raise_for_status()
+    except httpx.HTTPError as down:
+        sys.exit(f"No issuer at {issuer}: {type(down).__name__}. Start the stack with `kompetensnav up`.")
+    print(answered.json()["token"])
+
+
+def _running_issuer() -> str:
+    state = Path(".kompetensnav/run.json")
+    if state.exists():
+        return str(json.loads(state.read_text())["issuer"])
+    return "http://127.0.0.1:8080"

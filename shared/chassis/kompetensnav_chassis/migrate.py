@@ -1,0 +1,204 @@
+"""Databases and their roles: provisioned once, migrated by each service under an advisory lock.
+
+Every service has one database and four roles in it: owner (migrations), app (scoped by row-level security),
+relay (outbox only) and care (reads, for operators' checks).
+"""
+
+import asyncio
+import secrets
+from datetime import date
+from pathlib import Path
+from typing import Any, Literal
+
+import asyncpg
+from alembic import command, context, op
+from alembic.config import Config
+from sqlalchemy import MetaData, text
+from sqlalchemy.engine import Connection, make_url
+
+from kompetensnav_chassis.db import engine
+
+ROLES = ("owner", "app", "relay", "care")
+_MONTHS_AHEAD = 24
+_LOCK = 7_300
+
+
+async def provision(admin_url: str, service: str, passwords: dict[str, str] | None = None) -> dict[str, str]:
+    """Makes the database and roles of a service (or renews the passwords); returns role -> DSN.
+
+    `admin_url`: a superuser's DSN, or that of a role that may create databases and roles.
+    """
+    passwords = passwords or {role: secrets.token_urlsafe(24) for role in ROLES}
+    connection = await asyncpg.connect(admin_url)
+    try:
+        for role, password in passwords.items():
+            exists = await connection.fetchval(
+                "select 1 from pg_roles where rolname = $1", f"{service}_{role}"
+            )
+            verb = "alter" if exists else "create"
+            literal = await connection.fetchval("select quote_literal($1::text)", password)
+            await connection.execute(f"{verb} role {service}_{role} login password {literal}")
+        if not await connection.fetchval("select 1 from pg_database where datname = $1", service):
+            await connection.execute(f"create database {service} owner {service}_owner")
+            await connection.execute(f"revoke connect on database {service} from public")
+        for role in ROLES:
+            await connection.execute(f"grant connect on database {service} to {service}_{role}")
+    finally:
+        await connection.close()
+    base = make_url(admin_url)
+    return {
+        role: base.set(username=f"{service}_{role}", password=password, database=service).render_as_string(
+            False
+        )
+        for role, password in passwords.items()
+    }
+
+
+def migrate(owner_url: str, service: str, to: str = "head") -> None:
+    """Brings the database to a revision, and grants the roles what they need. Safe to run many times at once."""
+    asyncio.run(_migrate(owner_url, service, to))
+
+
+async def _migrate(owner_url: str, service: str, to: str) -> None:
+    database = engine(owner_url)
+    try:
+        async with database.connect() as connection:
+            await connection.execute(text("select pg_advisory_lock(:key)"), {"key": _LOCK})
+            await connection.commit()
+            await connection.run_sync(_upgrade, service, to)
+            await connection.execute(text("select pg_advisory_unlock(:key)"), {"key": _LOCK})
+            await connection.commit()
+    finally:
+        await database.dispose()
+
+
+def config(service: str) -> Config:
+    """Alembic's configuration for a service: its migrations live inside its package."""
+    configuration = Config()
+    configuration.set_main_option("script_location", f"kompetensnav_{service}:migrations")
+    configuration.set_main_option("path_separator", "os")
+    return configuration
+
+
+def _upgrade(connection: Connection, service: str, to: str) -> None:
+    configuration = config(service)
+    configuration.attributes["connection"] = connection
+    command.upgrade(configuration, to)
+    connection.commit()
+    _partition(connection)
+    _grant(connection, service)
+    connection.commit()
+
+
+def revise(owner_url: str, service: str, message: str) -> None:
+    """Writes a new migration from the difference between tables and database."""
+
+    async def work() -> None:
+        database = engine(owner_url)
+        async with database.connect() as connection:
+            await connection.run_sync(_revise, service, message)
+        await database.dispose()
+
+    asyncio.run(work())
+
+
+def _revise(connection: Connection, service: str, message: str) -> None:
+    configuration = config(service)
+    configuration.attributes["connection"] = connection
+    command.revision(configuration, message, autogenerate=True)
+
+
+def environment(metadata: MetaData) -> None:
+    """Called by each service's `migrations/env.py`."""
+    context.configure(
+        connection=context.config.attributes["connection"],
+        target_metadata=metadata,
+        include_schemas=True,
+        include_name=_ours,
+        transactional_ddl=True,
+    )
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+def _ours(name: str | None, kind: str, _: Any) -> bool:
+    if kind == "schema":
+        return name in {None, "vault"}
+    return not (kind == "table" and name and (name.startswith("outbox_") or name == "alembic_version"))
+
+
+def _list(setting: str) -> str:
+    return f"(select string_to_array(current_setting('app.{setting}', true), ','))"
+
+
+def protect(table: str, kind: Literal["municipality", "administration"], *, schema: str = "public") -> None:
+    """Row-level security for one table, in a migration.
+
+    `municipality`: read in own or shared municipalities, written in own. `administration`: what concerns a
+    learner; read and written only by the administration (and in own municipalities); a row without one concerns
+    nobody's learner.
+    """
+    bind = op.get_bind()
+    service = str(bind.scalar(text("select current_database()")))
+    own = f"(municipality = any({_list('own')}) or '*' = any({_list('own')}))"
+    read = f"({own} or municipality = any({_list('shared')}))"
+    if kind == "administration":
+        wanted = _list("administrations")
+        mine = f"(administration is null or administration = any({wanted}) or '*' = any({wanted}))"
+        own = read = f"({own} and {mine})"
+    name = f"{schema}.{table}"
+    for statement in (
+        f"alter table {name} enable row level security",
+        f"alter table {name} force row level security",
+        f"create policy owner_all on {name} to {service}_owner using (true) with check (true)",
+        f"create policy app_read on {name} for select to {service}_app using ({read})",
+        f"create policy app_insert on {name} for insert to {service}_app with check ({own})",
+        f"create policy app_update on {name} for update to {service}_app using ({own}) with check ({own})",
+        f"create policy app_delete on {name} for delete to {service}_app using ({own})",
+        f"create policy care_read on {name} for select to {service}_care using (true)",
+    ):
+        op.execute(statement)
+
+
+def _partition(connection: Connection) -> None:
+    """The outbox's months: the current one and two years ahead; later rows go to the default partition."""
+    connection.execute(text("create table if not exists outbox_later partition of outbox default"))
+    first = date.today().replace(day=1)  # noqa: DTZ011 (a partition boundary, not an instant)
+    for _ in range(_MONTHS_AHEAD):
+        after = (first.replace(day=28) + (date(2000, 1, 6) - date(2000, 1, 1))).replace(day=1)
+        connection.execute(
+            text(
+                f"create table if not exists outbox_{first:%Y_%m} partition of outbox"
+                f" for values from ('{first} 00:00+00') to ('{after} 00:00+00')"
+            )
+        )
+        first = after
+
+
+def _grant(connection: Connection, service: str) -> None:
+    app, relay, care = (f"{service}_{role}" for role in ROLES[1:])
+    schemas = [
+        r[0] for r in connection.execute(text("select nspname from pg_namespace where nspname = 'vault'"))
+    ]
+    for schema in ["public", *schemas]:
+        connection.execute(text(f"grant usage on schema {schema} to {app}"))
+        connection.execute(
+            text(f"grant select, insert, update, delete on all tables in schema {schema} to {app}")
+        )
+        connection.execute(text(f"grant usage on all sequences in schema {schema} to {app}"))
+    for statement in (
+        f"revoke all on alembic_version from {app}",
+        f"revoke all on outbox from {app}",
+        f"grant insert on outbox to {app}",
+        f"revoke delete on inbox from {app}",
+        f"grant usage on schema public to {relay}, {care}",
+        f"grant select on outbox to {relay}",
+        f"grant update (published_at, published_seq, attempts, parked) on outbox to {relay}",
+        f"grant select on all tables in schema public to {care}",
+    ):
+        connection.execute(text(statement))
+
+
+def template_directory() -> Path:
+    """Where alembic's template for new migrations lies."""
+    return Path(__file__).parent / "data"

@@ -1,0 +1,159 @@
+"""A failing message is tried again later, a limited number of times, then put aside as a dead letter.
+
+`Unfit` goes to the dead letters at once. A dead letter is published with an acknowledgement before the message is
+terminated, so it is never lost between the two.
+"""
+
+import asyncio
+import contextlib
+import json
+import random
+import traceback
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import nats.errors
+import nats.js.errors
+import structlog
+from nats.aio.msg import Msg
+from nats.js import JetStreamContext
+
+from kompetensnav_chassis.errors import Unfit
+
+log = structlog.get_logger()
+
+
+class Aside:
+    """Decides what happens to a message that failed: again later, or a dead letter."""
+
+    def __init__(self, stack: str, delays: Sequence[float]) -> None:
+        self._stack, self._delays = stack, tuple(delays)
+
+    async def settle(self, js: JetStreamContext, message: Msg, error: Exception, attempts: int) -> None:
+        """Naks the message with a pause, or makes it a dead letter and terminates it.
+
+        `attempts` counts the handler's own failures: the server's delivery count grows by kills as well.
+        """
+        about = message.metadata
+        log.warning(
+            "message_failed",
+            consumer=about.consumer,
+            seq=about.sequence.stream,
+            attempts=attempts,
+            error=type(error).__name__,
+            at=_where(error),
+        )
+        if not isinstance(error, Unfit) and attempts <= len(self._delays):
+            await message.nak(self._delays[attempts - 1] * random.uniform(0.9, 1.1))
+            return
+        try:
+            await dead_letter(
+                js,
+                stack=self._stack,
+                subject=message.subject,
+                stream=about.stream,
+                seq=about.sequence.stream,
+                consumer=about.consumer,
+                deliveries=about.num_delivered,
+                reason=error.reason if isinstance(error, Unfit) else "failed",
+                error=f"{type(error).__name__}: {error}"
+                if isinstance(error, Unfit)
+                else type(error).__name__,
+                data=message.data,
+                headers=message.headers or {},
+            )
+        except (nats.errors.Error, nats.js.errors.Error, TimeoutError, OSError):
+            with contextlib.suppress(nats.errors.Error):
+                await message.nak(5)
+            return
+        reason = error.reason if isinstance(error, Unfit) else type(error).__name__
+        await message._client.publish(message.reply, f"+TERM {reason}".encode())
+        message._ackd = True
+
+
+async def dead_letter(
+    js: JetStreamContext,
+    *,
+    stack: str,
+    subject: str,
+    stream: str,
+    seq: int,
+    consumer: str,
+    deliveries: int,
+    reason: str,
+    error: str,
+    data: bytes,
+    headers: Mapping[str, str],
+) -> None:
+    """Publishes a dead letter: the original body and headers, and what happened. Awaits the server's ack."""
+    kept = {
+        name: value for name, value in headers.items() if not name.lower().startswith(("nats-", "kn-dead-"))
+    }
+    about = {
+        "Kn-Dead-Subject": subject,
+        "Kn-Dead-Stream": stream,
+        "Kn-Dead-Seq": str(seq),
+        "Kn-Dead-Consumer": consumer,
+        "Kn-Dead-Deliveries": str(deliveries),
+        "Kn-Dead-Reason": reason,
+        "Kn-Dead-Error": " ".join(error.split())[:300],
+        "Kn-Dead-Stack": stack,
+        "Kn-Dead-At": datetime.now(UTC).isoformat(),
+        "Nats-Msg-Id": f"dead:{consumer}:{stream}:{seq}",
+    }
+    await js.publish(f"dead.{consumer}", data, headers={**kept, **about}, timeout=5)
+    log.error("dead_letter", consumer=consumer, seq=seq, reason=reason)
+
+
+async def collect(js: JetStreamContext, stack: str, inbox_prefix: bytes) -> None:
+    """Turns the server's MAX_DELIVERIES advisories (crash loops, kills) into dead letters; runs until cancelled.
+
+    Without it such a message is in limbo: neither pending nor acknowledged, and seen by nobody.
+    """
+    subscription = await js.pull_subscribe_bind(
+        "collector", f"ADVISORY_{stack.upper()}", inbox_prefix=inbox_prefix
+    )
+    while True:
+        try:
+            messages = await subscription.fetch(10, timeout=5)
+        except nats.errors.TimeoutError:
+            continue
+        except (nats.errors.Error, nats.js.errors.Error):
+            await asyncio.sleep(1)
+            continue
+        for message in messages:
+            try:
+                await _collect(js, stack, json.loads(message.data))
+                await message.ack()
+            except (nats.errors.Error, nats.js.errors.Error, TimeoutError):
+                await message.nak(5)
+
+
+async def _collect(js: JetStreamContext, stack: str, advisory: dict[str, Any]) -> None:
+    if not advisory.get("type", "").endswith("max_deliver"):
+        return
+    try:
+        original = await js.get_msg(advisory["stream"], advisory["stream_seq"], direct=True)
+    except nats.js.errors.NotFoundError:
+        log.error("advisory_without_message", seq=advisory["stream_seq"], consumer=advisory["consumer"])
+        return
+    await dead_letter(
+        js,
+        stack=stack,
+        subject=original.subject or "",
+        stream=advisory["stream"],
+        seq=advisory["stream_seq"],
+        consumer=advisory["consumer"],
+        deliveries=advisory["deliveries"],
+        reason="max-deliveries",
+        error="every delivery ended without an answer (crash, kill or time-out)",
+        data=original.data or b"",
+        headers=original.headers or {},
+    )
+
+
+def _where(error: Exception) -> str:
+    """The innermost frame of our own, without the message (which might hold what it should not)."""
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if "kompetensnav" in f.filename]
+    return f"{frames[-1].name}:{frames[-1].lineno}" if frames else ""

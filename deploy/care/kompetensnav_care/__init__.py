@@ -1,1 +1,1 @@
-"""Kompetensnav."""
+"""Counts and checks over streams and databases; reads only, imports no service."""

@@ -68,7 +68,7 @@ def _users(users: Iterable[User], public: dict[str, str]) -> str:
         rows.append(
             f"      # {user.name}\n"
             f"      {{ nkey: {public[user.name]}, permissions: {{ publish: {{ allow: [{publish}] }},"
-            f" subscribe: {{ allow: [{subscribe}] }} }} }}"
+            f" subscribe: {{ allow: [{subscribe}] }}{', allow_responses: true' if user.answers else ''} }} }}"
         )
     return "\n".join(rows)
 

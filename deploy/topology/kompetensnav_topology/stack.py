@@ -92,6 +92,8 @@ class User:
     name: str
     publish: tuple[str, ...]
     subscribe: tuple[str, ...]
+    answers: bool = False
+    """May reply to a question, once, in the asker's inbox."""
 
 
 def users(stack: str, services: Iterable[Service]) -> list[User]:
@@ -109,9 +111,7 @@ def users(stack: str, services: Iterable[Service]) -> list[User]:
             f"_INBOX_{service.name}.>",
             *(f"ask.*.{service.name}.{thing}" for thing in service.answers),
         ]
-        if service.answers:
-            publish += ["_INBOX_*.>"]  # the reply to a question goes to the asker's inbox
-        made.append(User(service.name, tuple(publish), tuple(subscribe)))
+        made.append(User(service.name, tuple(publish), tuple(subscribe), answers=bool(service.answers)))
     made.append(User("topology", ("$JS.API.>",), ("_INBOX.>",)))
     reads = ("$JS.API.INFO", "$JS.API.STREAM.NAMES", "$JS.API.STREAM.LIST", "$JS.API.STREAM.INFO.*",
              "$JS.API.CONSUMER.LIST.*", "$JS.API.CONSUMER.INFO.*.*", "$JS.API.CONSUMER.CREATE.*.>",

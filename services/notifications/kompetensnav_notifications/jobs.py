@@ -68,6 +68,7 @@ async def _contacts(app: FastAPI, rows: Sequence[Message]) -> dict[Any, Any]:
                 {"administration": administration, "questions": questions},
             )
         except TimeoutError:
+            log.warning("registry_does_not_answer", municipality=municipality, questions=len(questions))
             return {}
         return {row.message_id: answer for row, answer in zip(group, answers, strict=True)}
 

@@ -238,7 +238,7 @@ async def _pull(self: Any, cb: Callable[[Msg], Awaitable[None]] | None = None) -
     while self.running:
         try:
             messages = await self.subscription.fetch(self.pull_sub.batch_size, timeout=self.pull_sub.timeout)
-        except nats.errors.TimeoutError:
+        except TimeoutError:  # nats-py raises its own and, under load, the plain one
             continue
         except (nats.errors.Error, nats.js.errors.Error):
             await asyncio.sleep(0.5)

@@ -73,6 +73,7 @@ def _owner_url(service: str) -> str:
 def provision(
     services: Annotated[list[str], typer.Argument(help="Services to make databases and roles for.")],
     out: Annotated[Path, typer.Option(help="Where the database URLs are written (mode 0600).")],
+    migrate_too: Annotated[bool, typer.Option("--migrate", help="Also migrate each of them.")] = False,
 ) -> None:
     """Make databases and roles on the server of KOMPETENSNAV_ADMIN_URL; keeps passwords that are in OUT."""
     import json
@@ -96,6 +97,8 @@ def provision(
     urls = asyncio.run(work())
     out.touch(mode=0o600)
     out.write_text(json.dumps(urls, indent=1))
+    for service in services if migrate_too else ():
+        migrate.migrate(urls[service]["owner"], service)
 
 
 def docs(
@@ -109,12 +112,3 @@ def docs(
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
         print(path)
-
-
-def issuer() -> typer.Typer:
-    """The development issuer's commands."""
-    from kompetensnav_chassis.issuer import serve
-
-    commands = typer.Typer(add_completion=False)
-    commands.command()(serve)
-    return commands

@@ -128,7 +128,8 @@ def _ours(name: str | None, kind: str, _: Any) -> bool:
 
 
 def _list(setting: str) -> str:
-    return f"(select string_to_array(current_setting('app.{setting}', true), ','))"
+    # a subselect is worked out once a statement, not once a row
+    return f"((select string_to_array(current_setting('app.{setting}', true), ','))::text[])"
 
 
 def protect(table: str, kind: Literal["municipality", "administration"], *, schema: str = "public") -> None:
@@ -140,11 +141,11 @@ def protect(table: str, kind: Literal["municipality", "administration"], *, sche
     """
     bind = op.get_bind()
     service = str(bind.scalar(text("select current_database()")))
-    own = f"(municipality = any({_list('own')}) or '*' = any({_list('own')}))"
-    read = f"({own} or municipality = any({_list('shared')}))"
+    own = f"(municipality = any{_list('own')} or '*' = any{_list('own')})"
+    read = f"({own} or municipality = any{_list('shared')})"
     if kind == "administration":
         wanted = _list("administrations")
-        mine = f"(administration is null or administration = any({wanted}) or '*' = any({wanted}))"
+        mine = f"(administration is null or administration = any{wanted} or '*' = any{wanted})"
         own = read = f"({own} and {mine})"
     name = f"{schema}.{table}"
     for statement in (

@@ -116,7 +116,7 @@ def _write(session: Session) -> None:
     rows = session.info.pop("telling", None)
     if rows:
         session.flush()
-        session.execute(insert(session.info["outbox"].__table__), rows)
+        session.execute(insert(session.info["outbox"].__table__).inline(), rows)
         session.info.setdefault("nudged", set()).add(RELAY)
 
 

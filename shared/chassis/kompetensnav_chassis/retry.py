@@ -117,7 +117,7 @@ async def collect(js: JetStreamContext, stack: str, inbox_prefix: bytes) -> None
     while True:
         try:
             messages = await subscription.fetch(10, timeout=5)
-        except nats.errors.TimeoutError:
+        except TimeoutError:  # nats-py raises its own and, under load, the plain one
             continue
         except (nats.errors.Error, nats.js.errors.Error):
             await asyncio.sleep(1)

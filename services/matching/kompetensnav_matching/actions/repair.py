@@ -75,9 +75,9 @@ async def repair(session: Session, *, round_id: UUID) -> Round | None:
         )
         session.add(draft)
         await session.flush()
-    solved = await rounds.solve(session, draft)
+    solved = await rounds.solve(session, draft, tell_when_empty=False)
     if solved.matched == 0:
-        await rounds.drop(session, row=draft)
+        await session.delete(draft)
         return None
     rule = await session.get(StandingRule, root.municipality)
     if rule and rule.approve_repairs:

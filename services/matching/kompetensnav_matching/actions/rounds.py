@@ -100,7 +100,7 @@ def _covers(agreement: Agreement, starts_on: date, ends_on: date) -> bool:
     return agreement.valid_from <= starts_on and (agreement.valid_to is None or ends_on <= agreement.valid_to)
 
 
-async def solve(session: Session, row: Round) -> domain.Draft:
+async def solve(session: Session, row: Round, *, tell_when_empty: bool = True) -> domain.Draft:
     """Solves the round again around what people have pinned and placed; replaces the rest of the draft."""
     if row.state not in ("draft", "scheduled"):
         raise domain.RoundIsDecided

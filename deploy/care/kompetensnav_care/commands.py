@@ -1,0 +1,83 @@
+"""The command line `kompetensnav care`."""
+
+import asyncio
+import json
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import asyncpg
+import nats.errors
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from kompetensnav_care import counts
+
+care = typer.Typer(add_completion=False, no_args_is_help=True, help="Counts and checks over a running stack.")
+RunFile = Annotated[
+    Path,
+    typer.Option(envvar="KOMPETENSNAV_RUN", help="What `kompetensnav up` wrote about the running stack."),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
+DEFAULT = Path(".kompetensnav/run.json")
+
+
+@care.command()
+def count(run: RunFile = DEFAULT, as_json: AsJson = False) -> None:
+    """What tables and streams hold; exit 1 when a seat was given twice or a message is in limbo."""
+    found = _ask(run, counts.count)
+    _show(
+        found,
+        as_json,
+        {**found["tables"], **{k: found[k] for k in ("dead_letters", "limbo", "capacity_violations")}},
+    )
+    sys.exit(1 if found["limbo"] or found["capacity_violations"] else 0)
+
+
+@care.command()
+def waiting(
+    run: RunFile = DEFAULT,
+    as_json: AsJson = False,
+    every: Annotated[float, typer.Option(help="Again and again, a line of JSON each so many seconds.")] = 0,
+) -> None:
+    """What waits in outboxes, queues and for sending."""
+    if every:
+
+        async def go_on(running: counts.Running) -> dict[str, Any]:
+            async for found in counts.follow(running, every):
+                print(json.dumps(found), flush=True)
+            return {}
+
+        _ask(run, go_on)
+        return
+    found = _ask(run, counts.waiting)
+    _show(found, as_json, found or {"nothing waits": 0})
+
+
+def _ask(run: Path, what: Callable[[counts.Running], Awaitable[dict[str, Any]]]) -> dict[str, Any]:
+    try:
+        running = counts.Running.read(run)
+    except (OSError, KeyError, ValueError):
+        print(f"Nothing runs that {run} tells of; start with `kompetensnav up`", file=sys.stderr)
+        sys.exit(2)
+
+    async def go() -> dict[str, Any]:
+        return await what(running)
+
+    try:
+        return asyncio.run(go())
+    except (OSError, nats.errors.Error, asyncpg.PostgresError) as down:
+        print(f"Could not reach all of the stack: {type(down).__name__}", file=sys.stderr)
+        sys.exit(2)
+
+
+def _show(found: dict[str, Any], as_json: bool, shown: dict[str, Any]) -> None:
+    if as_json:
+        print(json.dumps(found, indent=1))
+        return
+    table = Table("what", "how many")
+    for name, number in shown.items():
+        table.add_row(name.replace("_", " "), f"{number:,}")
+    Console().print(table)

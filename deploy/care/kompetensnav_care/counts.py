@@ -1,0 +1,213 @@
+"""What the databases hold, what the streams hold, and what waits between them. Reads as the role `care`."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import nats
+import nats.errors
+import nats.js.errors
+
+TABLES = {
+    "registry": {
+        "learners": "select count(distinct learner_id) from request where not by_hand",
+        "seats": "select coalesce(sum(seats), 0) from slot where not own_found and withdrawn_at is null",
+        "offers": "select count(*) from offer",
+        "declined": "select count(*) from offer where state in ('declined', 'expired')",
+        "confirmed": "select count(*) from placement",
+    },
+    "matching": {
+        "matched": "select count(*) from proposal where state not in ('draft', 'left_out')",
+        "refused": "select count(*) from proposal where state = 'refused'",
+        "objective": "select coalesce(sum(cost), 0) from proposal where state = 'confirmed'",
+    },
+    "notifications": {"e_mails": "select count(*) from message where state = 'sent'"},
+    "reporting": {},
+}
+WAITING = {
+    "registry": {},
+    "matching": {"repairs": "select count(*) from stale"},
+    "notifications": {
+        "messages": "select count(*) from message where state = 'claimed' or (state = 'waiting' and due_at <= now())"
+    },
+    "reporting": {},
+}
+HANDLED = "select consumer, count(*) from inbox where handled_at is not null group by consumer"
+BACKLOG = "select count(*) from outbox where published_at is null"
+OVERFULL = """
+select (select count(*) from slot where taken > seats or taken <> (
+        select count(*) from seat where seat.slot_id = slot.slot_id and released_at is null))
+    + (select count(*) from (
+        select w.workplace_id from workplace w join seat on seat.workplace_id = w.workplace_id
+        and released_at is null cross join lateral
+        generate_series(date_trunc('week', seat.starts_on)::date, seat.ends_on, interval '7 days') week
+        group by w.workplace_id, w.reception_capacity, week having count(*) > w.reception_capacity) full_weeks)
+"""
+EVENTS = {
+    "matched": ("matching.learner.matched.v1",),
+    "offers": ("registry.offer.made.v1",),
+    "accepted": ("registry.offer.accepted.v1",),
+    "declined": ("registry.offer.declined.v1", "registry.offer.expired.v1"),
+    "confirmed": ("registry.placement.confirmed.v1",),
+    "e_mails": ("notifications.message.sent.v1",),
+}
+
+
+@dataclass(frozen=True)
+class Running:
+    """A running stack, as `run.json` tells of it."""
+
+    nats: str
+    stack: str
+    care_seed: Path
+    urls: dict[str, dict[str, str]]
+
+    @classmethod
+    def read(cls, path: Path) -> "Running":
+        """Raises OSError or KeyError when the stack is not running."""
+        about = json.loads(path.read_text())
+        urls = json.loads(Path(about["databases"]).read_text())
+        return cls(about["nats"], about["stack"].upper(), Path(about["care_seed"]), urls)
+
+
+async def count(running: Running) -> dict[str, Any]:
+    """The counts of tables and streams, each read on its own, and what must be 0."""
+    seed = running.care_seed.read_text().strip()
+    connection = await nats.connect(
+        running.nats, nkeys_seed_str=seed, connect_timeout=5, allow_reconnect=False
+    )
+    try:
+        js = connection.jetstream()
+        databases = await asyncio.gather(*(_database(running, s, TABLES[s]) for s in TABLES))
+        tables = {name: value for part in databases for name, value in part["values"].items()}
+        events = {
+            k: v for name in ("INT", "PUB") for k, v in (await _events(js, f"{name}_{running.stack}")).items()
+        }
+        handled = {c: n for part in databases for c, n in part["handled"].items()}
+        return {
+            "tables": tables,
+            "stream": {name: sum(events.get(e, 0) for e in kinds) for name, kinds in EVENTS.items()}
+            | await _bodies(js, running.stack),
+            "events": events,
+            "outboxes": sum(part["published"] for part in databases),
+            "dead_letters": (await js.stream_info(f"DEAD_{running.stack}")).state.messages,
+            "limbo": await _limbo(js, running.stack, handled),
+            "capacity_violations": databases[0]["overfull"],
+        }
+    finally:
+        await connection.close()
+
+
+async def waiting(running: Running) -> dict[str, int]:
+    """What waits, by place; only what is not 0."""
+    async for found in follow(running, 0):
+        return found
+    return {}
+
+
+async def follow(running: Running, every: float) -> AsyncIterator[dict[str, int]]:
+    """What waits, by place, each so many seconds; goes on while parts of the stack are away."""
+    seed = running.care_seed.read_text().strip()
+    connection = await nats.connect(
+        running.nats, nkeys_seed_str=seed, connect_timeout=5, max_reconnect_attempts=-1
+    )
+    pools: dict[str, asyncpg.Pool] = {}
+    try:
+        while True:
+            left: dict[str, int] = {}
+            for service, queries in WAITING.items():
+                if service not in pools:
+                    url = running.urls[service]["care"]
+                    pools[service] = await asyncpg.create_pool(url, min_size=0, max_size=1)
+                try:
+                    left[f"{service}.outbox"] = await pools[service].fetchval(BACKLOG)
+                    for name, query in queries.items():
+                        left[f"{service}.{name}"] = await pools[service].fetchval(query)
+                except (OSError, asyncpg.PostgresError):
+                    left[f"{service}.database_away"] = 1
+            try:
+                for name in ("INT", "ADVISORY"):
+                    for consumer in await connection.jetstream().consumers_info(f"{name}_{running.stack}"):
+                        left[consumer.name or ""] = (consumer.num_pending or 0) + (
+                            consumer.num_ack_pending or 0
+                        )
+            except (nats.errors.Error, nats.js.errors.Error):
+                left["nats_away"] = 1
+            yield {place: n for place, n in left.items() if n}
+            await asyncio.sleep(every)
+    finally:
+        for pool in pools.values():
+            await pool.close()
+        await connection.close()
+
+
+async def _database(running: Running, service: str, queries: dict[str, str]) -> dict[str, Any]:
+    connection = await asyncpg.connect(running.urls[service]["care"])
+    try:
+        async with connection.transaction(isolation="repeatable_read", readonly=True):
+            return {
+                "values": {name: int(await connection.fetchval(query)) for name, query in queries.items()},
+                "published": await connection.fetchval(
+                    "select count(*) from outbox where published_at is not null"
+                ),
+                "handled": {consumer: n for consumer, n in await connection.fetch(HANDLED)},
+                "overfull": await connection.fetchval(OVERFULL) if service == "registry" else 0,
+            }
+    finally:
+        await connection.close()
+
+
+async def _events(js: Any, stream: str) -> dict[str, int]:
+    """Event name -> messages, over all municipalities."""
+    found: dict[str, int] = {}
+    for subject, n in ((await js.stream_info(stream, subjects_filter=">")).state.subjects or {}).items():
+        if subject.startswith("nav."):
+            name = subject.split(".", 3)[3]
+            found[name] = found.get(name, 0) + n
+    return dict(sorted(found.items()))
+
+
+async def _bodies(js: Any, stack: str) -> dict[str, int]:
+    """Learners and seats, from the events themselves."""
+    learners, seats = set(), {}
+    names = ("registry.request.opened.v1", "registry.slot.posted.v1", "registry.slot.changed.v1",
+             "registry.slot.withdrawn.v1")  # fmt: skip
+    subscription = await js.pull_subscribe(
+        "",
+        stream=f"INT_{stack}",
+        config=nats.js.api.ConsumerConfig(
+            filter_subjects=[f"nav.*.int.{name}" for name in names],
+            ack_policy=nats.js.api.AckPolicy.NONE,
+            inactive_threshold=60,
+        ),
+    )
+    left = (await subscription.consumer_info()).num_pending or 0
+    while left > 0:
+        for message in await subscription.fetch(min(500, left), timeout=10):
+            left -= 1
+            body = json.loads(message.data)
+            if "learner_id" in body:
+                learners.add(body["learner_id"])
+            else:
+                withdrawn = message.subject.endswith("withdrawn.v1")
+                seats[body["slot_id"]] = 0 if withdrawn else body["seats"]
+    return {"learners": len(learners), "seats": sum(seats.values())}
+
+
+async def _limbo(js: Any, stack: str, handled: dict[str, int]) -> int:
+    """Messages that are nowhere: stored for a consumer, but neither waiting, in flight, handled nor dead (I8)."""
+    stored = await _events(js, f"INT_{stack}")
+    dead = (await js.stream_info(f"DEAD_{stack}", subjects_filter=">")).state.subjects or {}
+    lost = 0
+    for consumer in await js.consumers_info(f"INT_{stack}"):
+        filters = consumer.config.filter_subjects or [consumer.config.filter_subject]
+        events = [f.split(".", 3)[3] for f in filters if f and f.startswith("nav.")]
+        name = consumer.name
+        known = handled.get(name, 0) + dead.get(f"dead.{name}", 0)
+        known += (consumer.num_pending or 0) + (consumer.num_ack_pending or 0)
+        lost += max(0, sum(stored.get(e, 0) for e in events) - known)
+    return lost

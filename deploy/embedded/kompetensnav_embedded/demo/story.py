@@ -1,0 +1,321 @@
+"""The main job, step by step, through the doors that everyone uses: HTTP, mail and links."""
+
+import asyncio
+import json
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import httpx
+from rich.table import Table
+
+from kompetensnav_embedded.demo.data import Data
+from kompetensnav_embedded.demo.people import People
+from kompetensnav_embedded.progress import Steps, console
+
+BIN = Path(sys.executable).parent
+PATIENCE = 600
+"""Seconds after which a step that does not come to rest is given up."""
+
+
+class Story:
+    """One telling of the story against a running stack."""
+
+    def __init__(self, running: dict[str, Any], data: Data, one_in: int, client: httpx.AsyncClient) -> None:
+        self.running, self.data, self.client = running, data, client
+        self.people = People(Path(running["mail"]["folder"]), one_in)
+        self.rounds: list[dict[str, Any]] = []
+        self._headers: dict[str, str] = {}
+
+    async def log_in(self) -> None:
+        """A coordinator's token for every municipality of the story."""
+        wanted = {
+            "roles": ["coordinator"],
+            "municipalities": self.data.municipalities,
+            "administrations": ["school"],
+        }
+        answered = await self.client.post(f"{self.running['issuer']}/token", json=wanted)
+        self._headers = {"authorization": f"Bearer {answered.raise_for_status().json()['token']}"}
+
+    async def call(self, method: str, service: str, path: str, **how: Any) -> Any:
+        """Calls a service; tries again while it is being restarted."""
+        url = f"{self.running['services'][service]}{path}"
+        headers = self._headers | how.pop("headers", {})
+        for _ in range(60):
+            try:
+                answered = await self.client.request(method, url, headers=headers, **how)
+            except httpx.HTTPError:
+                await asyncio.sleep(0.5)
+                continue
+            if answered.status_code == 503:
+                await asyncio.sleep(0.5)
+                continue
+            if answered.is_error:
+                raise RuntimeError(f"{method} {path}: {answered.status_code} {answered.text[:500]}")
+            return answered.json() if answered.content else None
+        raise RuntimeError(f"{service} does not answer")
+
+    async def bring_in(self, tell: Callable[[float, float], None]) -> None:
+        """Agreement, coordinators, localities, and every file."""
+        codes, lead = self.data.municipalities, self.data.lead
+        if len(codes) > 1:
+            agreement = {
+                "municipalities": codes,
+                "placement_types": [self.data.placement_type],
+                "valid_from": "2026-01-01",
+            }
+            made = await self.call("POST", "registry", f"/{lead}/agreements", json=agreement)
+            self.agreement_id = made["agreement_id"]
+        else:
+            self.agreement_id = None
+        if self.data.localities:
+            await self.call("PUT", "matching", f"/{lead}/localities", json=self.data.localities)
+        for code in codes:
+            who = {"name": f"Samordnare {code}", "email": f"samordnare.{code}@kommun.example.com"}
+            await self.call("PUT", "registry", f"/{code}/coordinator", json=who)
+        kinds = list(next(iter(self.data.files.values())))
+        done, of = 0, len(codes) * len(kinds)
+        for code in codes:
+            for kind in kinds:
+                text = self.data.files[code][kind]
+                if text.count("\n") > 1:
+                    await self.call(
+                        "POST",
+                        "registry",
+                        f"/{code}/imports/{kind}",
+                        content=text.encode(),
+                        headers={"content-type": "text/csv"},
+                        timeout=120,
+                    )
+                done += 1
+                tell(done, of)
+
+    async def rest(
+        self, tell: Callable[[float, float], None], between: Callable[[], Awaitable[int]] | None = None
+    ) -> None:
+        """Waits until nothing waits anywhere: no outbox row, no message, no mail. `between` does people's part."""
+        end, quiet, most = monotonic() + PATIENCE, 0, 1.0
+        watching = await asyncio.create_subprocess_exec(
+            str(BIN / "kompetensnav"),
+            "care",
+            "waiting",
+            "--every",
+            "0.3",
+            stdout=subprocess.PIPE,
+            env=_environment,
+        )
+        assert watching.stdout is not None
+        try:
+            while quiet < 2:
+                if between and await between():
+                    quiet = 0
+                waiting = json.loads(await watching.stdout.readline() or b'{"care": 1}')
+                left = float(sum(waiting.values()))
+                most = max(most, left)
+                tell(most - left, most)
+                quiet = 0 if left else quiet + 1
+                if monotonic() > end:
+                    raise RuntimeError(f"not at rest after {PATIENCE} s: {waiting}")
+                if watching.returncode is not None:
+                    raise RuntimeError("kompetensnav care waiting has ended")
+        finally:
+            if watching.returncode is None:
+                watching.terminate()
+            await watching.wait()
+
+    async def draft(self) -> dict[str, Any]:
+        """Drafts the round."""
+        wanted = {
+            "placement_type": self.data.placement_type,
+            "starts_on": self.data.starts_on.isoformat(),
+            "ends_on": self.data.ends_on.isoformat(),
+            "agreement_id": self.agreement_id,
+        }
+        drafted: dict[str, Any] = await self.call(
+            "POST", "matching", f"/{self.data.lead}/rounds", json=wanted, timeout=120
+        )
+        return drafted
+
+    async def approve(self, round_id: str) -> int:
+        """Approves all of a draft."""
+        path = f"/{self.data.lead}/rounds/{round_id}/approve"
+        approved = await self.call("POST", "matching", path, timeout=120)
+        return int(approved["matches"])
+
+    async def standing_rule(self, approve: bool) -> None:
+        """Decides whether repairs go out without asking."""
+        path = f"/{self.data.lead}/standing-rule"
+        await self.call("PUT", "matching", path, json={"approve_repairs": approve})
+
+    async def repair_draft(self) -> dict[str, Any] | None:
+        """The repair draft that waits for a coordinator, if there is one."""
+        found = await self.call("GET", "matching", f"/{self.data.lead}/rounds?state=draft")
+        return next((r for r in found["items"] if r["repairs"]), None)
+
+    async def all_rounds(self) -> list[dict[str, Any]]:
+        """Every round, the first one first."""
+        items: list[dict[str, Any]] = []
+        while True:
+            path = f"/{self.data.lead}/rounds?limit=500&offset={len(items)}"
+            page = await self.call("GET", "matching", path)
+            items += page["items"]
+            if not page["items"] or len(items) >= page["total"]:
+                return items[::-1]
+
+
+def _care(what: str) -> dict[str, Any]:
+    done = subprocess.run(
+        [str(BIN / "kompetensnav"), "care", what, "--json"], capture_output=True, text=True, check=False, env=_environment
+    )  # fmt: skip
+    if done.returncode not in (0, 1):
+        raise RuntimeError(f"kompetensnav care {what}: {done.stderr.strip()[-300:]}")
+    answered: dict[str, Any] = json.loads(done.stdout)
+    return answered
+
+
+_environment: dict[str, str] = {}
+
+
+def tell_story(
+    running: dict[str, Any], data: Data, one_in: int, out: Path, steps: Steps, started: float
+) -> bool:
+    """Tells the story, prints and writes the summary; False when the counts do not agree."""
+    import os
+
+    _environment.update(
+        os.environ | {"KOMPETENSNAV_RUN": str(Path(running["databases"]).parent / "run.json")}
+    )
+    return asyncio.run(_tell(running, data, one_in, out, steps, started))
+
+
+async def _tell(
+    running: dict[str, Any], data: Data, one_in: int, out: Path, steps: Steps, started: float
+) -> bool:
+    limits = httpx.Limits(max_connections=20)
+    async with httpx.AsyncClient(timeout=30, limits=limits) as client:
+        story = Story(running, data, one_in, client)
+        await story.log_in()
+        with steps.step("Import") as bar:
+            await story.bring_in(bar.to)
+        with steps.step("Everyone hears of it") as bar:
+            await story.rest(bar.to)
+        with steps.step("Round drafted"):
+            drafted = await story.draft()
+        console.print(
+            f"    draft: {drafted['matched']} of {drafted['learners']} learners, {drafted['seats']} seats",
+            highlight=False,
+        )
+        await story.standing_rule(data.standing_rule)
+        with steps.step("Round approved"):
+            await story.approve(drafted["round_id"])
+        with steps.step("Offers, answers, placements") as bar:
+            await story.rest(bar.to, lambda: story.people.answer_new(client))
+        if not data.standing_rule and (repair := await story.repair_draft()):
+            console.print(f"    repair draft: {repair['matched']} of {repair['learners']}", highlight=False)
+            with steps.step("Repair approved") as bar:
+                await story.approve(repair["round_id"])
+                await story.rest(bar.to, lambda: story.people.answer_new(client))
+        with steps.step("Counted"):
+            counted = await asyncio.to_thread(_care, "count")
+            reports = [
+                (await story.call("GET", "reporting", f"/{code}/reports/placements"))["lines"][0]
+                for code in data.municipalities
+            ]
+            rounds = await story.all_rounds()
+    summary = _summary(data, counted, reports, rounds, story.people, steps)
+    summary["seconds"]["total"] = round(monotonic() - started, 1)
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "summary.json").write_text(json.dumps(summary, indent=1))
+    _print(summary, out)
+    return not summary["disagreements"] and not summary["capacity_violations"] and not summary["limbo"]
+
+
+def _summary(
+    data: Data,
+    counted: dict[str, Any],
+    reports: list[dict[str, Any]],
+    rounds: list[dict[str, Any]],
+    people: People,
+    steps: Steps,
+) -> dict[str, Any]:
+    """The counts of the databases, beside those of the stream, reporting and the mail sink."""
+    tables, stream = counted["tables"], counted["stream"]
+    told = {m: sum(line[m] for line in reports) for m in ("seats", "matched", "confirmed", "declined")}
+    told["learners"] = sum(line["requests"] for line in reports)
+    sent = len(list(people.folder.glob("*.eml")))
+    disagreements = [
+        f"{name}: {', '.join(f'{source} {value}' for source, value in sources.items())}"
+        for name, sources in {
+            "learners": {
+                "tables": tables["learners"],
+                "stream": stream["learners"],
+                "reporting": told["learners"],
+            },
+            "seats": {"tables": tables["seats"], "stream": stream["seats"], "reporting": told["seats"]},
+            "matched": {
+                "tables": tables["matched"],
+                "stream": stream["matched"],
+                "reporting": told["matched"],
+            },
+            "offers": {"tables": tables["offers"], "stream": stream["offers"]},
+            "declined": {
+                "tables": tables["declined"],
+                "stream": stream["declined"],
+                "reporting": told["declined"],
+            },
+            "confirmed": {
+                "tables": tables["confirmed"],
+                "stream": stream["confirmed"],
+                "reporting": told["confirmed"],
+            },
+            "e_mails": {"tables": tables["e_mails"], "stream": stream["e_mails"], "sink": sent},
+            "events": {"outboxes": counted["outboxes"], "stream": sum(counted["events"].values())},
+        }.items()
+        if len(set(sources.values())) > 1
+    ]
+    placed = tables["confirmed"]
+    return {
+        "data": data.name,
+        "learners": tables["learners"],
+        "seats": tables["seats"],
+        "matched": placed,
+        "matches": tables["matched"],
+        "unmatched": tables["learners"] - placed,
+        "objective": tables["objective"],
+        "offers": tables["offers"],
+        "accepted": stream["accepted"],
+        "declined": tables["declined"],
+        "confirmed": placed,
+        "refused": tables["refused"],
+        "e_mails": tables["e_mails"],
+        "rounds": [
+            {k: r[k] for k in ("round_id", "repairs", "learners", "matched", "cost", "state")} for r in rounds
+        ],
+        "events": counted["events"],
+        "dead_letters": counted["dead_letters"],
+        "limbo": counted["limbo"],
+        "capacity_violations": counted["capacity_violations"],
+        "disagreements": disagreements,
+        "seconds": dict(steps.seconds),
+    }
+
+
+def _print(summary: dict[str, Any], out: Path) -> None:
+    table = Table(title=f"{summary['data']}: what happened", show_header=False)
+    table.add_column()
+    table.add_column(justify="right")
+    shown = ("learners", "seats", "matches", "offers", "accepted", "declined", "refused", "confirmed", "unmatched",
+             "objective", "e_mails", "dead_letters", "limbo", "capacity_violations")  # fmt: skip
+    for key in shown:
+        table.add_row(key.replace("_", " "), f"{summary[key]:,}")
+    table.add_row("events", f"{sum(summary['events'].values()):,}")
+    table.add_row("seconds in all", f"{summary['seconds']['total']:.0f}")
+    console.print(table)
+    for line in summary["disagreements"]:
+        console.print(f"The counts do not agree on {line}", style="bold red")
+    if not summary["disagreements"]:
+        console.print("Tables, event stream, reporting and mail sink agree.")
+    console.print(f"Written to {out / 'summary.json'}", highlight=False)

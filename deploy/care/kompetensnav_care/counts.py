@@ -204,6 +204,8 @@ async def _limbo(js: Any, stack: str, handled: dict[str, int]) -> int:
     dead = (await js.stream_info(f"DEAD_{stack}", subjects_filter=">")).state.subjects or {}
     lost = 0
     for consumer in await js.consumers_info(f"INT_{stack}"):
+        if not consumer.config.durable_name:  # somebody who only reads, such as this
+            continue
         filters = consumer.config.filter_subjects or [consumer.config.filter_subject]
         events = [f.split(".", 3)[3] for f in filters if f and f.startswith("nav.")]
         name = consumer.name

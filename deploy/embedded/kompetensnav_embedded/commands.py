@@ -4,7 +4,6 @@ import json
 import os
 import signal
 import sys
-import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -48,16 +47,18 @@ def up(folder: Folder = FOLDER, ports: Ports = 8600) -> None:
 
     with _orderly():
         steps = Steps()
-        with running(Stack(folder, ports), steps.step):
+        with running(Stack(folder, ports), steps.step) as supervisor:
             steps.screen(folder)
-            threading.Event().wait()
+            supervisor.wait()
 
 
 def down(folder: Folder = FOLDER) -> None:
     """Stop what `kompetensnav up` started from this folder."""
     from kompetensnav_embedded.stack import Stack, Supervisor, wait_until
 
-    stack = Stack(folder if (folder / "supervisord.conf").exists() else folder / "demo", announced=folder)
+    run_file = folder / "run.json"
+    started_in = Path(json.loads(run_file.read_text())["folder"]) if run_file.exists() else folder
+    stack = Stack(started_in, announced=folder)
     pid = stack.running_pid()
     if pid is None:
         print(f"Nothing runs from {folder}.")
@@ -135,12 +136,12 @@ def demo(
             shutil.rmtree(reachable(folder / "postgres"), ignore_errors=True)
             shutil.rmtree(folder)  # the demo's own folder: each run begins anew
         steps = Steps()
-        with running(stack, steps.step):
+        with running(stack, steps.step) as supervisor:
             good = tell_story(json.loads(stack.run_file.read_text()), told, one_in, out, steps, started)
             if once:
                 sys.exit(0 if good else 1)
             steps.screen(folder)
-            threading.Event().wait()
+            supervisor.wait()
 
 
 assert os.name == "posix", "the embedded edition runs on Linux and macOS"

@@ -173,6 +173,7 @@ class Stack:
         """Tells other programs where things are."""
         running = {
             "pid": pid,
+            "folder": str(self.folder),
             "stack": NAME,
             "nats": f"nats://127.0.0.1:{self.ports['nats']}",
             "monitor": self.url("monitor"),
@@ -193,6 +194,8 @@ class Stack:
 
 class Supervisor:
     """The supervisor of a stack, as its client sees it."""
+
+    process: subprocess.Popen[bytes] | None = None
 
     def __init__(self, stack: Stack) -> None:
         self._stack = stack
@@ -220,7 +223,13 @@ class Supervisor:
             start_new_session=True,  # Ctrl-C is ours to answer
         )
         wait_until(self._answers, "the supervisor", process=process)
+        self.process = process
         return process
+
+    def wait(self) -> None:
+        """Waits until the supervisor ends, because somebody said `kompetensnav down`."""
+        if self.process is not None:
+            self.process.wait()
 
     def _answers(self) -> bool:
         with suppress(OSError, xmlrpc.client.Error, http.client.HTTPException):

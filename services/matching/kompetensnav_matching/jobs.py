@@ -1,6 +1,8 @@
 """What matching does because time has passed, or because its picture has changed."""
 
+import asyncio
 from datetime import UTC, datetime
+from time import monotonic
 
 from fastapi import FastAPI
 from sqlalchemy import select
@@ -11,13 +13,20 @@ from kompetensnav_matching.actions import repair as repairs
 from kompetensnav_matching.actions import rounds
 from kompetensnav_matching.tables import Round
 
+LARGE = 0.1
+"""Seconds from which a repair counts as large."""
+
 
 async def repair(app: FastAPI) -> bool:
     """Repairs the approved rounds whose slots or learners have changed; each in its own transaction."""
+    began = monotonic()
     async with transaction(app.state.sessions, EVERYONE) as session:
         # one transaction with the marks: a kill between them would lose the repair
         for round_id in await repairs.next_stale_rounds(session, repairs.today()):
             await repairs.repair(session, round_id=round_id)
+    # a large repair leaves room for the changes that are on their way, rather than running again for each
+    took = monotonic() - began
+    await asyncio.sleep(min(2.0, 4 * took) if took > LARGE else 0)
     return False
 
 

@@ -1,12 +1,13 @@
 """What notifications does: writes one row per recipient, keeps digests back until they are whole, settles messages."""
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 import uuid_utils.compat as uuids
-from sqlalchemy import and_, case, func, or_, select, text, update
+from sqlalchemy import and_, func, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from kompetensnav_chassis.db import Session, nudge
@@ -34,31 +35,43 @@ async def take_in(session: Session, events: Sequence[Event], now: datetime) -> N
     """Writes the messages that the events call for. Digests are counted over municipalities, one batch at a time."""
     await session.execute(_GROUPS)
     messages: list[dict[str, Any]] = []
+    facts: dict[UUID, dict[str, Any]] = {}
     for event in events:
-        messages += await _take(session, event, now)
+        messages += await _take(session, event, now, facts)
+    if facts:
+        new = upsert(OfferFact)
+        kept = func.coalesce(
+            new.excluded.outcome, OfferFact.outcome
+        )  # a late offer.made does not undo an outcome
+        await session.execute(
+            new.on_conflict_do_update(index_elements=[OfferFact.match_id], set_={"outcome": kept}),
+            list(facts.values()),
+        )
     if messages:
         await session.execute(upsert(Message).on_conflict_do_nothing(constraint="uq_message_key"), messages)
     await _release(session, {event.round_id for event in events if hasattr(event, "round_id")}, now)
     nudge(session, JOB)
 
 
-async def _take(session: Session, event: Event, now: datetime) -> list[dict[str, Any]]:
+async def _take(
+    session: Session, event: Event, now: datetime, facts: dict[UUID, dict[str, Any]]
+) -> list[dict[str, Any]]:
     match event:
         case told.OfferMade():
-            await _fact(session, event, None)
+            _fact(facts, event, None)
             return _offer_messages(event, now)
         case told.SeatRefused():
-            await _fact(session, event, "refused")
+            _fact(facts, event, "refused")
             return []
         case told.PlacementConfirmed():
-            await _fact(session, event, "confirmed")
+            _fact(facts, event, "confirmed")
             learner = _message(event, "confirmation", Party.LEARNER, now)
             return [learner, _employer(event, "outcome", now + OUTCOME_WAIT, now)]
         case told.OfferDeclined() | told.OfferExpired():
             reason = event.reason if isinstance(event, told.OfferDeclined) else Reason.EXPIRED
             party = event.party if isinstance(event, told.OfferDeclined) else None
             outcomes = {Reason.SLOT_WITHDRAWN: "withdrawn", Reason.EXPIRED: "expired"}
-            await _fact(session, event, outcomes.get(reason, "declined"))
+            _fact(facts, event, outcomes.get(reason, "declined"))
             messages = []
             if party != Party.LEARNER and reason != Reason.REQUEST_CLOSED:
                 kind = "withdrawal" if reason == Reason.SLOT_WITHDRAWN else "decline"
@@ -73,22 +86,17 @@ async def _take(session: Session, event: Event, now: datetime) -> list[dict[str,
     return []
 
 
-async def _fact(session: Session, event: Any, outcome: str | None) -> None:
-    row = {
-        "match_id": event.match_id or event.offer_id,
+def _fact(facts: dict[UUID, dict[str, Any]], event: Any, outcome: str | None) -> None:
+    match_id = event.match_id or event.offer_id
+    before = facts.get(match_id, {}).get("outcome")
+    facts[match_id] = {
+        "match_id": match_id,
         "municipality": event.workplace_municipality,
         "round_id": event.round_id,
         "workplace_id": event.workplace_id,
         "at_workplace": event.at_workplace,
-        "outcome": outcome,
+        "outcome": outcome or before,
     }
-    new = upsert(OfferFact).values(row)
-    if outcome is None:  # a late offer.made does not undo what came of it
-        await session.execute(new.on_conflict_do_nothing())
-    else:
-        await session.execute(
-            new.on_conflict_do_update(index_elements=[OfferFact.match_id], set_={"outcome": outcome})
-        )
 
 
 def _offer_messages(event: told.OfferMade, now: datetime) -> list[dict[str, Any]]:
@@ -254,50 +262,55 @@ async def claim(session: Session, *, now: datetime, most: int) -> Sequence[Messa
     claimed = []
     for row in rows.all():
         if row.best_before < now:
-            _settle(session, row, now, "too_late")
+            for name, value in _settled(now, "too_late").items():
+                setattr(row, name, value)
+            _tell(session, row, "too_late")
             continue
         row.state, row.claimed_until, row.attempts = "claimed", now + LEASE, row.attempts + 1
         claimed.append(row)
     return claimed
 
 
-async def counts(session: Session, row: Message) -> dict[str, int]:
-    """What came of the offers that an outcome or digest is about."""
-    where = [OfferFact.round_id == row.round_id]  # every municipality of the round: numbers only
-    if row.kind == "outcome":
-        where.append(OfferFact.workplace_id == row.workplace_id)
+async def counts(session: Session, rows: Sequence[Message]) -> dict[UUID, dict[str, int]]:
+    """Message id -> what came of the offers that it is about: an employer's at its workplace, a digest's in all."""
     found = await session.execute(
-        select(case((OfferFact.outcome.is_(None), "open"), else_=OfferFact.outcome), func.count())
-        .where(*where)
-        .group_by(OfferFact.outcome)
+        select(OfferFact.round_id, OfferFact.workplace_id, OfferFact.outcome, func.count())
+        .where(
+            OfferFact.round_id.in_({row.round_id for row in rows})
+        )  # every municipality of the rounds: numbers
+        .group_by(OfferFact.round_id, OfferFact.workplace_id, OfferFact.outcome)
     )
-    by_outcome: dict[str, int] = {outcome: n for outcome, n in found}
-    return {
-        "offered": sum(n for outcome, n in by_outcome.items() if outcome != "refused"),
-        **{
-            name: by_outcome.get(name, 0)
-            for name in ("confirmed", "declined", "expired", "withdrawn", "open")
-        },
-    }
+    lines = found.all()
+    counted = {}
+    for row in rows:
+        by_outcome: Counter[str] = Counter()
+        for round_id, workplace_id, outcome, n in lines:
+            if round_id == row.round_id and (row.kind == "digest" or workplace_id == row.workplace_id):
+                by_outcome[outcome or "open"] += n
+        offered = sum(n for outcome, n in by_outcome.items() if outcome != "refused")
+        names = ("confirmed", "declined", "expired", "withdrawn", "open")
+        counted[row.message_id] = {
+            "offered": offered,
+            "n": offered,
+            **{name: by_outcome[name] for name in names},
+        }
+    return counted
 
 
-async def offered(session: Session, row: Message) -> int:
-    """How many offers an employer's mail is about."""
-    n = await session.scalar(
-        select(func.count()).where(  # one workplace, whose learners may come from several municipalities
-            OfferFact.round_id == row.round_id,
-            OfferFact.workplace_id == row.workplace_id,
-            or_(OfferFact.outcome.is_(None), OfferFact.outcome != "refused"),
+async def settle(session: Session, *, row: Message, now: datetime, failure: str | None = None) -> None:
+    """Records that a message was handed over, or will not be. `row` was claimed in an earlier transaction."""
+    mine = await session.execute(
+        update(Message)
+        .where(
+            Message.message_id == row.message_id,
+            Message.municipality == row.municipality,
+            Message.state == "claimed",
         )
+        .values(**_settled(now, failure))
+        .execution_options(synchronize_session=False)
     )
-    return n or 0
-
-
-async def settle(session: Session, *, message_id: UUID, now: datetime, failure: str | None = None) -> None:
-    """Records that a message was handed over, or will not be."""
-    row = await session.get(Message, message_id, with_for_update=True)
-    if row is not None and row.state == "claimed":
-        _settle(session, row, now, failure)
+    if mine.rowcount:  # type: ignore[attr-defined]
+        _tell(session, row, failure)
 
 
 async def put_back(session: Session, *, message_id: UUID, due_at: datetime) -> None:
@@ -307,8 +320,11 @@ async def put_back(session: Session, *, message_id: UUID, due_at: datetime) -> N
         row.state, row.due_at, row.claimed_until = "waiting", due_at, None
 
 
-def _settle(session: Session, row: Message, now: datetime, failure: str | None) -> None:
-    row.state, row.settled_at, row.reason = ("failed" if failure else "sent"), now, failure
+def _settled(now: datetime, failure: str | None) -> dict[str, Any]:
+    return {"state": "failed" if failure else "sent", "settled_at": now, "reason": failure}
+
+
+def _tell(session: Session, row: Message, failure: str | None) -> None:
     facts: dict[str, Any] = {
         "message_id": row.message_id,
         "cause_id": row.cause_id,

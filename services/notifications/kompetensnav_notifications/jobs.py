@@ -28,26 +28,21 @@ async def send(app: FastAPI) -> bool:
     a kill repeats at most the few that were on their way."""
     async with transaction(app.state.sessions, EVERYONE) as session:
         rows = await actions.claim(session, now=datetime.now(UTC), most=BATCH)
-        prepared = [(row, await _facts(session, row)) for row in rows]
+        counted = await actions.counts(session, rows)
     if not rows:
         return False
     contacts = await _contacts(app, rows)
     await asyncio.gather(
-        *(_send(app, row, facts, contacts.get(row.message_id, _SILENT)) for row, facts in prepared)
+        *(
+            _send(app, row, row.facts | counted[row.message_id], contacts.get(row.message_id, _SILENT))
+            for row in rows
+        )
     )
     return True
 
 
 _SILENT = object()
 """Nobody answered the question: try again later."""
-
-
-async def _facts(session: Any, row: Message) -> dict[str, Any]:
-    if row.kind in ("outcome", "digest"):
-        return row.facts | await actions.counts(session, row)
-    if row.party == "employer":
-        return row.facts | {"n": await actions.offered(session, row)}
-    return row.facts
 
 
 async def _contacts(app: FastAPI, rows: Sequence[Message]) -> dict[Any, Any]:
@@ -113,7 +108,7 @@ async def _send(app: FastAPI, row: Message, facts: dict[str, Any], contact: Any)
             await _later(app, row)
             return
     async with transaction(app.state.sessions, EVERYONE) as session:
-        await actions.settle(session, message_id=row.message_id, now=now, failure=failure)
+        await actions.settle(session, row=row, now=now, failure=failure)
 
 
 async def _later(app: FastAPI, row: Message) -> None:

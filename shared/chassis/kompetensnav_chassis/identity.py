@@ -152,5 +152,5 @@ async def who(request: Request) -> Identity:
     return await tokens.identity(token)
 
 
-def open_to_all() -> None:
+async def open_to_all() -> None:
     """Dependency of the few open routes: health, and pages behind a signed link."""

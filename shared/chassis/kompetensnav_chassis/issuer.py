@@ -40,7 +40,7 @@ def is_loopback(host: str | None) -> bool:
         return False
 
 
-def only_loopback(request: Request) -> None:
+async def only_loopback(request: Request) -> None:
     """Dependency: answers this machine only."""
     if not is_loopback(request.client.host if request.client else None):
         raise Forbidden(

@@ -149,7 +149,10 @@ async def solve(session: Session, row: Round, *, tell_when_empty: bool = True) -
 
 async def _free_slots(session: Session, row: Round) -> list[domain.Slot]:
     """Slots with the seats that are neither taken nor waited for."""
-    slots = (await session.scalars(open_slots(row))).all()
+    found = open_slots(row)
+    if row.repairs:  # a repair tells nobody why not, so it needs only slots with something free
+        found = found.where(OpenSlot.seats_left > 0)
+    slots = (await session.scalars(found)).all()
     awaited = await session.execute(
         select(Proposal.slot_id, func.count())
         .where(Proposal.state == "approved", Proposal.municipality.in_(row.municipalities))

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Literal, TypedDict
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 
 from kompetensnav_chassis.db import Session
 from kompetensnav_contracts.vocabulary import Party
@@ -53,7 +53,11 @@ async def contacts(
             )
         )
     }
-    people = list(await session.scalars(select(Contact).where(Contact.municipality == municipality)))
+    wanted = or_(
+        Contact.workplace_id.in_({UUID(q["workplace_id"]) for q in questions if q.get("workplace_id")}),
+        Contact.role == Party.COORDINATOR,
+    )
+    people = list(await session.scalars(select(Contact).where(Contact.municipality == municipality, wanted)))
     at = {row.workplace_id: row for row in people if row.role == "employer"}
     coordinator = next((row for row in people if row.role == "coordinator"), None)
     answered: list[Reachable | None] = []

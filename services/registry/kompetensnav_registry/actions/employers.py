@@ -37,6 +37,13 @@ async def register_employer(
     there = await session.scalar(select(Employer).where(Employer.org_number == org_number))
     if there:
         return there, False
+    return add_employer(
+        session, municipality=municipality, org_number=org_number, name=name, sector=sector
+    ), True
+
+
+def add_employer(session: Session, *, municipality: str, org_number: str, name: str, sector: str) -> Employer:
+    """An employer that is known to be new."""
     row = Employer(employer_id=uuids.uuid7(), org_number=org_number, name=name, sector=sector, revision=1)
     session.add(row)
     tell(
@@ -45,7 +52,7 @@ async def register_employer(
         municipality=municipality,
         revision=1,
     )
-    return row, True
+    return row
 
 
 async def register_workplace(
@@ -64,6 +71,30 @@ async def register_workplace(
     """A new workplace with its contact. Raises NotFound for an unknown employer."""
     if not await session.get(Employer, employer_id):
         raise NotFound("There is no such employer.", "Det finns ingen sådan arbetsgivare.")
+    return add_workplace(
+        session,
+        municipality=municipality,
+        employer_id=employer_id,
+        name=name,
+        locality=locality,
+        reception_capacity=reception_capacity,
+        contact={"name": contact_name, "email": contact_email, "speaks": contact_speaks},
+        ref=ref,
+    )
+
+
+def add_workplace(
+    session: Session,
+    *,
+    municipality: str,
+    employer_id: UUID,
+    name: str,
+    locality: str,
+    reception_capacity: int,
+    contact: dict[str, str],
+    ref: str | None = None,
+) -> Workplace:
+    """A workplace of an employer that is known to be there."""
     row = Workplace(
         workplace_id=uuids.uuid7(),
         municipality=municipality,
@@ -74,16 +105,14 @@ async def register_workplace(
         reception_capacity=reception_capacity,
         revision=1,
     )
-    contact = Contact(
+    person = Contact(
         contact_id=uuids.uuid7(),
         municipality=municipality,
         role="employer",
         workplace_id=row.workplace_id,
-        name=contact_name,
-        email=contact_email,
-        speaks=contact_speaks,
+        **contact,
     )
-    session.add_all([row, contact])
+    session.add_all([row, person])
     tell(
         session,
         WorkplaceRegistered(

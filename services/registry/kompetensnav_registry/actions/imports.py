@@ -167,9 +167,7 @@ async def _employers(batch: Batch, rows: list[tuple[int, EmployerRow]]) -> None:
     for _, row in rows:
         old = there.get(row.org_number)
         if old is None:
-            await employers.register_employer(
-                batch.session, municipality=batch.municipality, **row.model_dump()
-            )
+            employers.add_employer(batch.session, municipality=batch.municipality, **row.model_dump())
             batch.counts["created"] += 1
         else:
             batch.counts[_update(old, row.model_dump(exclude={"org_number"}))] += 1
@@ -202,10 +200,14 @@ async def _workplaces(batch: Batch, rows: list[tuple[int, WorkplaceRow]]) -> Non
         old = there.get(row.ref)
         values = row.model_dump(exclude={"org_number"})
         if old is None:
-            await employers.register_workplace(
+            contact = {
+                k.removeprefix("contact_"): values.pop(k) for k in list(values) if k.startswith("contact_")
+            }
+            employers.add_workplace(
                 batch.session,
                 municipality=batch.municipality,
                 employer_id=employer_ids[row.org_number],
+                contact=contact,
                 **values,
             )
             batch.counts["created"] += 1
@@ -234,14 +236,7 @@ async def _slots(batch: Batch, rows: list[tuple[int, SlotRow]]) -> None:
         values = row.model_dump(mode="json", exclude={"workplace", "ref", "starts_on", "ends_on"})
         values |= {"starts_on": row.starts_on, "ends_on": row.ends_on}
         if old is None:
-            workplace_id = workplaces[row.workplace].workplace_id
-            await slots.post_slot(
-                batch.session,
-                municipality=batch.municipality,
-                workplace_id=workplace_id,
-                ref=row.ref,
-                **values,
-            )
+            slots.post_slot(batch.session, workplace=workplaces[row.workplace], ref=row.ref, **values)
             batch.counts["created"] += 1
             continue
         changes = {name: value for name, value in values.items() if getattr(old, name) != value}

@@ -22,10 +22,10 @@ async def register_own_found(
     request = books.requests.get(request_id) or await find_request(
         session, municipality=municipality, request_id=request_id
     )
-    slot = await slots.post_slot(
+    workplace = await slots.find_workplace(session, municipality=municipality, workplace_id=workplace_id)
+    slot = slots.post_slot(
         session,
-        municipality=municipality,
-        workplace_id=workplace_id,
+        workplace=workplace,
         placement_type=request.placement_type,
         occupation=occupation,
         starts_on=request.starts_on,

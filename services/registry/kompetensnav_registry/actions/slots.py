@@ -28,11 +28,10 @@ CHANGEABLE = (
 )  # fmt: skip
 
 
-async def post_slot(
+def post_slot(
     session: Session,
     *,
-    municipality: str,
-    workplace_id: UUID,
+    workplace: Workplace,
     placement_type: str,
     occupation: str,
     starts_on: date,
@@ -46,20 +45,13 @@ async def post_slot(
     ref: str | None = None,
     own_found: bool = False,
 ) -> Slot:
-    """Offers seats at a workplace. Raises NotFound for an unknown workplace, Problem for a period that ends first."""
+    """Offers seats at a workplace. Raises Problem for a period that ends before it begins."""
     _period(starts_on, ends_on)
-    workplace = await session.scalar(
-        select(Workplace).where(
-            Workplace.workplace_id == workplace_id, Workplace.municipality == municipality
-        )
-    )
-    if workplace is None:
-        raise NotFound("There is no such workplace.", "Det finns inget sådant arbetsställe.")
     row = Slot(
         slot_id=uuids.uuid7(),
-        municipality=municipality,
+        municipality=workplace.municipality,
         ref=ref,
-        workplace_id=workplace_id,
+        workplace_id=workplace.workplace_id,
         employer_id=workplace.employer_id,
         placement_type=placement_type,
         occupation=occupation,
@@ -81,6 +73,18 @@ async def post_slot(
     )
     session.add(row)
     _tell_posted(session, row)
+    return row
+
+
+async def find_workplace(session: Session, *, municipality: str, workplace_id: UUID) -> Workplace:
+    """The workplace. Raises NotFound."""
+    row = await session.scalar(
+        select(Workplace).where(
+            Workplace.workplace_id == workplace_id, Workplace.municipality == municipality
+        )
+    )
+    if row is None:
+        raise NotFound("There is no such workplace.", "Det finns inget sådant arbetsställe.")
     return row
 
 

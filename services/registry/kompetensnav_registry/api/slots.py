@@ -88,10 +88,12 @@ async def post_slot(caller: Coordinator, new: NewSlot) -> SlotView:
     """Offer seats."""
     async with caller.begin() as session:
         values = new.model_dump(mode="json", exclude={"starts_on", "ends_on", "workplace_id"})
-        row = await slots.post_slot(
+        workplace = await slots.find_workplace(
+            session, municipality=caller.municipality, workplace_id=new.workplace_id
+        )
+        row = slots.post_slot(
             session,
-            municipality=caller.municipality,
-            workplace_id=new.workplace_id,
+            workplace=workplace,
             starts_on=new.starts_on,
             ends_on=new.ends_on,
             **values,

@@ -1,6 +1,6 @@
 """What notifications does: writes one row per recipient, keeps digests back until they are whole, settles messages."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -49,7 +49,10 @@ async def take_in(session: Session, events: Sequence[Event], now: datetime) -> N
         )
     if messages:
         await session.execute(upsert(Message).on_conflict_do_nothing(constraint="uq_message_key"), messages)
-    await _release(session, {event.round_id for event in events if hasattr(event, "round_id")}, now)
+    workplaces = {event.workplace_id for event in events if hasattr(event, "workplace_id")}
+    await _release(
+        session, {event.round_id for event in events if hasattr(event, "round_id")}, workplaces, now
+    )
     nudge(session, JOB)
 
 
@@ -208,7 +211,9 @@ async def _digest(session: Session, event: RoundApproved, now: datetime) -> list
     ]
 
 
-async def _release(session: Session, rounds: Collection[UUID], now: datetime) -> None:
+async def _release(
+    session: Session, rounds: Collection[UUID], workplaces: Collection[UUID], now: datetime
+) -> None:
     """Lets go of the digests of these rounds that are whole now."""
     if not rounds:
         return
@@ -236,6 +241,7 @@ async def _release(session: Session, rounds: Collection[UUID], now: datetime) ->
             Message.round_id.in_(rounds),
             Message.state == "waiting",
             Message.due_at > now,
+            or_(Message.workplace_id.in_(workplaces), Message.kind == "digest"),
             or_(
                 and_(Message.kind == "offer", told_of >= expected),
                 and_(Message.kind == "outcome", settled >= expected),
@@ -273,26 +279,38 @@ async def claim(session: Session, *, now: datetime, most: int) -> Sequence[Messa
 
 async def counts(session: Session, rows: Sequence[Message]) -> dict[UUID, dict[str, int]]:
     """Message id -> what came of the offers that it is about: an employer's at its workplace, a digest's in all."""
+    rounds = {row.round_id for row in rows if row.kind == "digest"}
+    workplaces = {row.workplace_id for row in rows if row.party == Party.EMPLOYER}
+    if not rounds and not workplaces:
+        return {}
     found = await session.execute(
         select(OfferFact.round_id, OfferFact.workplace_id, OfferFact.outcome, func.count())
-        .where(
-            OfferFact.round_id.in_({row.round_id for row in rows})
-        )  # every municipality of the rounds: numbers
+        .where(  # every municipality of the rounds: numbers only
+            or_(
+                OfferFact.round_id.in_(rounds),
+                and_(
+                    OfferFact.workplace_id.in_(workplaces),
+                    OfferFact.round_id.in_({row.round_id for row in rows}),
+                ),
+            )
+        )
         .group_by(OfferFact.round_id, OfferFact.workplace_id, OfferFact.outcome)
     )
-    lines = found.all()
+    by_group: dict[tuple[UUID, UUID | None], Counter[str]] = defaultdict(Counter)
+    for round_id, workplace_id, outcome, n in found:
+        by_group[round_id, workplace_id][outcome or "open"] += n
+        by_group[round_id, None][outcome or "open"] += n
     counted = {}
     for row in rows:
-        by_outcome: Counter[str] = Counter()
-        for round_id, workplace_id, outcome, n in lines:
-            if round_id == row.round_id and (row.kind == "digest" or workplace_id == row.workplace_id):
-                by_outcome[outcome or "open"] += n
-        offered = sum(n for outcome, n in by_outcome.items() if outcome != "refused")
+        if row.kind != "digest" and row.party != Party.EMPLOYER:
+            continue
+        outcomes = by_group[row.round_id, None if row.kind == "digest" else row.workplace_id]
+        offered = sum(n for outcome, n in outcomes.items() if outcome != "refused")
         names = ("confirmed", "declined", "expired", "withdrawn", "open")
         counted[row.message_id] = {
             "offered": offered,
             "n": offered,
-            **{name: by_outcome[name] for name in names},
+            **{name: outcomes[name] for name in names},
         }
     return counted
 

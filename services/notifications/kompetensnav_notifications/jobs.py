@@ -34,7 +34,9 @@ async def send(app: FastAPI) -> bool:
     contacts = await _contacts(app, rows)
     await asyncio.gather(
         *(
-            _send(app, row, row.facts | counted[row.message_id], contacts.get(row.message_id, _SILENT))
+            _send(
+                app, row, row.facts | counted.get(row.message_id, {}), contacts.get(row.message_id, _SILENT)
+            )
             for row in rows
         )
     )
@@ -102,7 +104,7 @@ async def _send(app: FastAPI, row: Message, facts: dict[str, Any], contact: Any)
             at=row.made_at,
         )
         try:
-            failure = None if await post.send(message) else "refused"
+            failure = None if await post.send(contact["email"], message) else "refused"
         except (OSError, aiosmtplib.SMTPException) as down:
             log.warning("mail_server_failed", error=type(down).__name__)
             await _later(app, row)

@@ -132,6 +132,12 @@ def answer_rule(rules: Iterable[AnswerRule], placement_type: str, on: date) -> A
     return max(valid, key=lambda r: r.valid_from)
 
 
+def parties(rule: AnswerRule, age: str) -> tuple[list[Party], list[Party]]:
+    """(must answer, are told) for a learner of that age class: a guardian has no part in an adult's placement."""
+    left_out = {Party.GUARDIAN} if age == AgeClass.ADULT else set()
+    return [p for p in rule.must_answer if p not in left_out], [p for p in rule.are_told if p not in left_out]
+
+
 class Outcome(StrEnum):
     """Where an offer stands."""
 

@@ -3,6 +3,7 @@
 Opening a link changes nothing; answers are sent from the page, and each can be given once.
 """
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -27,7 +28,6 @@ router = APIRouter(dependencies=[Depends(open_to_all)], include_in_schema=False)
 _templates = Environment(
     loader=FileSystemLoader(Path(__file__).parent / "templates"),
     autoescape=select_autoescape(),
-    enable_async=True,
 )
 
 
@@ -52,7 +52,7 @@ async def _page(request: Request, token: str, given: dict[str, str]) -> HTMLResp
     try:
         purpose = _links(request).read(token)
     except Problem as bad:
-        return await _render("gone.html", language, 404, why=bad.sv if language == "sv" else bad.en)
+        return _render("gone.html", language, 404, why=bad.sv if language == "sv" else bad.en)
     results: dict[UUID, str] = {}
     # The link itself is the authority, for just the offers it names; they may belong to learners of several
     # municipalities and administrations, so the transaction's scope cannot be a token's.
@@ -62,7 +62,8 @@ async def _page(request: Request, token: str, given: dict[str, str]) -> HTMLResp
         for row in rows:
             if answer := given.get(f"offer-{row.offer_id}"):
                 results[row.offer_id] = await _answer(session, row, purpose.party, answer)
-        views = [await _view(session, row, purpose.party) for row in rows]
+        asked, names = await _learners(session, rows, purpose.party)
+        views = [_view(row, purpose.party, asked, names) for row in rows]
         name = ""
         if rows:
             name = await asks.workplace_name(
@@ -70,7 +71,7 @@ async def _page(request: Request, token: str, given: dict[str, str]) -> HTMLResp
             )
     views.sort(key=lambda view: (not view["open"], str(view["offer_id"])))
     status = 200 if rows else 404
-    return await _render(
+    return _render(
         "answer.html", language, status, offers=views, results=results, workplace=name, party=purpose.party
     )
 
@@ -97,9 +98,34 @@ def _offers(purpose: Purpose, lock: bool) -> Select[Offer]:
     return found.with_for_update() if lock else found
 
 
-async def _view(session: Session, row: Offer, party: str) -> dict[str, Any]:
+async def _learners(
+    session: Session, rows: Sequence[Offer], party: str
+) -> tuple[dict[UUID, LearnerRequest], dict[UUID, str]]:
+    """What an employer may know: the requests, and given names where everything is agreed."""
+    if party != Party.EMPLOYER or not rows:
+        return {}, {}
+    homes = {row.municipality for row in rows}
+    asked = await session.scalars(
+        select(LearnerRequest).where(
+            LearnerRequest.request_id.in_({row.request_id for row in rows}),
+            LearnerRequest.municipality.in_(homes),
+        )
+    )
+    agreed = {row.learner_id for row in rows if row.state == "confirmed"}
+    names = await session.execute(
+        select(Learner.learner_id, Learner.given_name).where(
+            Learner.learner_id.in_(agreed), Learner.municipality.in_(homes)
+        )
+    )
+    return {row.request_id: row for row in asked}, {id: name for id, name in names}
+
+
+def _view(
+    row: Offer, party: str, asked: Mapping[UUID, LearnerRequest], names: Mapping[UUID, str]
+) -> dict[str, Any]:
     """What the party may see: an employer sees the learner's given name only once everything is agreed."""
-    view: dict[str, Any] = {
+    request = asked.get(row.request_id)
+    return {
         "offer_id": row.offer_id,
         "placement_type": row.placement_type,
         "occupation": row.occupation,
@@ -109,26 +135,15 @@ async def _view(session: Session, row: Offer, party: str) -> dict[str, Any]:
         "state": row.state,
         "mine": row.answers.get(party),
         "open": row.state == "open" and party in row.must_answer and party not in row.answers,
+        "needs": request.needs if request else [],
+        "language": request.language if request else "",
+        "given_name": names.get(row.learner_id),
     }
-    if party == Party.EMPLOYER:
-        asked = await session.scalar(
-            select(LearnerRequest).where(
-                LearnerRequest.request_id == row.request_id, LearnerRequest.municipality == row.municipality
-            )
-        )
-        view |= {"needs": asked.needs if asked else [], "language": asked.language if asked else ""}
-        if row.state == "confirmed":
-            view["given_name"] = await session.scalar(
-                select(Learner.given_name).where(
-                    Learner.learner_id == row.learner_id, Learner.municipality == row.municipality
-                )
-            )
-    return view
 
 
-async def _render(template: str, language: str, status: int, **values: Any) -> HTMLResponse:
+def _render(template: str, language: str, status: int, **values: Any) -> HTMLResponse:
     page = _templates.get_template(template)
-    html = await page.render_async(t=TEXTS[language], language=language, **values)
+    html = page.render(t=TEXTS[language], language=language, **values)
     return HTMLResponse(html, status)
 
 

@@ -182,6 +182,7 @@ class Request(Base):
     ends_on: Mapped[date] = mapped_column(Date)
     cohort_id: Mapped[UUID]
     locality: Mapped[str] = mapped_column(CODE)
+    age_class: Mapped[str] = mapped_column(CODE)
     language: Mapped[str] = mapped_column(CODE)
     needs: Mapped[list[str]]
     max_travel_minutes: Mapped[int]

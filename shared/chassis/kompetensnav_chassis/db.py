@@ -91,7 +91,6 @@ def engine(url: str) -> AsyncEngine:
         url.replace("postgresql://", "postgresql+asyncpg://", 1),
         pool_size=8,
         max_overflow=0,
-        pool_pre_ping=True,
         hide_parameters=True,  # parameters may be personal; they reach no error and no log
         pool_timeout=15,
         connect_args={"timeout": 5, "command_timeout": 60},

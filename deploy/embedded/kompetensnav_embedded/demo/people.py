@@ -5,6 +5,7 @@ import email
 import hashlib
 import re
 from dataclasses import dataclass, field
+from email.header import decode_header, make_header
 from email.message import Message
 from html.parser import HTMLParser
 from pathlib import Path
@@ -12,6 +13,7 @@ from pathlib import Path
 import httpx
 
 LINK = re.compile(r"https?://\S+/answer/\S+")
+ASKS = re.compile(r"svara senast|answer by")
 WORKERS = 6
 
 
@@ -58,6 +60,7 @@ class People:
         return len(new)
 
     async def _open(self, client: httpx.AsyncClient, path: Path) -> None:
+        """Opens the link of a message that asks for an answer; what only tells is left unopened."""
         message = email.message_from_bytes(
             path.read_bytes()
         )  # the old policy: the new one parses much more slowly
@@ -65,7 +68,8 @@ class People:
         assert isinstance(part, Message)
         text = part.get_payload(decode=True)
         link = LINK.search(text.decode() if isinstance(text, bytes) else "")
-        if not link:
+        subject = str(make_header(decode_header(str(message["Subject"]))))
+        if not link or not ASKS.search(subject):
             return
         page = await self._try(client, "GET", link[0], {})
         form = Form()

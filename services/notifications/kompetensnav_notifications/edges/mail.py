@@ -4,11 +4,20 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from email.message import EmailMessage
+from datetime import datetime
+from email.charset import QP, Charset
+from email.header import Header
+from email.mime.multipart import MIMEMultipart
+from email.mime.text import MIMEText
+from email.policy import compat32
 from email.utils import format_datetime
 from uuid import UUID
 
 import aiosmtplib
+
+SMTP = compat32.clone(linesep="\r\n")
+UTF8 = Charset("utf-8")
+UTF8.body_encoding = QP
 
 REFUSED = (aiosmtplib.SMTPRecipientsRefused, aiosmtplib.SMTPDataError, aiosmtplib.SMTPSenderRefused)
 """Said by the server about this message; permanent when the code begins with 5."""
@@ -61,12 +70,12 @@ class Post:
         await made.connect()
         return made
 
-    async def send(self, message: EmailMessage) -> bool:
+    async def send(self, to: str, message: bytes) -> bool:
         """Hands a message over. False when the server will never take it; raises OSError or SMTPException when it
         may take it later."""
         try:
             async with self._connection() as connection:
-                await connection.send_message(message)
+                await connection.sendmail(self._server.sender, to, message)
         except REFUSED as refused:
             codes = [r.code for r in refused.recipients] if hasattr(refused, "recipients") else [refused.code]
             if all(code >= 500 for code in codes):
@@ -83,16 +92,15 @@ class Post:
 
 
 def letter(
-    *, sender: str, to: str, subject: str, text: str, html: str, message_id: UUID, language: str, at: object
-) -> EmailMessage:
+    *, sender: str, to: str, subject: str, text: str, html: str, message_id: UUID, language: str, at: datetime
+) -> bytes:
     """The message, plain text and HTML; the Message-ID is the message's own, so a repeat can be recognised."""
-    made = EmailMessage()
-    domain = sender.rpartition("@")[2].rstrip(">")
-    made["From"], made["To"], made["Subject"] = sender, to, subject
-    made["Message-ID"] = f"<{message_id}@{domain}>"
-    made["Date"] = format_datetime(at)  # type: ignore[arg-type]
+    made = MIMEMultipart("alternative")
+    for part, kind in ((text, "plain"), (html, "html")):
+        made.attach(MIMEText(part, kind, UTF8))  # type: ignore[arg-type]
+    made["From"], made["To"], made["Subject"] = sender, to, Header(subject, UTF8).encode()
+    made["Message-ID"] = f"<{message_id}@{sender.rpartition('@')[2].rstrip('>')}>"
+    made["Date"] = format_datetime(at)
     made["Content-Language"] = language
     made["Auto-Submitted"] = "auto-generated"
-    made.set_content(text)
-    made.add_alternative(html, subtype="html")
-    return made
+    return made.as_bytes(policy=SMTP)

@@ -82,6 +82,7 @@ async def open_request(
         ends_on=ends_on,
         cohort_id=school.cohort_id,
         locality=learner.locality,
+        age_class=domain.age_class(learner.born_on, starts_on),
         language=learner.language,
         needs=list(needs),
         max_travel_minutes=max_travel_minutes,
@@ -91,7 +92,7 @@ async def open_request(
         revision=1,
     )
     session.add(row)
-    _tell(session, RequestOpened, row, learner)
+    _tell(session, RequestOpened, row)
     return row
 
 
@@ -103,8 +104,9 @@ async def change_request(
         raise domain.WrongStep(row.state)
     for name, value in changes.items():
         setattr(row, name, ranked(value) if name == "wishes" else value)
+    row.age_class = domain.age_class(learner.born_on, row.starts_on)
     row.revision += 1
-    _tell(session, RequestChanged, row, learner)
+    _tell(session, RequestChanged, row)
     return row
 
 
@@ -159,9 +161,7 @@ async def find_learner(session: Session, *, municipality: str, learner_id: UUID)
     return row
 
 
-def _tell(
-    session: Session, event: type[RequestOpened] | type[RequestChanged], row: Request, learner: Learner
-) -> None:
+def _tell(session: Session, event: type[RequestOpened] | type[RequestChanged], row: Request) -> None:
     if row.by_hand:
         return
     tell(
@@ -174,7 +174,7 @@ def _tell(
             ends_on=row.ends_on,
             cohort_id=row.cohort_id,
             locality=row.locality,
-            age_class=domain.age_class(learner.born_on, row.starts_on),
+            age_class=row.age_class,
             language=row.language,
             needs=tuple(row.needs),
             max_travel_minutes=row.max_travel_minutes,

@@ -54,6 +54,7 @@ def make_offer(
 ) -> Offer:
     """Holds the seat for the learner and asks those who must answer."""
     rule = domain.answer_rule(answer_rules(), slot.placement_type, slot.starts_on)
+    must_answer, are_told = domain.parties(rule, request.age_class)
     row = Offer(
         offer_id=uuids.uuid7(),
         municipality=request.municipality,
@@ -70,8 +71,8 @@ def make_offer(
         occupation=slot.occupation,
         starts_on=slot.starts_on,
         ends_on=slot.ends_on,
-        must_answer=[*rule.must_answer, *also_must_answer],
-        are_told=list(rule.are_told),
+        must_answer=[*must_answer, *also_must_answer],
+        are_told=list(are_told),
         answers={},
         answer_by=datetime.now(UTC).date() + timedelta(days=rule.days_to_answer),
         at_workplace=at_workplace,

@@ -2,9 +2,8 @@
 
 import sqlalchemy as sa
 from alembic import op
-from sqlalchemy.dialects import postgresql
-
 from kompetensnav_chassis.migrate import protect
+from sqlalchemy.dialects import postgresql
 
 revision = "0001"
 down_revision = None
@@ -100,6 +99,7 @@ def upgrade() -> None:
         sa.Column("ends_on", sa.Date(), nullable=False),
         sa.Column("cohort_id", sa.Uuid(), nullable=False),
         sa.Column("locality", sa.String(length=40), nullable=False),
+        sa.Column("age_class", sa.String(length=40), nullable=False),
         sa.Column("language", sa.String(length=40), nullable=False),
         sa.Column("needs", postgresql.ARRAY(sa.String(length=40)), nullable=False),
         sa.Column("max_travel_minutes", sa.Integer(), nullable=False),

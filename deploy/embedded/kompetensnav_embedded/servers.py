@@ -132,6 +132,7 @@ def postgres_command(folder: Path, port: int, *, durable: bool = True) -> list[s
         "port": str(port),
         "unix_socket_directories": "",
         "max_connections": "200",
+        "jit": "off",
         "shared_buffers": "256MB",
         "synchronous_commit": "on",
         "timezone": "UTC",

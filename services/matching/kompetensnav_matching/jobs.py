@@ -26,7 +26,7 @@ async def repair(app: FastAPI) -> bool:
             await repairs.repair(session, round_id=round_id)
     # a large repair leaves room for the changes that are on their way, rather than running again for each
     took = monotonic() - began
-    await asyncio.sleep(min(2.0, 4 * took) if took > LARGE else 0)
+    await asyncio.sleep(min(3.0, 6 * took) if took > LARGE else 0)
     return False
 
 

@@ -315,20 +315,25 @@ async def counts(session: Session, rows: Sequence[Message]) -> dict[UUID, dict[s
     return counted
 
 
-async def settle(session: Session, *, row: Message, now: datetime, failure: str | None = None) -> None:
-    """Records that a message was handed over, or will not be. `row` was claimed in an earlier transaction."""
-    mine = await session.execute(
+async def settle(
+    session: Session, *, rows: Sequence[Message], now: datetime, failure: str | None = None
+) -> None:
+    """Records that messages were handed over, or will not be. They were claimed in an earlier transaction."""
+    mine = await session.scalars(
         update(Message)
         .where(
-            Message.message_id == row.message_id,
-            Message.municipality == row.municipality,
+            Message.message_id.in_([row.message_id for row in rows]),
+            Message.municipality.in_({row.municipality for row in rows}),
             Message.state == "claimed",
         )
         .values(**_settled(now, failure))
+        .returning(Message.message_id)
         .execution_options(synchronize_session=False)
     )
-    if mine.rowcount:  # type: ignore[attr-defined]
-        _tell(session, row, failure)
+    settled = set(mine)
+    for row in rows:
+        if row.message_id in settled:
+            _tell(session, row, failure)
 
 
 async def put_back(session: Session, *, message_id: UUID, due_at: datetime) -> None:

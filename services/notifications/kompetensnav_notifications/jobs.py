@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import aiosmtplib
 import structlog
@@ -19,32 +20,33 @@ from kompetensnav_notifications.edges.texts import compose
 from kompetensnav_notifications.tables import Message
 
 log = structlog.get_logger()
-BATCH = 48
-LATER = timedelta(seconds=5)
+BATCH = 96
+PAUSE = timedelta(seconds=5)
+SENT, LATER = "sent", "later"
 
 
 async def send(app: FastAPI) -> bool:
-    """Sends a batch of due messages. Each is settled in its own transaction right after it was handed over, so that
-    a kill repeats at most the few that were on their way."""
+    """Sends a batch of due messages in waves, one message a connection; a wave is settled right after it was handed
+    over, so that a kill repeats at most as many messages as there are connections."""
     async with transaction(app.state.sessions, EVERYONE) as session:
         rows = await actions.claim(session, now=datetime.now(UTC), most=BATCH)
         counted = await actions.counts(session, rows)
     if not rows:
         return False
     contacts = await _contacts(app, rows)
-    await asyncio.gather(
-        *(
-            _send(
-                app, row, row.facts | counted.get(row.message_id, {}), contacts.get(row.message_id, _SILENT)
-            )
-            for row in rows
-        )
-    )
+    post: Post = app.state.post
+    for wave in batched(rows, post.connections):
+        await _send(app, wave, counted, contacts)
     return True
 
 
 _SILENT = object()
 """Nobody answered the question: try again later."""
+
+
+def batched(rows: Sequence[Message], size: int) -> list[Sequence[Message]]:
+    """The rows in groups of a size."""
+    return [rows[i : i + size] for i in range(0, len(rows), size)]
 
 
 async def _contacts(app: FastAPI, rows: Sequence[Message]) -> dict[Any, Any]:
@@ -82,41 +84,54 @@ def _question(row: Message) -> dict[str, str]:
     return asked
 
 
-async def _send(app: FastAPI, row: Message, facts: dict[str, Any], contact: Any) -> None:
-    now = datetime.now(UTC)
-    if contact is _SILENT:
-        await _later(app, row)
-        return
-    failure = None
-    if contact is None:
-        failure = "no_contact"
-    else:
-        post: Post = app.state.post
-        subject, text, html = compose(row.kind, row.party, contact["language"], contact["link"], facts)
-        message = letter(
-            sender=app.state.sender,
-            to=contact["email"],
-            subject=subject,
-            text=text,
-            html=html,
-            message_id=row.message_id,
-            language=contact["language"],
-            at=row.made_at,
+async def _send(
+    app: FastAPI, wave: Sequence[Message], counted: dict[UUID, dict[str, int]], contacts: dict[UUID, Any]
+) -> None:
+    told = await asyncio.gather(
+        *(
+            _hand_over(
+                app, row, row.facts | counted.get(row.message_id, {}), contacts.get(row.message_id, _SILENT)
+            )
+            for row in wave
         )
-        try:
-            failure = None if await post.send(contact["email"], message) else "refused"
-        except (OSError, aiosmtplib.SMTPException) as down:
-            log.warning("mail_server_failed", error=type(down).__name__)
-            await _later(app, row)
-            return
+    )
+    now = datetime.now(UTC)
     async with transaction(app.state.sessions, EVERYONE) as session:
-        await actions.settle(session, row=row, now=now, failure=failure)
+        for outcome in set(told):
+            rows = [row for row, what in zip(wave, told, strict=True) if what == outcome]
+            if outcome != LATER:
+                await actions.settle(
+                    session, rows=rows, now=now, failure=None if outcome == SENT else outcome
+                )
+                continue
+            for row in rows:
+                pause = min(PAUSE * 2 ** min(row.attempts, 8), timedelta(minutes=15))
+                await actions.put_back(session, message_id=row.message_id, due_at=now + pause)
 
 
-async def _later(app: FastAPI, row: Message) -> None:
-    pause = min(LATER * 2 ** min(row.attempts, 8), timedelta(minutes=15))
-    async with transaction(app.state.sessions, EVERYONE) as session:
-        await actions.put_back(session, message_id=row.message_id, due_at=datetime.now(UTC) + pause)
+async def _hand_over(app: FastAPI, row: Message, facts: dict[str, Any], contact: Any) -> str:
+    """SENT, LATER, or why the message will never be sent."""
+    if contact is _SILENT:
+        return LATER
+    if contact is None:
+        return "no_contact"
+    subject, text, html = compose(row.kind, row.party, contact["language"], contact["link"], facts)
+    message = letter(
+        sender=app.state.sender,
+        to=contact["email"],
+        subject=subject,
+        text=text,
+        html=html,
+        message_id=row.message_id,
+        language=contact["language"],
+        at=row.made_at,
+    )
+    post: Post = app.state.post
+    try:
+        return SENT if await post.send(contact["email"], message) else "refused"
+    except (OSError, aiosmtplib.SMTPException) as down:
+        log.warning("mail_server_failed", error=type(down).__name__)
+        return LATER
 
 
 JOBS = (Job(actions.JOB, 1, send),)

@@ -18,5 +18,5 @@ class Settings(ServiceSettings):
     smtp_user: str | None = Field(None, description="User name, if the server asks for one.")
     smtp_password: SecretStr | None = Field(None, description="Its password.")
     smtp_start_tls: bool = Field(False, description="Whether to use STARTTLS.")
-    smtp_connections: int = Field(4, ge=1, le=32, description="Connections kept open.")
+    smtp_connections: int = Field(12, ge=1, le=32, description="Connections kept open.")
     mail_from: str = Field("kompetensnav@localhost", description="Sender of messages.", pattern=r".+@.+")

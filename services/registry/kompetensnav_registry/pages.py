@@ -18,10 +18,10 @@ from kompetensnav_chassis.errors import Forbidden, Problem
 from kompetensnav_chassis.identity import open_to_all
 from kompetensnav_contracts.vocabulary import Party
 from kompetensnav_registry import domain
-from kompetensnav_registry.actions import asks, offers
+from kompetensnav_registry.actions import offers
 from kompetensnav_registry.edges.links import Links, Purpose
 from kompetensnav_registry.edges.texts import TEXTS
-from kompetensnav_registry.tables import Learner, Offer
+from kompetensnav_registry.tables import Learner, Offer, Workplace
 from kompetensnav_registry.tables import Request as LearnerRequest
 
 router = APIRouter(dependencies=[Depends(open_to_all)], include_in_schema=False)
@@ -57,20 +57,16 @@ async def _page(request: Request, token: str, given: dict[str, str]) -> HTMLResp
     # The link itself is the authority, for just the offers it names; they may belong to learners of several
     # municipalities and administrations, so the transaction's scope cannot be a token's.
     async with transaction(request.app.state.sessions, EVERYONE) as session:
-        found = await session.scalars(_offers(purpose, lock=bool(given)))
-        rows = [row for row in found if purpose.party in (*row.must_answer, *row.are_told)]
-        for row in rows:
+        found = (await session.execute(_offers(purpose, lock=bool(given)))).all()
+        found = [line for line in found if purpose.party in (*line[0].must_answer, *line[0].are_told)]
+        for row, _, _ in found:
             if answer := given.get(f"offer-{row.offer_id}"):
                 results[row.offer_id] = await _answer(session, row, purpose.party, answer)
-        asked, names = await _learners(session, rows, purpose.party)
-        views = [_view(row, purpose.party, asked, names) for row in rows]
-        name = ""
-        if rows:
-            name = await asks.workplace_name(
-                session, municipality=rows[0].workplace_municipality, workplace_id=rows[0].workplace_id
-            )
+        names = await _given_names(session, [row for row, _, _ in found], purpose.party)
+        views = [_view(row, asked, purpose.party, names) for row, asked, _ in found]
+        name = found[0][2] if found else ""
     views.sort(key=lambda view: (not view["open"], str(view["offer_id"])))
-    status = 200 if rows else 404
+    status = 200 if found else 404
     return _render(
         "answer.html", language, status, offers=views, results=results, workplace=name, party=purpose.party
     )
@@ -87,44 +83,37 @@ async def _answer(session: Session, row: Offer, party: str, answer: str) -> str:
     return answer
 
 
-def _offers(purpose: Purpose, lock: bool) -> Select[Offer]:
+def _offers(purpose: Purpose, lock: bool) -> Select[Offer, LearnerRequest, str]:
+    """The offers behind a link, each with its request and the workplace's name."""
+    found = (  # every municipality: a signed link
+        select(Offer, LearnerRequest, Workplace.name)
+        .join(LearnerRequest, LearnerRequest.request_id == Offer.request_id)
+        .join(Workplace, Workplace.workplace_id == Offer.workplace_id)
+        .order_by(Offer.offer_id)
+    )
     if purpose.offer_id:
-        found = select(Offer).where(Offer.offer_id == purpose.offer_id)  # every municipality: a signed link
+        found = found.where(Offer.offer_id == purpose.offer_id)
     else:
-        found = select(Offer).where(  # every municipality: a signed link
-            Offer.workplace_id == purpose.workplace_id, Offer.round_id == purpose.round_id
-        )
-    found = found.order_by(Offer.offer_id)
-    return found.with_for_update() if lock else found
+        found = found.where(Offer.workplace_id == purpose.workplace_id, Offer.round_id == purpose.round_id)
+    return found.with_for_update(of=Offer) if lock else found
 
 
-async def _learners(
-    session: Session, rows: Sequence[Offer], party: str
-) -> tuple[dict[UUID, LearnerRequest], dict[UUID, str]]:
-    """What an employer may know: the requests, and given names where everything is agreed."""
-    if party != Party.EMPLOYER or not rows:
-        return {}, {}
-    homes = {row.municipality for row in rows}
-    asked = await session.scalars(
-        select(LearnerRequest).where(
-            LearnerRequest.request_id.in_({row.request_id for row in rows}),
-            LearnerRequest.municipality.in_(homes),
-        )
-    )
-    agreed = {row.learner_id for row in rows if row.state == "confirmed"}
+async def _given_names(session: Session, rows: Sequence[Offer], party: str) -> dict[UUID, str]:
+    """What an employer may know once everything is agreed."""
+    agreed = {row.learner_id for row in rows if row.state == "confirmed" and party == Party.EMPLOYER}
+    if not agreed:
+        return {}
     names = await session.execute(
-        select(Learner.learner_id, Learner.given_name).where(
-            Learner.learner_id.in_(agreed), Learner.municipality.in_(homes)
+        select(Learner.learner_id, Learner.given_name).where(  # every municipality: those of the offers above
+            Learner.learner_id.in_(agreed)
         )
     )
-    return {row.request_id: row for row in asked}, {id: name for id, name in names}
+    return {id: name for id, name in names}
 
 
-def _view(
-    row: Offer, party: str, asked: Mapping[UUID, LearnerRequest], names: Mapping[UUID, str]
-) -> dict[str, Any]:
-    """What the party may see: an employer sees the learner's given name only once everything is agreed."""
-    request = asked.get(row.request_id)
+def _view(row: Offer, asked: LearnerRequest, party: str, names: Mapping[UUID, str]) -> dict[str, Any]:
+    """What the party may see."""
+    is_employer = party == Party.EMPLOYER
     return {
         "offer_id": row.offer_id,
         "placement_type": row.placement_type,
@@ -135,8 +124,8 @@ def _view(
         "state": row.state,
         "mine": row.answers.get(party),
         "open": row.state == "open" and party in row.must_answer and party not in row.answers,
-        "needs": request.needs if request else [],
-        "language": request.language if request else "",
+        "needs": asked.needs if is_employer else [],
+        "language": asked.language if is_employer else "",
         "given_name": names.get(row.learner_id),
     }
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import os
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -24,6 +25,8 @@ from kompetensnav_chassis.settings import ServiceSettings
 from kompetensnav_contracts.event import MUNICIPALITY  # noqa: F401  (the path parameter's pattern, for services)
 
 log = structlog.get_logger()
+PACE = 0.02
+"""Seconds between two runs of a job, however often it is woken."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +104,8 @@ def service_app(
 def serve(app: FastAPI, settings: ServiceSettings) -> None:
     """Runs the service until it is told to stop. A start that fails says why in one line."""
     logs.configure(app.state.listener.service)
+    gc.freeze()  # what is imported stays; collecting it again and again costs a tenth of the time
+    gc.set_threshold(20_000, 20, 50)
     config = uvicorn.Config(
         app,
         host=settings.host,
@@ -128,6 +133,7 @@ async def _repeat(app: FastAPI, job: Job, woken: asyncio.Event) -> None:
         except Exception as error:
             log.error("job_failed", job=job.name, error=type(error).__name__, exc_info=not _is_outage(error))
             await asyncio.sleep(min(job.every, 1.0))
+        await asyncio.sleep(PACE)
         if not more:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(woken.wait(), job.every)

@@ -16,6 +16,7 @@ import asyncio
 import contextlib
 import json
 import os
+import time
 import types
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
@@ -46,6 +47,8 @@ from kompetensnav_contracts import Event, subject
 log = structlog.get_logger()
 BATCH = 100
 WORKERS = 4
+PACE = 0.02
+"""Seconds between the starts of two batches that are not full."""
 Handler = Callable[[Any, AsyncSession], Awaitable[None]]
 Answerer = Callable[[str, Any, Sessions], Awaitable[Any]]
 
@@ -245,7 +248,10 @@ async def _pull(self: Any, cb: Callable[[Msg], Awaitable[None]] | None = None) -
             continue
         if cb is None:
             if messages and self.running:
+                began = time.monotonic()
                 await self.consume(messages)
+                if len(messages) < BATCH:  # let some gather; the first after a pause is taken at once
+                    await asyncio.sleep(max(0.0, PACE - (time.monotonic() - began)))
             continue
         for message in messages:
             if self.running:

@@ -19,7 +19,8 @@ from sqlalchemy.engine import Connection, make_url
 from kompetensnav_chassis.db import engine
 
 ROLES = ("owner", "app", "relay", "care")
-_MONTHS_AHEAD = 24
+_MONTHS = 4
+"""Partitions kept ready: every look at the outbox visits each of them, so no more than are needed."""
 _LOCK = 7_300
 
 
@@ -162,17 +163,20 @@ def protect(table: str, kind: Literal["municipality", "administration"], *, sche
 
 
 def _partition(connection: Connection) -> None:
-    """The outbox's months: the current one and two years ahead; later rows go to the default partition."""
+    """The outbox's months: the current one and the next few. What comes later, when nobody has migrated since, goes to
+    the default partition; a month that has rows there stays there."""
     connection.execute(text("create table if not exists outbox_later partition of outbox default"))
     first = date.today().replace(day=1)  # noqa: DTZ011 (a partition boundary, not an instant)
-    for _ in range(_MONTHS_AHEAD):
+    for _ in range(_MONTHS):
         after = (first.replace(day=28) + (date(2000, 1, 6) - date(2000, 1, 1))).replace(day=1)
-        connection.execute(
-            text(
-                f"create table if not exists outbox_{first:%Y_%m} partition of outbox"
-                f" for values from ('{first} 00:00+00') to ('{after} 00:00+00')"
+        span = f"told_at >= '{first} 00:00+00' and told_at < '{after} 00:00+00'"
+        if not connection.scalar(text(f"select exists (select 1 from outbox_later where {span})")):
+            connection.execute(
+                text(
+                    f"create table if not exists outbox_{first:%Y_%m} partition of outbox"
+                    f" for values from ('{first} 00:00+00') to ('{after} 00:00+00')"
+                )
             )
-        )
         first = after
 
 

@@ -4,13 +4,16 @@ import asyncio
 import email
 import hashlib
 import re
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from email.header import decode_header, make_header
 from email.message import Message
 from html.parser import HTMLParser
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
-
-import httpx
+from threading import local
+from time import sleep
+from urllib.parse import urlencode, urlsplit
 
 LINK = re.compile(r"https?://\S+/answer/\S+")
 ASKS = re.compile(r"svara senast|answer by")
@@ -43,23 +46,20 @@ class People:
     yes: int = 0
     no: int = 0
     _have_declined: set[str] = field(default_factory=set)
+    _crowd: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(WORKERS))
+    _kept: local = field(default_factory=local)
 
-    async def answer_new(self, client: httpx.AsyncClient) -> int:
+    async def answer_new(self) -> int:
         """Reads what has come since last time and answers it; returns how many messages were read."""
-        paths = sorted(self.folder.glob("*.eml"))
-        new = [path for path in paths if int(path.stem) > self.read_to]
+        new = []
+        while (path := self.folder / f"{self.read_to + 1:06}.eml").exists():
+            self.read_to += 1
+            new.append(path)
         if new:
-            self.read_to = int(new[-1].stem)
-        gate = asyncio.Semaphore(WORKERS)
-
-        async def work(path: Path) -> None:
-            async with gate:
-                await self._open(client, path)
-
-        await asyncio.gather(*(work(path) for path in new))
+            await asyncio.to_thread(lambda: list(self._crowd.map(self._open, new)))
         return len(new)
 
-    async def _open(self, client: httpx.AsyncClient, path: Path) -> None:
+    def _open(self, path: Path) -> None:
         """Opens the link of a message that asks for an answer; what only tells is left unopened."""
         message = email.message_from_bytes(
             path.read_bytes()
@@ -71,28 +71,31 @@ class People:
         subject = str(make_header(decode_header(str(message["Subject"]))))
         if not link or not ASKS.search(subject):
             return
-        page = await self._try(client, "GET", link[0], {})
         form = Form()
-        form.feed(page.text)
+        form.feed(self._ask("GET", link[0]))
         self.pages += 1
         if form.questions:
             said = self._decide(str(message["To"]))
-            await self._try(client, "POST", link[0], dict.fromkeys(form.questions, said))
+            self._ask("POST", link[0], urlencode(dict.fromkeys(form.questions, said)))
             self.yes += len(form.questions) * (said == "yes")
             self.no += len(form.questions) * (said == "no")
 
-    async def _try(
-        self, client: httpx.AsyncClient, method: str, url: str, data: dict[str, str]
-    ) -> httpx.Response:
-        """A person tries again when the page does not answer."""
+    def _ask(self, method: str, url: str, body: str | None = None) -> str:
+        """A page; a person tries again when it does not answer."""
+        where = urlsplit(url)
+        headers = {"content-type": "application/x-www-form-urlencoded"} if body else {}
         for _ in range(60):
+            if not hasattr(self._kept, "connection"):
+                self._kept.connection = HTTPConnection(where.netloc, timeout=30)
             try:
-                answered = await client.request(method, url, data=data or None)
-                if answered.status_code < 500:
-                    return answered
-            except httpx.HTTPError:
-                pass
-            await asyncio.sleep(0.5)
+                self._kept.connection.request(method, where.path, body, headers)
+                answered = self._kept.connection.getresponse()
+                page: str = answered.read().decode()
+                if answered.status < 500:
+                    return page
+            except (OSError, HTTPException):
+                del self._kept.connection
+            sleep(0.5)
         raise RuntimeError("the pages behind the links do not answer")
 
     def _decide(self, address: str) -> str:

@@ -112,20 +112,30 @@ class Story:
             env=_environment,
         )
         assert watching.stdout is not None
+        lines: asyncio.Queue[bytes] = asyncio.Queue()
+
+        async def listen(stream: asyncio.StreamReader) -> None:
+            while line := await stream.readline():
+                lines.put_nowait(line)
+
+        listening = asyncio.create_task(listen(watching.stdout))
         try:
             while quiet < 2:
-                if between and await between():
+                moved = await between() if between else 0
+                while not lines.empty():  # what was true before people answered is of no use
+                    lines.get_nowait()
+                if moved:
                     quiet = 0
-                waiting = json.loads(await watching.stdout.readline() or b'{"care": 1}')
+                    continue
+                waiting = json.loads(await asyncio.wait_for(lines.get(), 30))
                 left = float(sum(waiting.values()))
                 most = max(most, left)
                 tell(most - left, most)
                 quiet = 0 if left else quiet + 1
                 if monotonic() > end:
                     raise RuntimeError(f"not at rest after {PATIENCE} s: {waiting}")
-                if watching.returncode is not None:
-                    raise RuntimeError("kompetensnav care waiting has ended")
         finally:
+            listening.cancel()
             if watching.returncode is None:
                 watching.terminate()
             await watching.wait()
@@ -216,12 +226,12 @@ async def _tell(
         with steps.step("Round approved"):
             await story.approve(drafted["round_id"])
         with steps.step("Offers, answers, placements") as bar:
-            await story.rest(bar.to, lambda: story.people.answer_new(client))
+            await story.rest(bar.to, story.people.answer_new)
         if not data.standing_rule and (repair := await story.repair_draft()):
             console.print(f"    repair draft: {repair['matched']} of {repair['learners']}", highlight=False)
             with steps.step("Repair approved") as bar:
                 await story.approve(repair["round_id"])
-                await story.rest(bar.to, lambda: story.people.answer_new(client))
+                await story.rest(bar.to, story.people.answer_new)
         with steps.step("Counted"):
             counted = await asyncio.to_thread(_care, "count")
             reports = [

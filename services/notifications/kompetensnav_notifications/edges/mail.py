@@ -39,7 +39,7 @@ class Post:
     """A pool of connections to one mail server."""
 
     def __init__(self, server: Server, connections: int) -> None:
-        self._server = server
+        self._server, self.connections = server, connections
         self._idle: asyncio.LifoQueue[aiosmtplib.SMTP | None] = asyncio.LifoQueue()
         for _ in range(connections):
             self._idle.put_nowait(None)

@@ -9,7 +9,7 @@ from sqlalchemy import or_, select
 from kompetensnav_chassis.db import Session
 from kompetensnav_contracts.vocabulary import Party
 from kompetensnav_registry.edges.links import Links, Purpose
-from kompetensnav_registry.tables import Contact, Learner, Offer, Workplace
+from kompetensnav_registry.tables import Contact, Learner, Offer
 
 
 class Question(TypedDict, total=False):
@@ -90,13 +90,3 @@ def _ids(questions: Sequence[Question], key: Literal["learner_id", "offer_id"]) 
 
 def _reach(email: str, speaks: str, link: str | None) -> Reachable:
     return {"email": email, "language": "en" if speaks == "en" else "sv", "link": link}
-
-
-async def workplace_name(session: Session, *, municipality: str, workplace_id: UUID) -> str:
-    """The workplace's name, for a page behind a link."""
-    name = await session.scalar(
-        select(Workplace.name).where(
-            Workplace.workplace_id == workplace_id, Workplace.municipality == municipality
-        )
-    )
-    return name or ""

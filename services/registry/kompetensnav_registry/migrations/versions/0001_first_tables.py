@@ -2,8 +2,9 @@
 
 import sqlalchemy as sa
 from alembic import op
-from kompetensnav_chassis.migrate import protect
 from sqlalchemy.dialects import postgresql
+
+from kompetensnav_chassis.migrate import protect
 
 revision = "0001"
 down_revision = None

@@ -1,0 +1,174 @@
+"""The optimum and its reasons: no I/O, compared with the scalar rules and with trying everything."""
+
+from dataclasses import replace
+from datetime import date
+from itertools import product
+from uuid import UUID
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kompetensnav_contracts.vocabulary import Need
+from kompetensnav_matching import domain
+from kompetensnav_matching.domain import Request, Slot, Travel, Wish
+from kompetensnav_matching.engine import candidates as engine
+
+START, END = date(2027, 2, 1), date(2027, 3, 26)
+TRAVEL = Travel({"a": (65.58, 22.15), "b": (65.32, 21.48), "c": (67.86, 20.23)}, {("c", "a"): 30})
+OCCUPATIONS = ("5321", "5322", "7111")
+needs = st.frozensets(st.sampled_from([n.value for n in Need]), max_size=2)
+wishes = st.lists(
+    st.one_of(
+        st.sampled_from(OCCUPATIONS).map(lambda o: {"occupation": o}),
+        st.integers(100, 103).map(lambda n: {"slot_id": UUID(int=n)}),
+    ),
+    max_size=3,
+).map(
+    lambda many: tuple(
+        Wish(rank, preference=1 - rank / 10, host_preference=None if rank % 2 else 0.5, **w)
+        for rank, w in enumerate(many, 1)
+    )
+)
+
+
+@st.composite
+def requests(draw, n):
+    return Request(
+        UUID(int=n), UUID(int=1000 + n), draw(st.sampled_from(["2580", "2581"])), "school", START, END,
+        draw(st.sampled_from("abcd")), draw(st.sampled_from(["B", "D", "fluent"])), draw(needs),
+        draw(st.sampled_from([0, 45, 90])), draw(wishes),
+    )  # fmt: skip
+
+
+@st.composite
+def slots(draw, n):
+    return Slot(
+        UUID(int=100 + n), draw(st.sampled_from(["2580", "2581"])), UUID(int=200 + n), draw(st.sampled_from(OCCUPATIONS)),
+        draw(st.sampled_from([START, date(2027, 1, 1)])), END, draw(st.integers(0, 2)), draw(st.sampled_from("abc")),
+        draw(st.sampled_from(["none", "C"])), draw(needs),
+        draw(st.sampled_from(["public", "municipality", "named", "administration"])), frozenset({"2580"}),
+        draw(st.sampled_from(["school", "social"])),
+    )  # fmt: skip
+
+
+@st.composite
+def worlds(draw):
+    people = [draw(requests(n)) for n in range(draw(st.integers(0, 4)))]
+    places = [draw(slots(n)) for n in range(draw(st.integers(0, 4)))]
+    return people, places
+
+
+def everything(people, places, forbidden=()):
+    """(placed, cost) of the best assignment, by trying all."""
+    best = (0, 0)
+    for choice in product([None, *places], repeat=len(people)):
+        used = [s.slot_id for s in choice if s]
+        fits = all(used.count(s.slot_id) <= s.seats for s in places)
+        good = all(s is None or domain.suits(p, s, TRAVEL) for p, s in zip(people, choice, strict=True))
+        free = all(
+            s is None or (p.request_id, s.slot_id) not in forbidden
+            for p, s in zip(people, choice, strict=True)
+        )
+        if fits and good and free:
+            cost = sum(domain.explain(p, s, TRAVEL)[0] for p, s in zip(people, choice, strict=True) if s)
+            best = min(best, (-len(used), cost))
+    return -best[0], best[1]
+
+
+@settings(max_examples=150, deadline=None)
+@given(worlds())
+def test_places_most_and_then_costs_least(world):
+    people, places = world
+    draft = domain.propose(people, places, TRAVEL)
+    assert (draft.matched, draft.cost) == everything(people, places)
+    for p in draft.proposals:
+        assert p.reasons
+        if p.slot_id:
+            assert sum(r.value for r in p.reasons) == p.cost
+
+
+@settings(max_examples=200, deadline=None)
+@given(worlds())
+def test_the_arrays_say_what_the_rules_say(world):
+    people, places = world
+    arrays = domain.as_world(people, places, TRAVEL)
+    edges = engine.candidates(arrays)
+    found = {
+        (i, j): c
+        for i, j, c in zip(edges.learner.tolist(), edges.slot.tolist(), edges.cost.tolist(), strict=True)
+    }
+    wanted = {
+        (i, j): domain.explain(p, s, TRAVEL)[0]
+        for i, p in enumerate(people)
+        for j, s in enumerate(places)
+        if domain.suits(p, s, TRAVEL)
+    }
+    assert found == wanted
+    for i, p in enumerate(people):
+        counted = engine.hindrances(arrays, i)
+        alone = engine.nearly(arrays, i)
+        each = [domain.hindrances(p, s, TRAVEL) for s in places]
+        assert counted == {rule: sum(rule in h for h in each) for rule in engine.RULES}
+        assert alone == {rule: sum(h == (rule,) for h in each) for rule in engine.RULES}
+
+
+@settings(max_examples=60, deadline=None)
+@given(worlds(), st.randoms())
+def test_the_order_of_the_input_changes_nothing(world, chance):
+    people, places = world
+    first = domain.propose(people, places, TRAVEL)
+    chance.shuffle(people)
+    chance.shuffle(places)
+    assert domain.propose(people, places, TRAVEL) == first
+
+
+@settings(max_examples=60, deadline=None)
+@given(worlds())
+def test_one_more_seat_never_places_fewer(world):
+    people, places = world
+    before = domain.propose(people, places, TRAVEL).matched
+    for n, slot in enumerate(places):
+        more = [*places[:n], replace(slot, seats=slot.seats + 1), *places[n + 1 :]]
+        assert domain.propose(people, more, TRAVEL).matched >= before
+
+
+@settings(max_examples=60, deadline=None)
+@given(worlds())
+def test_a_forbidden_pair_is_never_proposed_and_a_fixed_one_always_is(world):
+    people, places = world
+    draft = domain.propose(people, places, TRAVEL)
+    pairs = [(p.request_id, p.slot_id) for p in draft.proposals if p.slot_id]
+    if not pairs:
+        return
+    without = domain.propose(people, places, TRAVEL, forbidden=pairs[:1])
+    assert pairs[0] not in [(p.request_id, p.slot_id) for p in without.proposals]
+    assert (without.matched, without.cost) == everything(people, places, pairs[:1])
+    fixed = domain.propose(people, places, TRAVEL, fixed=dict(pairs[:1]))
+    kept = next(p for p in fixed.proposals if p.request_id == pairs[0][0])
+    assert (kept.slot_id, kept.by) == (pairs[0][1], "person")
+    assert fixed.matched == draft.matched
+
+
+def test_a_fixed_pair_needs_a_seat():
+    slot = Slot(UUID(int=1), "2580", UUID(int=2), "5321", START, END, 0, "a")
+    request = Request(UUID(int=3), UUID(int=4), "2580", "school", START, END, "a")
+    with pytest.raises(domain.SlotIsFull):
+        domain.propose([request], [slot], TRAVEL, fixed={request.request_id: slot.slot_id})
+
+
+@pytest.mark.parametrize(
+    ("home", "work", "minutes"),
+    [("a", "a", 0), ("c", "a", 30), ("x", "a", None), ("x", "x", 0), ("a", "b", 54)],
+)
+def test_travel_comes_from_the_table_then_the_map_then_nowhere(home, work, minutes):
+    assert TRAVEL.minutes(home, work) == minutes
+
+
+def test_a_wish_costs_what_the_rule_says():
+    assert domain.wish_cost(Wish(1, preference=0.5, host_preference=0.66)) == round(
+        1000 * 0.5 + 100 * (1 - 0.66)
+    )
+    assert domain.wish_cost(Wish(1)) == 0
+    assert domain.wish_cost(Wish(1), related=True) == 300
+    assert domain.wish_cost(None) == 500

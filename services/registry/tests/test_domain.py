@@ -1,0 +1,126 @@
+"""The ledger, who answers, age classes: no I/O."""
+
+from datetime import date, timedelta
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kompetensnav_contracts.vocabulary import AgeClass, Party, PlacementType, Refusal
+from kompetensnav_registry import domain
+from kompetensnav_registry.actions.offers import answer_rules
+from kompetensnav_registry.domain import Ledger, Outcome, Room
+
+START = date(2027, 2, 1)
+rooms = st.builds(
+    Room,
+    slot_id=st.integers(0, 3).map(lambda n: UUID(int=n)),
+    seats=st.just(0),
+    starts_on=st.integers(0, 20).map(lambda d: START + timedelta(days=d)),
+    ends_on=st.integers(21, 60).map(lambda d: START + timedelta(days=d)),
+)
+
+
+@given(st.lists(rooms, max_size=40), st.integers(0, 5), st.lists(st.integers(0, 4), min_size=4, max_size=4))
+def test_never_more_than_seats_nor_more_than_the_workplace_receives_in_any_week(asked, capacity, seats):
+    ledger, given_seats = Ledger(capacity), []
+    for ask in asked:
+        room = Room(ask.slot_id, seats[ask.slot_id.int], ask.starts_on, ask.ends_on)
+        if ledger.refusal(room) is None:
+            ledger.enter(room)
+            given_seats.append(room)
+    for n, most in enumerate(seats):
+        assert sum(r.slot_id.int == n for r in given_seats) <= most
+    for week in {w for r in given_seats for w in domain.weeks(r.starts_on, r.ends_on)}:
+        sunday = week + timedelta(days=6)
+        assert sum(r.starts_on <= sunday and week <= r.ends_on for r in given_seats) <= capacity
+
+
+@given(st.dates(date(2020, 1, 1), date(2030, 1, 1)), st.integers(0, 200))
+def test_weeks_cover_every_day_of_a_period_and_no_other_week(first, days):
+    last = first + timedelta(days=days)
+    mondays = domain.weeks(first, last)
+    assert all(m.weekday() == 0 for m in mondays)
+    assert {
+        d - timedelta(days=d.weekday()) for d in (first + timedelta(days=n) for n in range(days + 1))
+    } == set(mondays)
+
+
+def test_a_withdrawn_slot_is_refused_first():
+    room = Room(UUID(int=1), 0, START, START, withdrawn=True)
+    assert Ledger(0).refusal(room) is Refusal.SLOT_IS_WITHDRAWN
+
+
+@pytest.mark.parametrize("kind", PlacementType)
+def test_every_placement_type_has_a_rule_of_who_answers(kind):
+    rule = domain.answer_rule(answer_rules(), kind, date(2027, 1, 1))
+    assert Party.EMPLOYER in rule.must_answer
+    assert rule.days_to_answer > 0
+
+
+def test_in_prao_the_provider_decides_and_the_pupil_is_only_told():
+    rule = domain.answer_rule(answer_rules(), "prao", date(2027, 1, 1))
+    assert (rule.must_answer, Party.LEARNER in rule.are_told) == ((Party.EMPLOYER,), True)
+
+
+def test_a_later_rule_wins_from_its_first_day():
+    old, new = (
+        domain.AnswerRule(frozenset({"apl"}), day, (Party.EMPLOYER,), (), n)
+        for n, day in enumerate((date(2020, 1, 1), date(2027, 7, 1)))
+    )
+    assert domain.answer_rule([new, old], "apl", date(2027, 6, 30)) is old
+    assert domain.answer_rule([new, old], "apl", date(2027, 7, 1)) is new
+    with pytest.raises(LookupError):
+        domain.answer_rule([new], "apl", date(2027, 6, 30))
+
+
+def test_a_guardian_has_a_part_only_in_a_minors_offer():
+    rule = domain.answer_rule(answer_rules(), "apl", date(2027, 1, 1))
+    assert Party.GUARDIAN in domain.parties(rule, AgeClass.YOUTH)[1]
+    assert Party.GUARDIAN not in domain.parties(rule, AgeClass.ADULT)[1]
+
+
+@pytest.mark.parametrize(
+    ("answers", "outcome"),
+    [
+        ({}, Outcome.OPEN),
+        ({"employer": True}, Outcome.OPEN),
+        ({"employer": True, "learner": True}, Outcome.CONFIRMED),
+        ({"employer": True, "learner": False}, Outcome.DECLINED),
+    ],
+)
+def test_one_no_settles_it_and_it_takes_every_yes(answers, outcome):
+    assert domain.outcome(["employer", "learner"], answers) is outcome
+
+
+def test_an_answer_counts_once_and_only_from_those_who_have_a_say():
+    domain.may_answer("open", ["employer"], {}, "employer")
+    with pytest.raises(domain.NotYours):
+        domain.may_answer("open", ["employer"], {}, "learner")
+    with pytest.raises(domain.OfferIsSettled):
+        domain.may_answer("open", ["employer"], {"employer": True}, "employer")
+    with pytest.raises(domain.OfferIsSettled):
+        domain.may_answer("declined", ["employer"], {}, "employer")
+
+
+@pytest.mark.parametrize(
+    ("born", "on", "age"),
+    [
+        (date(2015, 1, 2), date(2027, 1, 1), AgeClass.YOUNGER_CHILD),
+        (date(2014, 1, 1), date(2027, 1, 1), AgeClass.OLDER_CHILD),
+        (date(2011, 1, 1), date(2027, 2, 1), AgeClass.OLDER_CHILD),  # 16, but still in grade 9
+        (date(2011, 12, 1), date(2027, 8, 1), AgeClass.YOUTH),  # turns 16 this year, school completed
+        (date(2009, 2, 2), date(2027, 2, 1), AgeClass.YOUTH),
+        (date(2009, 2, 1), date(2027, 2, 1), AgeClass.ADULT),
+    ],
+)
+def test_age_classes_follow_the_rules_on_minors_work(born, on, age):
+    assert domain.age_class(born, on) is age
+
+
+@pytest.mark.parametrize("state", ["completed", "interrupted"])
+def test_an_ended_placement_goes_nowhere(state):
+    for to in domain.STEPS:
+        with pytest.raises(domain.WrongStep):
+            domain.step(state, to)

@@ -1,0 +1,58 @@
+"""Tokens and the development issuer."""
+
+import time
+
+import pytest
+from joserfc.jwk import ECKey
+
+from kompetensnav_chassis.errors import Unauthorised
+from kompetensnav_chassis.identity import Tokens, municipalities
+from kompetensnav_chassis.issuer import Wanted, is_loopback, sign
+
+pytestmark = pytest.mark.real
+WANTED = Wanted(roles=["coordinator"], municipalities=["2580"], administrations=["school"])
+
+
+async def test_a_good_token_is_read(issuer):
+    tokens = Tokens(issuer.url, "kompetensnav")
+    identity = await tokens.identity(issuer.token("coordinator"))
+    assert identity.roles == {"coordinator"}
+    assert identity.scope.own == ("2580",)
+
+
+@pytest.mark.parametrize("fault", ["other key", "other issuer", "other audience", "expired", "everyone"])
+async def test_a_token_that_is_not_ours_is_refused(issuer, fault):
+    key = ECKey.generate_key("P-256") if fault == "other key" else issuer.key
+    url = "http://127.0.0.1:1" if fault == "other issuer" else issuer.url
+    wanted = WANTED.model_copy(update={"municipalities": ["*"]}) if fault == "everyone" else WANTED
+    lifetime = -3600 if fault == "expired" else 3600
+    token = sign(key, url, "someone" if fault == "other audience" else "kompetensnav", wanted, lifetime)
+    with pytest.raises(Unauthorised):
+        await Tokens(issuer.url, "kompetensnav").identity(token)
+
+
+async def test_an_issuer_that_does_not_answer_lets_nobody_in():
+    began = time.monotonic()
+    with pytest.raises(Unauthorised):
+        await Tokens("http://127.0.0.1:9", "kompetensnav").identity("a.b.c")
+    assert time.monotonic() - began < 10
+
+
+@pytest.mark.parametrize(
+    ("host", "own"),
+    [
+        ("127.0.0.1", True),
+        ("::1", True),
+        ("localhost", True),
+        ("10.0.0.1", False),
+        ("", False),
+        (None, False),
+    ],
+)
+def test_the_development_issuer_knows_its_own_machine(host, own):
+    assert is_loopback(host) is own
+
+
+def test_every_municipality_of_sweden_is_known():
+    assert len(municipalities()) == 290
+    assert municipalities()["2580"] == "Luleå"

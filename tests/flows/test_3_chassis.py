@@ -1,0 +1,297 @@
+"""Item 3, the chassis: identity, scope, health, delivery under failure, all on real servers."""
+
+import json
+from importlib import import_module
+from itertools import product
+
+import asyncpg
+import httpx
+import pytest
+import uuid_utils.compat as uuids
+
+from kompetensnav_chassis.identity import May
+from kompetensnav_chassis.testing import eventually, headers_of
+from kompetensnav_contracts import subject
+from kompetensnav_contracts.events.registry import SlotPosted, SlotWithdrawn
+from kompetensnav_embedded.stack import SERVICES
+
+pytestmark = pytest.mark.real
+
+ROLES = ("coordinator", "guidance_counsellor", "partner", "funder", "operator", "admin", "")
+REACH = {
+    "own": ("2580", ("2580",)),
+    "other": ("2580", ("2581",)),
+    "none": ("2580", ()),
+    "unknown": ("9999", ("2580",)),
+}
+ADMINISTRATIONS = {"own": ("school",), "other": ("social",), "none": ()}
+
+
+def routes():
+    """(service, method, path, who may) of every guarded route."""
+    for service in SERVICES:
+        for router in import_module(f"kompetensnav_{service}.main").ROUTERS:
+            for route in router.routes:
+                calls = [d.call for d in route.dependant.dependencies]
+                may = next((c for c in calls if isinstance(c, May)), None)
+                if may:
+                    for method in route.methods:
+                        yield service, method, route.path, may
+
+
+def address(path, municipality):
+    """The path with harmless values in its places."""
+    fill = {"kind": "slots", "decision": "pin", "step": "start"}
+    parts = []
+    for part in path.split("/"):
+        name = part.strip("{}")
+        parts.append(
+            part
+            if name == part
+            else municipality
+            if name == "municipality"
+            else fill.get(name, str(uuids.uuid7()))
+        )
+    return "/".join(parts)
+
+
+async def test_3_every_route_by_role_municipality_and_administration(stack):
+    """No surprise: 401 without a token, 404 for what does not exist, 403 outside the token's reach or role, and
+    never a 500."""
+    walked = 0
+    async with httpx.AsyncClient(timeout=30) as client:
+        for service, method, path, may in routes():
+            url = stack.running["services"][service]
+            bare = await client.request(method, url + address(path, "2580"))
+            assert bare.status_code == 401, f"{method} {path} without a token"
+            for role, reach, administration in product(ROLES, REACH, ADMINISTRATIONS):
+                municipality, reached = REACH[reach]
+                token = stack.token(
+                    role, municipalities=reached, administrations=ADMINISTRATIONS[administration]
+                )
+                answered = await client.request(
+                    method, url + address(path, municipality), headers={"authorization": f"Bearer {token}"}
+                )
+                told = answered.status_code
+                where = (
+                    f"{service} {method} {path} as {role or 'nobody'}, {reach} municipality, {administration}"
+                )
+                if reach == "unknown":
+                    assert told == 404, where
+                elif reach != "own" or (may.roles and role not in may.roles):
+                    assert told == 403, where
+                else:
+                    assert told not in (401, 500, 503), f"{where}: {answered.text}"
+                    if told == 403:
+                        slug = answered.json()["type"].rpartition(":")[2]
+                        assert administration != "own" or slug != "forbidden", where
+                if told >= 400:
+                    assert answered.headers["content-type"] == "application/problem+json", where
+                walked += 1
+    assert walked > 2000
+
+
+@pytest.mark.parametrize(
+    "token",
+    ["", "x", "a.b.c", "eyJhbGciOiJub25lIn0.eyJzdWIiOiJ4In0."],
+)
+async def test_3_a_bad_token_is_refused(stack, token):
+    url = f"{stack.running['services']['registry']}/2580/slots"
+    answered = httpx.get(url, headers={"authorization": f"Bearer {token}"})
+    assert answered.status_code == 401
+    assert answered.json()["type"] == "urn:kompetensnav:problem:unauthorised"
+
+
+async def test_3_another_administration_sees_no_learner_and_an_everyone_claim_is_refused(stack, towns):
+    town = towns("2313")
+    town.employers()
+    town.learner("a")
+    own = stack.call("GET", "registry", "/2313/learners")
+    other = stack.call("GET", "registry", "/2313/learners", administrations=("social",))
+    assert (own["total"], other["total"]) == (1, 0)
+    everyone = stack.token("coordinator", municipalities=("2313",), administrations=("*",))
+    url = f"{stack.running['services']['registry']}/2313/learners"
+    assert httpx.get(url, headers={"authorization": f"Bearer {everyone}"}).status_code == 401
+
+
+async def test_3_health_says_ready_and_metrics_count(stack):
+    for url in stack.running["services"].values():
+        assert httpx.get(f"{url}/health/live").json() == {"status": "live"}
+        assert httpx.get(f"{url}/health/ready").json()["faults"] == {}
+    metrics = httpx.get(f"{stack.running['services']['matching']}/health/metrics").text
+    assert "faststream_received_messages_total" in metrics
+
+
+def a_slot(**more):
+    """A slot.posted event as the registry would tell it."""
+    return SlotPosted(
+        **{
+            "slot_id": uuids.uuid7(), "workplace_id": uuids.uuid7(), "employer_id": uuids.uuid7(),
+            "placement_type": "apl", "occupation": "5321", "starts_on": "2027-02-01", "ends_on": "2027-03-26",
+            "seats": 2, "locality": "lulea",
+        }
+        | more
+    )  # fmt: skip
+
+
+async def publish(stack, event, municipality="2321", msg_id=None, **envelope):
+    """Publishes as the registry's user; returns the headers."""
+    connection = await stack.nats("registry")
+    headers = headers_of(event, municipality=municipality, source="urn:kompetensnav:registry", **envelope)
+    headers["Nats-Msg-Id"] = msg_id or headers["ce-id"]
+    await connection.jetstream().publish(
+        subject(event, municipality), event.model_dump_json().encode(), headers=headers
+    )
+    await connection.close()
+    return headers
+
+
+async def slot_row(stack, slot_id):
+    rows = await stack.sql("matching", "select * from open_slot where slot_id = $1", slot_id)
+    return rows[0] if rows else None
+
+
+async def test_3_a_duplicate_has_one_effect_even_beyond_the_servers_own_window(stack):
+    event = a_slot()
+    headers = await publish(stack, event)
+    again = await publish(stack, event, id=headers["ce-id"], msg_id="a-second-delivery")
+    assert headers["ce-id"] == again["ce-id"]
+
+    async def both_handled():
+        care = await stack.nats()
+        infos = await care.jetstream().consumers_info("INT_LOCAL")
+        await care.close()
+        return all(not i.num_pending and not i.num_ack_pending for i in infos if i.config.durable_name)
+
+    await eventually(lambda: slot_row(stack, event.slot_id))
+    await eventually(both_handled)
+    (row,) = await stack.sql(
+        "reporting", "select count(*), sum(number) from fact where thing_id = $1", event.slot_id
+    )
+    assert (row["count"], row["sum"]) == (1, 2)
+
+
+async def test_3_an_older_revision_that_comes_late_is_ignored(stack):
+    event = a_slot(seats=5)
+    await publish(stack, event, revision=3)
+    await eventually(lambda: slot_row(stack, event.slot_id))
+    await publish(stack, event.model_copy(update={"seats": 9}), revision=2)
+    marker = a_slot()
+    await publish(stack, marker)
+    await eventually(lambda: slot_row(stack, marker.slot_id))
+    assert (await slot_row(stack, event.slot_id))["seats"] == 5
+
+
+async def test_3_a_withdrawal_before_its_posting_still_wins(stack):
+    event = a_slot()
+    gone = SlotWithdrawn(
+        slot_id=event.slot_id, placement_type="apl", occupation="5321", starts_on="2027-02-01", seats=2
+    )
+    await publish(stack, gone, revision=2)
+    await eventually(lambda: slot_row(stack, event.slot_id))
+    await publish(stack, event, revision=1)
+    marker = a_slot()
+    await publish(stack, marker)
+    await eventually(lambda: slot_row(stack, marker.slot_id))
+    assert (await slot_row(stack, event.slot_id))["withdrawn"] is True
+
+
+POISON = {
+    "bad-json": (b"{", {}),
+    "bad-facts": (b'{"slot_id": 5}', {}),
+    "unknown-version": (b"{}", {"ce-type": "registry.slot.posted.v9"}),
+    "bad-envelope": (b"{}", {"ce-specversion": "0.3"}),
+}
+
+
+@pytest.mark.parametrize("reason", POISON)
+async def test_3_poison_becomes_a_dead_letter_at_once_and_the_queue_goes_on(stack, reason):
+    body, changed = POISON[reason]
+    event = a_slot()
+    connection = await stack.nats("registry")
+    headers = headers_of(event, municipality="2321") | changed | {"Nats-Msg-Id": str(uuids.uuid7())}
+    ack = await connection.jetstream().publish(subject(event, "2321"), body, headers=headers)
+    await connection.close()
+    care = await stack.nats()
+    js = care.jetstream()
+
+    async def letter():
+        state = (await js.stream_info("DEAD_LOCAL")).state
+        for seq in range(state.first_seq, state.last_seq + 1):
+            found = await js.get_msg("DEAD_LOCAL", seq, direct=True)
+            about = found.headers or {}
+            if about.get("Kn-Dead-Seq") == str(ack.seq) and about["Kn-Dead-Consumer"] == "matching-registry":
+                return found
+        return None
+
+    found = await eventually(letter)
+    assert found.headers["Kn-Dead-Reason"] == reason
+    assert found.headers["Kn-Dead-Deliveries"] == "1"
+    assert found.data == body
+    marker = a_slot()
+    await publish(stack, marker)
+    await eventually(lambda: slot_row(stack, marker.slot_id))
+    await care.close()
+
+
+async def test_3_a_lost_commit_is_told_again_and_nothing_is_told_that_was_not_committed(stack):
+    """The database refuses the first commits of a handler: the message comes again, and has one effect."""
+    event = a_slot()
+    owner = json.loads((stack.folder / "databases.json").read_text())["matching"]["owner"]
+    connection = await asyncpg.connect(owner)
+    # a deferred trigger fails at the commit itself, after everything else has gone well
+    await connection.execute(
+        "create sequence if not exists lost_commits;"
+        "create or replace function lose_commit() returns trigger language plpgsql as $$ begin"
+        " if nextval('lost_commits') <= 2 then raise exception 'lost'; end if; return null; end $$;"
+        "grant usage on sequence lost_commits to matching_app;"
+        "create constraint trigger lose after insert on open_slot deferrable initially deferred"
+        f" for each row when (new.slot_id = '{event.slot_id}') execute function lose_commit()"
+    )
+    try:
+        await publish(stack, event)
+        await eventually(lambda: slot_row(stack, event.slot_id), 30)
+        tries = await connection.fetchval(
+            "select attempts from inbox where consumer = 'matching-registry' and handled_at is not null"
+            " order by attempts desc limit 1"
+        )
+        assert tries >= 1
+    finally:
+        await connection.execute(
+            "drop trigger lose on open_slot; drop function lose_commit; drop sequence lost_commits"
+        )
+        await connection.close()
+
+
+async def test_3_an_event_is_told_only_when_its_transaction_commits(stack, towns):
+    town = towns("2326")
+    town.employers()
+    before = await stack.sql("registry", "select count(*) from outbox where subject like 'nav.2326.%'")
+    refused = stack.call(
+        "POST", "registry", "/2326/imports/slots", status=422, content=b"ref,workplace\nx,unknown\n",
+        headers={"content-type": "text/csv"},
+    )  # fmt: skip
+    assert refused["type"] == "urn:kompetensnav:problem:bad-rows"
+    after = await stack.sql("registry", "select count(*) from outbox where subject like 'nav.2326.%'")
+    assert before == after
+
+
+async def test_3_a_service_cannot_speak_for_another_nor_make_consumers(stack):
+    from nats.errors import TimeoutError as NoAnswer
+
+    connection = await stack.nats("reporting")
+    js = connection.jetstream()
+    with pytest.raises(NoAnswer):
+        await js.publish(subject(a_slot(), "2321"), b"{}", timeout=1)
+    with pytest.raises(NoAnswer):
+        await connection.request("$JS.API.STREAM.PURGE.INT_LOCAL", b"", timeout=1)
+    with pytest.raises(NoAnswer):
+        await connection.request("ask.2321.registry.contact", b"{}", timeout=1)
+    await connection.close()
+
+
+async def test_3_the_log_holds_json_and_no_address(stack):
+    for path in (stack.folder / "logs").glob("*.log"):
+        text = path.read_text()
+        assert "@elev.example.com" not in text
+        assert "@firma.example.com" not in text

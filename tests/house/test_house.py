@@ -1,0 +1,239 @@
+"""The shape of the house: what import-linter cannot see."""
+
+import ast
+import re
+import subprocess
+import tomllib
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+from kompetensnav_topology import stack
+
+ROOT = Path(__file__).parents[2]
+SERVICES = sorted(p.name for p in (ROOT / "services").iterdir() if p.is_dir())
+LINTER = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
+CONTRACTS = {c["id"]: c for c in LINTER["contracts"]}
+TRACKED = [
+    ROOT / name
+    for name in subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    ).stdout.splitlines()
+    if (ROOT / name).is_file()
+]  # fmt: skip
+MODULES = [p for p in TRACKED if p.suffix == ".py"]
+OURS = [p for p in MODULES if re.search(r"/kompetensnav_\w+/", str(p)) and "/versions/" not in str(p)]
+
+
+def short(path):
+    return str(path.relative_to(ROOT)) if isinstance(path, Path) else str(path)
+
+
+def test_every_service_is_in_the_import_contracts():
+    packages = [f"kompetensnav_{name}" for name in SERVICES]
+    assert sorted(name.strip() for name in CONTRACTS["house"]["layers"][0].split("|")) == packages
+    assert CONTRACTS["rooms"]["containers"] == packages
+    assert set(packages) <= set(LINTER["root_packages"])
+
+
+def test_every_domain_and_engine_is_held_pure():
+    pure = set(CONTRACTS["domain-is-pure"]["source_modules"])
+    for service in SERVICES:
+        for room in ("domain", "engine"):
+            package = ROOT / f"services/{service}/kompetensnav_{service}"
+            if (package / f"{room}.py").exists() or (package / room).is_dir():
+                assert f"kompetensnav_{service}.{room}" in pure
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_service_depends_only_on_shared(service):
+    project = tomllib.loads((ROOT / f"services/{service}/pyproject.toml").read_text())["project"]
+    ours = {re.split(r"[>=<\[]", d)[0] for d in project["dependencies"] if d.startswith("kompetensnav-")}
+    assert ours == {"kompetensnav-contracts", "kompetensnav-chassis"}
+    assert project["name"] == f"kompetensnav-{service}"
+
+
+@pytest.mark.parametrize("module", MODULES, ids=short)
+def test_module_says_which_room_it_is(module):
+    first = ast.get_docstring(ast.parse(module.read_text()))
+    assert first, "every module opens with a docstring"
+
+
+@pytest.mark.parametrize("module", OURS, ids=short)
+def test_module_has_at_most_500_lines(module):
+    assert len(module.read_text().splitlines()) <= 500
+
+
+@pytest.mark.parametrize("module", OURS, ids=short)
+def test_public_functions_and_classes_have_docstrings(module):
+    tree = ast.parse(module.read_text())
+    bare = [
+        node.name
+        for node in tree.body
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
+        and not node.name.startswith("_")
+        and not ast.get_docstring(node)
+    ]
+    assert not bare
+
+
+WIDE = {".lock", ".json", ".csv", ".sum"}
+
+
+@pytest.mark.parametrize("path", [p for p in TRACKED if p.suffix not in WIDE], ids=short)
+def test_no_line_is_over_110_characters(path):
+    if path.name in {"LICENSE", "events.md"} or b"\0" in path.read_bytes()[:1000]:
+        return
+    long = [n for n, line in enumerate(path.read_text().splitlines(), 1) if len(line) > 110]
+    assert not long, f"lines {long[:5]}"
+
+
+def test_no_importable_package_is_called_shared():
+    assert not (ROOT / "shared/__init__.py").exists()
+    assert not [p for p in TRACKED if p.name in {"utils.py", "helpers.py", "common.py", "base.py"}]
+
+
+def test_nothing_forbidden_is_tracked():
+    registries = re.compile("py" + "pi[.]org|python" + "hosted|npm" + "js[.]org|deb[.]debian")
+    for path in TRACKED:
+        text = path.read_bytes()
+        assert path.name != "uv.lock"
+        assert not registries.search(text.decode(errors="ignore")), f"{path} names a package registry"
+        assert ("/wo" + "rk/").encode() not in text, f"{path} holds a path of somebody's machine"
+
+
+def test_every_pinned_package_has_a_hash():
+    lock = (ROOT / "requirements.lock").read_text()
+    names = re.findall(r"^([a-z0-9._-]+)==", lock, re.MULTILINE)
+    blocks = re.split(r"^(?=[a-z0-9._-]+==)", lock, flags=re.MULTILINE)[1:]
+    assert len(names) == len(blocks) > 50
+    assert all("--hash=sha256:" in block for block in blocks)
+    assert "http" not in re.sub(r"^[a-z0-9._-]+==.*", "", lock, flags=re.MULTILINE)
+
+
+@pytest.mark.parametrize("path", [p for p in MODULES if "/tests/" in str(p)], ids=short)
+def test_no_test_sleeps(path):
+    called = [
+        node
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Attribute) and node.attr == "sleep"
+    ]
+    assert not called, "wait for what you need with eventually()"
+
+
+def selects(tree):
+    """(line, whole statement) of every query built in a module."""
+    parents = {child: node for node in ast.walk(tree) for child in ast.iter_child_nodes(node)}
+    for node in ast.walk(tree):
+        if (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Name)
+            and node.func.id in {"select", "update", "delete"}
+        ):
+            whole = node
+            while whole in parents and not isinstance(parents[whole], ast.stmt):
+                whole = parents[whole]
+            yield node, parents.get(whole, whole)
+
+
+LISTED = {"Employer", "SharingAgreement", "Agreement", "Locality", "TravelTime"}
+SCOPED = ("municipality", "municipalities", "every municipality", "scoped")
+
+
+@pytest.mark.parametrize("module", [p for p in OURS if "/services/" in str(p)], ids=short)
+def test_every_query_filters_by_municipality_or_says_why_not(module):
+    text = module.read_text()
+    lines = text.splitlines()
+    for call, statement in selects(ast.parse(text)):
+        source = "\n".join(lines[statement.lineno - 1 : (statement.end_lineno or statement.lineno)])
+        names = {n.id for n in ast.walk(call) if isinstance(n, ast.Name)}
+        if names & LISTED or any(word in source for word in SCOPED):
+            continue
+        before = "\n".join(lines[max(0, statement.lineno - 4) : statement.lineno])
+        assert any(word in before for word in SCOPED), f"{short(module)}:{call.lineno} {source[:200]}"
+
+
+def routes(service):
+    module = import_module(f"kompetensnav_{service}.main")
+    return [route for router in module.ROUTERS for route in router.routes]
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_every_route_says_who_may_call_it(service):
+    from kompetensnav_chassis.identity import May, open_to_all
+
+    for route in routes(service):
+        calls = [d.call for d in route.dependant.dependencies] + [
+            inner.call for d in route.dependant.dependencies for inner in d.dependencies
+        ]
+        guards = [c for c in calls if isinstance(c, May) or c is open_to_all]
+        assert len(guards) == 1, f"{route.path} has no authoriser"
+        if isinstance(guards[0], May):
+            assert route.path.startswith("/{municipality}"), route.path
+        else:
+            assert route.path.startswith("/answer/"), f"{route.path} is open"
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_what_a_service_listens_to_is_in_its_metadata(service):
+    listener = import_module(f"kompetensnav_{service}.main").LISTENER
+    declared = {s.name: s for s in stack.installed_services()}[service]
+    told = {door.durable: tuple(sorted(e.name for e in door.events)) for door in listener.doors}
+    assert told == dict(declared.durables)
+
+
+def test_topology_table_is_as_the_services_declare():
+    assert stack.SERVICES.read_text() == stack.write_services(stack.installed_services()), (
+        "run `make topology`"
+    )
+
+
+def test_generated_pages_are_as_the_code_says():
+    from kompetensnav_chassis.pages import files
+
+    for path, text in files(ROOT).items():
+        assert path.read_text() == text, f"{short(path)}: run `make docs`"
+
+
+README = ("Listens to", "Tells", "Serves", "Stores", "Settings", "Run alone", "When it is down")
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_service_readme_follows_the_template(service):
+    text = (ROOT / f"services/{service}/README.md").read_text()
+    assert re.findall(r"^## (.+)$", text, re.MULTILINE) == list(README)
+
+
+DECISIONS = sorted((ROOT / "docs/decisions").glob("0*.md"))
+
+
+@pytest.mark.parametrize("page", DECISIONS, ids=short)
+def test_decision_has_its_parts_and_is_in_the_index(page):
+    text = page.read_text()
+    heads = re.findall(r"^## (.+)$", text, re.MULTILINE)
+    assert heads == ["Status", "Context", "Decision", "Consequences", "How it is enforced"]
+    assert f"({page.name})" in (page.parent / "index.md").read_text()
+
+
+PAGES = [p for p in TRACKED if p.suffix == ".md"]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=short)
+def test_links_between_pages_lead_somewhere(page):
+    for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", page.read_text()):
+        if "://" not in target and not target.startswith("mailto:"):
+            assert (page.parent / target).exists(), target
+
+
+def test_readme_names_every_service_and_its_folder():
+    text = (ROOT / "README.md").read_text()
+    for service in SERVICES:
+        assert f"services/{service}" in text
+
+
+def test_service_packages_ship_their_data():
+    for path in TRACKED:
+        if path.suffix in {".toml", ".html", ".css", ".txt"} and "/kompetensnav_" in str(path):
+            assert path.stat().st_size > 0

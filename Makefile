@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 PYTHON ?= $(shell command -v python3.11 || echo python3)
 BIN := .venv/bin
-MEMBERS := $(patsubst %/pyproject.toml,%,$(wildcard shared/*/pyproject.toml services/*/pyproject.toml deploy/*/pyproject.toml))
+MEMBERS := $(patsubst %/pyproject.toml,%,$(wildcard $(addsuffix /*/pyproject.toml,shared services deploy)))
 export UV_PYTHON_DOWNLOADS := never
 export VIRTUAL_ENV := $(CURDIR)/.venv
 
@@ -30,7 +30,8 @@ lock: ## resolve again and write requirements.lock
 	  --no-header --no-annotate -o requirements.lock
 
 demo: setup ## set up and run the main job (ONCE=1 stops at the end; DATA=folder; DECLINES=8)
-	@$(BIN)/kompetensnav demo $(if $(ONCE),--once) $(if $(DATA),--data $(DATA)) $(if $(DECLINES),--declines $(DECLINES))
+	@$(BIN)/kompetensnav demo $(if $(ONCE),--once) $(if $(DATA),--data $(DATA)) \
+	  $(if $(DECLINES),--declines $(DECLINES))
 
 up: setup ## start everything on this machine and leave it running
 	@$(BIN)/kompetensnav up

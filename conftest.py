@@ -46,7 +46,12 @@ class Issuer:
     url: str
     key: ECKey
 
-    def token(self, *roles: str, municipalities: tuple[str, ...] = ("2580",), administrations: tuple[str, ...] = ("school",)) -> str:  # fmt: skip
+    def token(
+        self,
+        *roles: str,
+        municipalities: tuple[str, ...] = ("2580",),
+        administrations: tuple[str, ...] = ("school",),
+    ) -> str:
         """A signed token."""
         wanted = Wanted(
             roles=list(roles), municipalities=list(municipalities), administrations=list(administrations)
@@ -116,20 +121,45 @@ def nats_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nats]:
     folder = tmp_path_factory.mktemp("nats")
     port, monitor = servers.free_port(), servers.free_port()
     subprocess.run(
-        [BIN / "kompetensnav", "topology", "render", "--stack", STACK, "--out", folder, "--store", folder / "store",
-         "--port", str(port), "--monitor", str(monitor)],
+        [
+            BIN / "kompetensnav",
+            "topology",
+            "render",
+            "--stack",
+            STACK,
+            "--out",
+            folder,
+            "--store",
+            folder / "store",
+            "--port",
+            str(port),
+            "--monitor",
+            str(monitor),
+        ],
         check=True,
-    )  # fmt: skip
+    )
     log = (folder / "log").open("wb")
     process = subprocess.Popen(servers.nats_command(folder / "server.conf"), stdout=log, stderr=log)
     try:
         wait_for(lambda: httpx.get(f"http://127.0.0.1:{monitor}/healthz").raise_for_status(), "NATS")
         url = f"nats://127.0.0.1:{port}"
         subprocess.run(
-            [BIN / "kompetensnav", "topology", "apply", "--stack", STACK, "--url", url, "--ack-wait", "5",
-             "--seed", folder / "keys/topology.nk"],
-            check=True, stdout=log,
-        )  # fmt: skip
+            [
+                BIN / "kompetensnav",
+                "topology",
+                "apply",
+                "--stack",
+                STACK,
+                "--url",
+                url,
+                "--ack-wait",
+                "5",
+                "--seed",
+                folder / "keys/topology.nk",
+            ],
+            check=True,
+            stdout=log,
+        )
         yield Nats(url, monitor, folder / "keys", process)
     finally:
         stop(process)
@@ -161,7 +191,9 @@ async def admin_nats(nats_server: Nats) -> AsyncIterator[Any]:
     await connection.close()
 
 
-def environment(service: str, database: testing.Database, nats_server: Nats, issuer: Issuer, **more: str) -> dict[str, str]:  # fmt: skip
+def environment(
+    service: str, database: testing.Database, nats_server: Nats, issuer: Issuer, **more: str
+) -> dict[str, str]:
     """The settings of a service in a test."""
     values = {
         "STACK": STACK,

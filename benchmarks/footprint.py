@@ -1,4 +1,5 @@
-"""Memory of each service when idle (PSS, which counts shared pages in proportion), beside a bare Python process.
+"""Memory of each service when idle (PSS, which counts shared pages in proportion), beside a bare Python
+process.
 
 python benchmarks/footprint.py
 """

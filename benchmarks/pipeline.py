@@ -1,10 +1,12 @@
-"""From a slot posted over HTTP to an e-mail handed over, beside the bare chain of the same steps without our code.
+"""From a slot posted over HTTP to an e-mail handed over, beside the bare chain of the same steps without our
+code.
 
     python benchmarks/pipeline.py [--rate 20] [--seconds 60] [--burst 5000] [--json FILE]
 
-Both run in the same process tree on the same machine, one after the other: the product with the standing rule on
-(each slot is matched, approved, reserved, offered and mailed by itself), and a chain of one HTTP request, three
-JetStream publishes and fetches, four commits, one question for the contact, and one SMTP delivery.
+Both run in the same process tree on the same machine, one after the other: the product with the standing
+rule on (each slot is matched, approved, reserved, offered and mailed by itself), and a chain of one HTTP
+request, three JetStream publishes and fetches, four commits, one question for the contact, and one SMTP
+delivery.
 """
 
 import argparse
@@ -63,7 +65,8 @@ class Product:
         self.mail = Path(running["mail"]["folder"])
 
     async def prepare(self, slots: int) -> None:
-        """Employers with a workplace for each slot, and a learner waiting for each; an approved round to repair."""
+        """Employers with a workplace for each slot, and a learner waiting for each; an approved round to
+        repair."""
         wanted = {"roles": ["coordinator"], "municipalities": [CODE], "administrations": ["school"]}
         token = (await self.client.post(f"{self.running['issuer']}/token", json=wanted)).json()["token"]
         self.client.headers["authorization"] = f"Bearer {token}"
@@ -107,16 +110,27 @@ class Product:
         calm = 0
         while calm < 2:
             asked = await asyncio.create_subprocess_exec(
-                BIN / "kompetensnav", "care", "waiting", "--json", stdout=subprocess.PIPE,
-                env=os.environ | {"KOMPETENSNAV_RUN": str(Path(self.running["databases"]).parent / "run.json")},
-            )  # fmt: skip
+                BIN / "kompetensnav",
+                "care",
+                "waiting",
+                "--json",
+                stdout=subprocess.PIPE,
+                env=os.environ
+                | {"KOMPETENSNAV_RUN": str(Path(self.running["databases"]).parent / "run.json")},
+            )
             told, _ = await asked.communicate()
             calm = calm + 1 if told and not json.loads(told) else 0
 
     async def post(self, n: int) -> float:
         """Posts a slot that just one learner wants; returns when the request was sent."""
-        slot = {"workplace_id": self.workplaces[f"w{n}"], "placement_type": "apl", "occupation": f"{1000 + n:04}",
-                "starts_on": "2027-02-01", "ends_on": "2027-03-26", "seats": 1}  # fmt: skip
+        slot = {
+            "workplace_id": self.workplaces[f"w{n}"],
+            "placement_type": "apl",
+            "occupation": f"{1000 + n:04}",
+            "starts_on": "2027-02-01",
+            "ends_on": "2027-03-26",
+            "seats": 1,
+        }
         began = time.time()
         await self.call("POST", "registry", "slots", json=slot)
         return began

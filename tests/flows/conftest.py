@@ -32,7 +32,9 @@ class Stack:
     process: subprocess.Popen[bytes]
     tokens: dict[Any, str] = field(default_factory=dict)
 
-    def token(self, *roles: str, municipalities: tuple[str, ...], administrations: tuple[str, ...] = ("school",)) -> str:  # fmt: skip
+    def token(
+        self, *roles: str, municipalities: tuple[str, ...], administrations: tuple[str, ...] = ("school",)
+    ) -> str:
         """A token from the stack's own issuer."""
         key = (roles, municipalities, administrations)
         if key not in self.tokens:
@@ -66,9 +68,13 @@ class Stack:
     def bring_in(self, municipality: str, kind: str, text: str, **how: Any) -> Any:
         """Imports a CSV file."""
         return self.call(
-            "POST", "registry", f"/{municipality}/imports/{kind}", content=text.encode(),
-            headers={"content-type": "text/csv"}, **how,
-        )  # fmt: skip
+            "POST",
+            "registry",
+            f"/{municipality}/imports/{kind}",
+            content=text.encode(),
+            headers={"content-type": "text/csv"},
+            **how,
+        )
 
     def mails(self, to: str) -> list[Any]:
         """What an address has received, oldest first."""
@@ -111,12 +117,18 @@ class Stack:
 
     def run(self, *command: str) -> subprocess.CompletedProcess[str]:
         """A command of the product, told about this stack."""
-        environment = os.environ | {"KOMPETENSNAV_RUN": str(self.folder / "run.json"),
-                                    "KOMPETENSNAV_ISSUER": self.running["issuer"]}  # fmt: skip
+        environment = os.environ | {
+            "KOMPETENSNAV_RUN": str(self.folder / "run.json"),
+            "KOMPETENSNAV_ISSUER": self.running["issuer"],
+        }
         return subprocess.run(
-            [str(BIN / "kompetensnav"), *command], capture_output=True, text=True, env=environment, check=False,
+            [str(BIN / "kompetensnav"), *command],
+            capture_output=True,
+            text=True,
+            env=environment,
+            check=False,
             cwd=self.folder.parent,
-        )  # fmt: skip
+        )
 
 
 def start(folder: Path) -> subprocess.Popen[bytes]:
@@ -179,7 +191,8 @@ class Town:
         rows = "".join(f"{org_number(int(self.code) * 10 + i)},Bolag {i},private\n" for i in range(n))
         self.stack.bring_in(self.code, "employers", "org_number,name,sector\n" + rows)
         rows = "".join(
-            f"w{i},{org_number(int(self.code) * 10 + i)},Arbetsplats {i},lulea,3,Kontakt,w{i}.{self.code}@firma.example.com\n"
+            f"w{i},{org_number(int(self.code) * 10 + i)},Arbetsplats {i},lulea,3,Kontakt,"
+            f"w{i}.{self.code}@firma.example.com\n"
             for i in range(n)
         )
         head = "ref,org_number,name,locality,reception_capacity,contact_name,contact_email\n"
@@ -199,14 +212,16 @@ class Town:
         head = "ref,administration,school,given_name,family_name,email,guardian_email,born_on,locality\n"
         mail = f"{ref}.{self.code}@elev.example.com"
         self.stack.bring_in(
-            self.code, "learners",
+            self.code,
+            "learners",
             f"{head}{ref},school,gy1,Namn{ref},Efternamn,{mail},vh.{mail},{born},lulea\n",
-        )  # fmt: skip
+        )
         head = "ref,learner,administration,placement_type,starts_on,ends_on,wishes,needs\n"
         self.stack.bring_in(
-            self.code, "requests",
+            self.code,
+            "requests",
             f"{head}r{ref},{ref},school,{self.placement_type},2027-02-01,2027-03-26,{wishes},{needs}\n",
-        )  # fmt: skip
+        )
 
     async def known(self, slots: int, requests: int) -> None:
         """Waits until matching has heard of them."""

@@ -56,8 +56,8 @@ def address(path, municipality):
 
 
 async def test_3_every_route_by_role_municipality_and_administration(stack):
-    """No surprise: 401 without a token, 404 for what does not exist, 403 outside the token's reach or role, and
-    never a 500."""
+    """No surprise: 401 without a token, 404 for what does not exist, 403 outside the token's reach or role,
+    and never a 500."""
     walked = 0
     async with httpx.AsyncClient(timeout=30) as client:
         for service, method, path, may in routes():

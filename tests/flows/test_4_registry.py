@@ -68,8 +68,14 @@ async def test_4_a_wrong_value_is_a_problem_with_its_place(stack, towns, change,
     town = towns("2404")
     town.employers()
     workplace = stack.call("GET", "registry", "/2404/workplaces")["items"][0]["workplace_id"]
-    slot = {"workplace_id": workplace, "placement_type": "apl", "occupation": "5321", "starts_on": "2027-02-01",
-            "ends_on": "2027-03-01", "seats": 1}  # fmt: skip
+    slot = {
+        "workplace_id": workplace,
+        "placement_type": "apl",
+        "occupation": "5321",
+        "starts_on": "2027-02-01",
+        "ends_on": "2027-03-01",
+        "seats": 1,
+    }
     stack.call("POST", "registry", "/2404/slots", json=slot, status=201)
     refused = stack.call("POST", "registry", "/2404/slots", json=slot | change, status=422)
     assert refused["type"] == "urn:kompetensnav:problem:invalid-request"

@@ -1,4 +1,5 @@
-"""Item 6, notifications: one mail per workplace and round, one per learner, one digest; nothing personal in them."""
+"""Item 6, notifications: one mail per workplace and round, one per learner, one digest; nothing personal in
+them."""
 
 import httpx
 import pytest
@@ -104,7 +105,10 @@ async def test_6_a_message_past_its_time_is_recorded_and_not_sent(stack, towns):
         " new.best_before := '2020-01-01'; return new; end $$",
         role="owner",
     )
-    trigger = "create trigger late before insert on message for each row when (new.municipality = '1461') execute function late()"
+    trigger = (
+        "create trigger late before insert on message for each row"
+        " when (new.municipality = '1461') execute function late()"
+    )
     await stack.sql("notifications", trigger, role="owner")
     town.approve(town.draft()["round_id"])
     await town.offers(1)

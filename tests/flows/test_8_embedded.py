@@ -88,9 +88,13 @@ async def test_8_a_killed_holder_leaves_no_process_and_data_is_kept(tmp_path):
 
 def refused(*arguments, **environment):
     done = subprocess.run(
-        [BIN / "kompetensnav", *arguments], capture_output=True, text=True, check=False,
-        env=os.environ | environment, timeout=60,
-    )  # fmt: skip
+        [BIN / "kompetensnav", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | environment,
+        timeout=60,
+    )
     assert done.returncode != 0
     return (done.stdout + done.stderr).strip()
 
@@ -130,9 +134,21 @@ def demo(tmp_path, *arguments, once=True):
     out = tmp_path / "out"
     log = (tmp_path / "log").open("wb")
     return out, subprocess.Popen(
-        [BIN / "kompetensnav", "demo", *(["--once"] if once else []), "--folder", tmp_path / "demo", "--out", out, "--ports", "0", *arguments],
-        stdout=log, stderr=log,
-    )  # fmt: skip
+        [
+            BIN / "kompetensnav",
+            "demo",
+            *(["--once"] if once else []),
+            "--folder",
+            tmp_path / "demo",
+            "--out",
+            out,
+            "--ports",
+            "0",
+            *arguments,
+        ],
+        stdout=log,
+        stderr=log,
+    )
 
 
 @pytest.mark.timeout(420)
@@ -190,8 +206,8 @@ WPI = SHARED / "matching/wpi-iqp/IQP2017-2018"
 @pytest.mark.timeout(600)
 @pytest.mark.skipif(not WPI.exists(), reason=f"the WPI-IQP data are not beside the checkout ({WPI.name})")
 async def test_8_wpi_places_every_student_at_the_optimum_and_repairs_to_the_optimum_of_what_remains(tmp_path):
-    """928 students: the first round is the known optimum (928, 64475); after one in eight has said no, the repair is
-    the optimum of what remains, as OR-Tools finds it here on its own."""
+    """928 students: the first round is the known optimum (928, 64475); after one in eight has said no, the
+    repair is the optimum of what remains, as OR-Tools finds it here on its own."""
     out, process = demo(tmp_path, "--data", str(WPI), "--declines", "8", once=False)
     try:
 
@@ -220,8 +236,8 @@ async def test_8_wpi_places_every_student_at_the_optimum_and_repairs_to_the_opti
 
 
 def remaining_optimum(offers):
-    """(placed, cost) by OR-Tools, from the data files: those who said no, the seats that are left, and every pair
-    but the one refused."""
+    """(placed, cost) by OR-Tools, from the data files: those who said no, the seats that are left, and every
+    pair but the one refused."""
     seats = {
         r["ProjectID"]: int(r["Capacity"]) for r in csv.DictReader((WPI / "project_capacity.csv").open())
     }

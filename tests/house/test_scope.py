@@ -24,7 +24,8 @@ async def database(request, admin_url):
 async def test_every_table_with_a_municipality_forces_row_level_security(database):
     async with database.as_role("owner") as owner:
         rows = await owner.fetch(
-            "select c.table_schema || '.' || c.table_name t, r.relrowsecurity and r.relforcerowsecurity forced"
+            "select c.table_schema || '.' || c.table_name t,"
+            " r.relrowsecurity and r.relforcerowsecurity forced"
             " from information_schema.columns c join pg_class r on r.relname = c.table_name"
             " join pg_namespace n on n.oid = r.relnamespace and n.nspname = c.table_schema"
             " where c.column_name = 'municipality' and c.table_schema in ('public', 'vault')"
@@ -56,11 +57,13 @@ async def test_relay_and_care_see_only_what_is_theirs(database):
 
 ROWS = {
     "registry": "insert into school (municipality, code, cohort_id) values ($1, 'a', gen_random_uuid())",
-    "matching": "insert into standing_rule (municipality, approve_repairs, decided_by) values ($1, true, 'x')",
+    "matching": "insert into standing_rule (municipality, approve_repairs, decided_by)"
+    " values ($1, true, 'x')",
     "notifications": "insert into round_fact (round_id, municipality, placement_type, starts_on, matched)"
     " values (gen_random_uuid(), $1, 'apl', '2027-01-01', 1)",
-    "reporting": "insert into fact (event_id, municipality, administration, name, thing_id, revision, placement_type,"
-    " occupation, week, number, at) values (gen_random_uuid(), $1, 'school', 'x', gen_random_uuid(), 1, 'apl', '',"
+    "reporting": "insert into fact (event_id, municipality, administration, name, thing_id, revision,"
+    " placement_type, occupation, week, number, at)"
+    " values (gen_random_uuid(), $1, 'school', 'x', gen_random_uuid(), 1, 'apl', '',"
     " '2027-01-04', 1, now())",
 }
 TABLES = {

@@ -32,7 +32,8 @@ WAITING = {
     "registry": {},
     "matching": {"repairs": "select count(*) from stale"},
     "notifications": {
-        "messages": "select count(*) from message where state = 'claimed' or (state = 'waiting' and due_at <= now())"
+        "messages": "select count(*) from message"
+        " where state = 'claimed' or (state = 'waiting' and due_at <= now())"
     },
     "reporting": {},
 }
@@ -45,7 +46,8 @@ select (select count(*) from slot where taken > seats or taken <> (
         select w.workplace_id from workplace w join seat on seat.workplace_id = w.workplace_id
         and released_at is null cross join lateral
         generate_series(date_trunc('week', seat.starts_on)::date, seat.ends_on, interval '7 days') week
-        group by w.workplace_id, w.reception_capacity, week having count(*) > w.reception_capacity) full_weeks)
+        group by w.workplace_id, w.reception_capacity, week
+        having count(*) > w.reception_capacity) full_weeks)
 """
 EVENTS = {
     "matched": ("matching.learner.matched.v1",),
@@ -199,7 +201,8 @@ async def _bodies(js: Any, stack: str) -> dict[str, int]:
 
 
 async def _limbo(js: Any, stack: str, handled: dict[str, int]) -> int:
-    """Messages that are nowhere: stored for a consumer, but neither waiting, in flight, handled nor dead (I8)."""
+    """Messages that are nowhere: stored for a consumer, but neither waiting, in flight, handled nor dead
+    (I8)."""
     stored = await _events(js, f"INT_{stack}")
     dead = (await js.stream_info(f"DEAD_{stack}", subjects_filter=">")).state.subjects or {}
     lost = 0

@@ -64,14 +64,16 @@ class Page(BaseHTTPRequestHandler):
         for path in paths[:SHOWN]:
             message = read(path)
             rows.append(
-                f"<tr><td><a href='/{path.stem}'>{path.stem}</a></td><td>{html.escape(str(message['To']))}</td>"
-                f"<td lang='{html.escape(str(message['Content-Language']))}'>{html.escape(str(message['Subject']))}"
-                "</td></tr>"
+                f"<tr><td><a href='/{path.stem}'>{path.stem}</a></td>"
+                f"<td>{html.escape(str(message['To']))}</td>"
+                f"<td lang='{html.escape(str(message['Content-Language']))}'>"
+                f"{html.escape(str(message['Subject']))}</td></tr>"
             )
         body = "".join(rows)
         return (
             f"<h1>Mail sink</h1><p>{len(paths)} messages kept; the newest {min(SHOWN, len(paths))} are shown."
-            f" Nothing is delivered.</p><table><thead><tr><th>Number</th><th>To</th><th>Subject</th></tr></thead>"
+            " Nothing is delivered.</p>"
+            "<table><thead><tr><th>Number</th><th>To</th><th>Subject</th></tr></thead>"
             f"<tbody>{body}</tbody></table>"
         )
 
@@ -86,7 +88,8 @@ class Page(BaseHTTPRequestHandler):
             f"<dt>{name}</dt><dd>{html.escape(str(message[name]))}</dd>"
             for name in ("From", "To", "Date", "Subject")
         )
-        return f"<p><a href='/'>All messages</a></p><h1>Message {path.stem}</h1><dl>{heads}</dl><pre>{text}</pre>"
+        above = f"<p><a href='/'>All messages</a></p><h1>Message {path.stem}</h1>"
+        return f"{above}<dl>{heads}</dl><pre>{text}</pre>"
 
     def _send(self, status: int, main: str) -> None:
         body = _FRAME.replace("MAIN", main).encode()
@@ -103,9 +106,12 @@ class Page(BaseHTTPRequestHandler):
 
 _FRAME = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Mail sink</title>
 <meta name="viewport" content="width=device-width, initial-scale=1"><style>
-:root{color-scheme:light dark} body{font:16px/1.5 system-ui,sans-serif;max-width:64rem;margin:2rem auto;padding:0 1rem}
-table{border-collapse:collapse;width:100%} th,td{text-align:left;padding:.4rem .75rem .4rem 0;border-bottom:1px solid #8886}
-dl{display:grid;grid-template-columns:auto 1fr;gap:.25rem 1rem} dd{margin:0} pre{white-space:pre-wrap;font:inherit}
+:root{color-scheme:light dark}
+body{font:16px/1.5 system-ui,sans-serif;max-width:64rem;margin:2rem auto;padding:0 1rem}
+table{border-collapse:collapse;width:100%}
+th,td{text-align:left;padding:.4rem .75rem .4rem 0;border-bottom:1px solid #8886}
+dl{display:grid;grid-template-columns:auto 1fr;gap:.25rem 1rem}
+dd{margin:0} pre{white-space:pre-wrap;font:inherit}
 </style></head><body><main>MAIN</main></body></html>"""
 
 

@@ -90,7 +90,8 @@ def _as_user() -> list[str]:
 
 
 def reachable(folder: Path) -> Path:
-    """FOLDER itself or, when root owns the way to it and `nobody` cannot walk there, a folder it can reach."""
+    """FOLDER itself or, when root owns the way to it and `nobody` cannot walk there, a folder it can
+    reach."""
     folder = folder.absolute()
     if _user() is None or all(parent.stat().st_mode & 0o001 for parent in folder.parents if parent.exists()):
         return folder

@@ -47,7 +47,8 @@ class Stack:
     ports: dict[str, int] = field(default_factory=dict)
     durable: bool = True
     announced: Path | None = None
-    """Another folder whose run.json tells of this stack, so that commands find it without being told where."""
+    """Another folder whose run.json tells of this stack, so that commands find it without being told where.
+    """
 
     def __post_init__(self) -> None:
         self.folder = self.folder.absolute()
@@ -108,10 +109,25 @@ class Stack:
     def programs(self) -> dict[str, tuple[list[str], dict[str, str], str]]:
         """Name -> (command, environment, stop signal)."""
         urls = json.loads((self.folder / "databases.json").read_text()) if self.databases_known else {}
-        issuer = [str(BIN / "kompetensnav"), "issuer", "--key", str(self.folder / "keys/issuer.json"), "--port",
-                  str(self.ports["issuer"])]  # fmt: skip
-        mail = [sys.executable, "-m", "kompetensnav_embedded.mailsink", "--folder", str(self.folder / "mail"),
-                "--smtp-port", str(self.ports["smtp"]), "--page-port", str(self.ports["mail"])]  # fmt: skip
+        issuer = [
+            str(BIN / "kompetensnav"),
+            "issuer",
+            "--key",
+            str(self.folder / "keys/issuer.json"),
+            "--port",
+            str(self.ports["issuer"]),
+        ]
+        mail = [
+            sys.executable,
+            "-m",
+            "kompetensnav_embedded.mailsink",
+            "--folder",
+            str(self.folder / "mail"),
+            "--smtp-port",
+            str(self.ports["smtp"]),
+            "--page-port",
+            str(self.ports["mail"]),
+        ]
         made = {
             "nats": (servers.nats_command(self.folder / "server.conf"), {}, "TERM"),
             "postgres": (
@@ -300,7 +316,8 @@ def _configuration(stack: Stack) -> str:
         line = " ".join(f'"{part}"' if " " in part else part for part in command)
         parts.append(
             f"[program:{name}]\ncommand={line.replace('%', '%%')}\nenvironment={values.replace('%', '%%')}\n"
-            f"autostart=false\nautorestart=true\nstartsecs=1\nstartretries=20\nstopsignal={signal}\nstopwaitsecs=15\n"
+            f"autostart=false\nautorestart=true\nstartsecs=1\nstartretries=20\nstopsignal={signal}\n"
+            "stopwaitsecs=15\n"
             f"redirect_stderr=true\nstdout_logfile={logs}/{name}.log\nstdout_logfile_maxbytes=20MB\n"
             f"stdout_logfile_backups=2\ndirectory=/"
         )
@@ -312,7 +329,8 @@ Tell = Callable[[str], Any]
 
 @contextmanager
 def running(stack: Stack, step: Callable[[str], Any]) -> Iterator[Supervisor]:
-    """The stack, started in order; stopped in order at the end. `step` makes a context for each step's progress.
+    """The stack, started in order; stopped in order at the end. `step` makes a context for each step's
+    progress.
 
     Raises CannotStart with one readable line, and leaves nothing half started.
     """
@@ -323,9 +341,20 @@ def running(stack: Stack, step: Callable[[str], Any]) -> Iterator[Supervisor]:
     try:
         with step("Databases and broker"):
             (stack.folder / "mail").mkdir(exist_ok=True)
-            _run("topology", "render", "--stack", NAME, "--out", str(stack.folder), "--store",
-                 str(stack.folder / "nats"), "--port", str(stack.ports["nats"]), "--monitor",
-                 str(stack.ports["monitor"]))  # fmt: skip
+            _run(
+                "topology",
+                "render",
+                "--stack",
+                NAME,
+                "--out",
+                str(stack.folder),
+                "--store",
+                str(stack.folder / "nats"),
+                "--port",
+                str(stack.ports["nats"]),
+                "--monitor",
+                str(stack.ports["monitor"]),
+            )
             servers.prepare_postgres(stack.folder / "postgres", stack.secret("postgres"))
             process = supervisor.start()
             stack.write_run_file(process.pid)
@@ -338,11 +367,24 @@ def running(stack: Stack, step: Callable[[str], Any]) -> Iterator[Supervisor]:
             )
         with step("Streams, tables"), concurrent.futures.ThreadPoolExecutor(1) as pool:
             topology = pool.submit(
-                _run, "topology", "apply", "--stack", NAME, "--url", f"nats://127.0.0.1:{stack.ports['nats']}",
-                "--seed", str(stack.folder / "keys/topology.nk"),
-            )  # fmt: skip
-            _run("provision", *SERVICES, "--migrate", "--out", str(stack.folder / "databases.json"),
-                 KOMPETENSNAV_ADMIN_URL=stack.admin_url)  # fmt: skip
+                _run,
+                "topology",
+                "apply",
+                "--stack",
+                NAME,
+                "--url",
+                f"nats://127.0.0.1:{stack.ports['nats']}",
+                "--seed",
+                str(stack.folder / "keys/topology.nk"),
+            )
+            _run(
+                "provision",
+                *SERVICES,
+                "--migrate",
+                "--out",
+                str(stack.folder / "databases.json"),
+                KOMPETENSNAV_ADMIN_URL=stack.admin_url,
+            )
             topology.result()
         with step("Services"):
             supervisor.reload()
@@ -364,8 +406,11 @@ def running(stack: Stack, step: Callable[[str], Any]) -> Iterator[Supervisor]:
 def _run(command: str, *arguments: str, **environment: str) -> None:
     done = subprocess.run(
         [str(BIN / "kompetensnav"), command, *arguments],
-        capture_output=True, text=True, check=False, env=os.environ | environment,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | environment,
+    )
     if done.returncode:
         raise CannotStart(f"`kompetensnav {command}` failed: {_last(done.stderr or done.stdout)}")
 

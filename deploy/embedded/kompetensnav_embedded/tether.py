@@ -2,8 +2,8 @@
 
     python -m kompetensnav_embedded.tether [--user nobody] COMMAND ARG ...
 
-On Linux the kernel sends the child the signal (PR_SET_PDEATHSIG). The parent is looked at again afterwards, in
-case it died in between.
+On Linux the kernel sends the child the signal (PR_SET_PDEATHSIG). The parent is looked at again afterwards,
+in case it died in between.
 """
 
 import ctypes

@@ -24,7 +24,8 @@ HASH = "kompetensnav.hash"
 MAX_ACK_PENDING = 1_000
 """Delayed naks count: a queue with a low limit stops while its messages wait."""
 MAX_DELIVER = 20
-"""The retry schedule ends long before; what reaches this was never answered (crash loops) and is collected."""
+"""The retry schedule ends long before; what reaches this was never answered (crash loops) and is collected.
+"""
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,8 @@ def _consumer(durable: str, filters: list[str], ack_wait: float) -> ConsumerConf
 
 
 def _hash(config: StreamConfig | ConsumerConfig) -> str:
-    """Identifies the wished-for configuration; the server adds defaults, so configurations are not compared."""
+    """Identifies the wished-for configuration; the server adds defaults, so configurations are not
+    compared."""
     return hashlib.sha256(repr(sorted(asdict(config).items(), key=lambda i: i[0])).encode()).hexdigest()[:16]
 
 

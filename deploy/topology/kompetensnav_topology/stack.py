@@ -1,4 +1,5 @@
-"""What a stack consists of: services and what they speak, listen to, ask and answer; users and their rights."""
+"""What a stack consists of: services and what they speak, listen to, ask and answer; users and their
+rights."""
 
 import tomllib
 from collections import defaultdict
@@ -77,7 +78,8 @@ def write_services(services: Iterable[Service]) -> str:
                 lines.append(f"{name} = {_list(values)}")
         if service.durables:
             lines.append(f"[{service.name}.durables]")
-            lines += [f"{durable} = {_list(events)}" for durable, events in service.durables.items()]
+            for durable, events in service.durables.items():
+                lines += [f"{durable} = [", *(f'  "{event}",' for event in events), "]"]
     return "\n".join(lines) + "\n"
 
 
@@ -113,10 +115,20 @@ def users(stack: str, services: Iterable[Service]) -> list[User]:
         ]
         made.append(User(service.name, tuple(publish), tuple(subscribe), answers=bool(service.answers)))
     made.append(User("topology", ("$JS.API.>",), ("_INBOX.>",)))
-    reads = ("$JS.API.INFO", "$JS.API.STREAM.NAMES", "$JS.API.STREAM.LIST", "$JS.API.STREAM.INFO.*",
-             "$JS.API.CONSUMER.LIST.*", "$JS.API.CONSUMER.INFO.*.*", "$JS.API.CONSUMER.CREATE.*.>",
-             "$JS.API.CONSUMER.MSG.NEXT.*.*", "$JS.API.CONSUMER.DELETE.*.*", "$JS.API.DIRECT.GET.*", "$JS.ACK.>",
-             "$JS.FC.>")  # fmt: skip
+    reads = (
+        "$JS.API.INFO",
+        "$JS.API.STREAM.NAMES",
+        "$JS.API.STREAM.LIST",
+        "$JS.API.STREAM.INFO.*",
+        "$JS.API.CONSUMER.LIST.*",
+        "$JS.API.CONSUMER.INFO.*.*",
+        "$JS.API.CONSUMER.CREATE.*.>",
+        "$JS.API.CONSUMER.MSG.NEXT.*.*",
+        "$JS.API.CONSUMER.DELETE.*.*",
+        "$JS.API.DIRECT.GET.*",
+        "$JS.ACK.>",
+        "$JS.FC.>",
+    )
     made.append(User("care", reads, ("_INBOX.>",)))
     return made
 

@@ -15,11 +15,13 @@ from kompetensnav_matching.engine import candidates as engine
 from kompetensnav_matching.engine.flow import assign
 
 RELATED = 0.3
-"""How much less a slot in a related occupation (same first three SSYK digits) is wanted than the wished one."""
+"""How much less a slot in a related occupation (same first three SSYK digits) is wanted than the wished one.
+"""
 ANYTHING = 0.5
 """Preference of a learner without wishes for any slot."""
 ROAD = 1.3
-"""Road distance over great-circle distance, a common rule of thumb; used only where no travel time is known."""
+"""Road distance over great-circle distance, a common rule of thumb; used only where no travel time is known.
+"""
 KM_PER_MINUTE = 1.0
 NEEDS = {need.value: 1 << bit for bit, need in enumerate(Need)}
 
@@ -195,7 +197,8 @@ def best_wish(request: Request, slot: Slot) -> tuple[Wish | None, bool, int] | N
 
 
 def hindrances(request: Request, slot: Slot, travel: Travel) -> tuple[str, ...]:
-    """The hard rules that keep the learner from the slot, in the order of `engine.RULES`; empty when it suits."""
+    """The hard rules that keep the learner from the slot, in the order of `engine.RULES`; empty when it
+    suits."""
     minutes = travel.minutes(request.locality, slot.locality)
     passes = {
         "no_seats": slot.seats > 0,
@@ -236,8 +239,8 @@ def propose(
     """The draft that places most learners and then costs least.
 
     `forbidden`: (request, slot) pairs that may not be used (earlier refusals, a coordinator's no). `fixed`:
-    request -> slot, pinned or placed by hand; kept as they are. Raises SlotIsFull when the fixed ones do not fit.
-    The order of the input changes nothing.
+    request -> slot, pinned or placed by hand; kept as they are. Raises SlotIsFull when the fixed ones do
+    not fit. The order of the input changes nothing.
     """
     requests = sorted(requests, key=lambda r: r.request_id)
     slots = sorted(slots, key=lambda s: s.slot_id)
@@ -279,7 +282,10 @@ def _why_none(world: engine.World, learner: int, suitable: int) -> tuple[Reason,
     if suitable:
         return (Reason("given_to_others", suitable), *opens)
     every = engine.hindrances(world, learner)
-    return (*opens, *(Reason(rule, n) for rule, n in sorted(every.items(), key=lambda i: -i[1]) if n))[:6]
+    hinders = (*opens, *(Reason(rule, n) for rule, n in sorted(every.items(), key=lambda i: -i[1]) if n))[:6]
+    if not len(world.slots.seats):
+        return (Reason("no_slots"),)
+    return hinders or (Reason("refused_before"),)
 
 
 def _without(

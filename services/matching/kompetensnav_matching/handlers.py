@@ -1,4 +1,5 @@
-"""What matching does when something has happened in the registry: it keeps its own picture, in stream order."""
+"""What matching does when something has happened in the registry: it keeps its own picture, in stream
+order."""
 
 from collections.abc import Sequence
 

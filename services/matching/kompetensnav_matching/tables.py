@@ -1,4 +1,5 @@
-"""Matching's rows: what it needs of slots and requests, rounds with their proposals, and what people have decided."""
+"""Matching's rows: what it needs of slots and requests, rounds with their proposals, and what people have
+decided."""
 
 from datetime import date, datetime
 from typing import Any
@@ -196,7 +197,8 @@ class Forbidden(Base):
 
 
 class Stale(Base):
-    """Something changed that a repair of earlier rounds should look at; a row a change, so that none waits or is lost."""
+    """Something changed that a repair of earlier rounds should look at; a row a change, so that none waits or
+    is lost."""
 
     __tablename__ = "stale"
 

@@ -1,4 +1,5 @@
-"""What notifications does: writes one row per recipient, keeps digests back until they are whole, settles messages."""
+"""What notifications does: writes one row per recipient, keeps digests back until they are whole, settles
+messages."""
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Sequence
@@ -32,7 +33,8 @@ _GROUPS = text("select pg_advisory_xact_lock(7310)")
 
 
 async def take_in(session: Session, events: Sequence[Event], now: datetime) -> None:
-    """Writes the messages that the events call for. Digests are counted over municipalities, one batch at a time."""
+    """Writes the messages that the events call for. Digests are counted over municipalities, one batch at a
+    time."""
     await session.execute(_GROUPS)
     messages: list[dict[str, Any]] = []
     facts: dict[UUID, dict[str, Any]] = {}
@@ -218,18 +220,19 @@ async def _release(
     if not rounds:
         return
     group = and_(OfferFact.round_id == Message.round_id, OfferFact.workplace_id == Message.workplace_id)
+    # every municipality: a digest counts all of a round's offers
     told_of = select(func.count()).where(group).correlate(Message).scalar_subquery()
     expected = select(func.max(OfferFact.at_workplace)).where(group).correlate(Message).scalar_subquery()
     settled = (
         select(func.count()).where(group, OfferFact.outcome.is_not(None)).correlate(Message).scalar_subquery()
     )
-    matched = (
+    matched = (  # every municipality of the round
         select(RoundFact.matched)
         .where(RoundFact.round_id == Message.round_id)
         .correlate(Message)
         .scalar_subquery()
     )
-    decided = (
+    decided = (  # every municipality of the round
         select(func.count())
         .where(OfferFact.round_id == Message.round_id, OfferFact.outcome.is_not(None))
         .correlate(Message)
@@ -278,7 +281,8 @@ async def claim(session: Session, *, now: datetime, most: int) -> Sequence[Messa
 
 
 async def counts(session: Session, rows: Sequence[Message]) -> dict[UUID, dict[str, int]]:
-    """Message id -> what came of the offers that it is about: an employer's at its workplace, a digest's in all."""
+    """Message id -> what came of the offers that it is about: an employer's at its workplace, a digest's in
+    all."""
     rounds = {row.round_id for row in rows if row.kind == "digest"}
     workplaces = {row.workplace_id for row in rows if row.party == Party.EMPLOYER}
     if not rounds and not workplaces:

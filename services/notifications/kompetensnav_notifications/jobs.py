@@ -26,8 +26,8 @@ SENT, LATER = "sent", "later"
 
 
 async def send(app: FastAPI) -> bool:
-    """Sends a batch of due messages in waves, one message a connection; a wave is settled right after it was handed
-    over, so that a kill repeats at most as many messages as there are connections."""
+    """Sends a batch of due messages in waves, one message a connection; a wave is settled right after it was
+    handed over, so that a kill repeats at most as many messages as there are connections."""
     async with transaction(app.state.sessions, EVERYONE) as session:
         rows = await actions.claim(session, now=datetime.now(UTC), most=BATCH)
         counted = await actions.counts(session, rows)

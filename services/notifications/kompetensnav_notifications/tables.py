@@ -1,4 +1,5 @@
-"""Notifications' rows: messages and the facts that digests are counted from. No address and no text is kept."""
+"""Notifications' rows: messages and the facts that digests are counted from. No address and no text is
+kept."""
 
 from datetime import date, datetime
 from typing import Any

@@ -24,7 +24,8 @@ class SlotIsWithdrawn(Exception):
 
 
 class LearnerIsPlaced(Exception):
-    """The learner already has a place or an offer in the period. | Har redan en plats eller ett erbjudande."""
+    """The learner already has a place or an offer in the period. | Har redan en plats eller ett
+    erbjudande."""
 
 
 class OfferIsSettled(Exception):
@@ -133,7 +134,8 @@ def answer_rule(rules: Iterable[AnswerRule], placement_type: str, on: date) -> A
 
 
 def parties(rule: AnswerRule, age: str) -> tuple[list[Party], list[Party]]:
-    """(must answer, are told) for a learner of that age class: a guardian has no part in an adult's placement."""
+    """(must answer, are told) for a learner of that age class: a guardian has no part in an adult's
+    placement."""
     left_out = {Party.GUARDIAN} if age == AgeClass.ADULT else set()
     return [p for p in rule.must_answer if p not in left_out], [p for p in rule.are_told if p not in left_out]
 
@@ -162,8 +164,8 @@ def may_answer(state: str, must_answer: Sequence[str], answers: Mapping[str, boo
 
 
 def age_class(born_on: date, on: date) -> AgeClass:
-    """Age class on a day: AFS 2012:3 (younger child under 13; youth from the year one turns 16 with compulsory
-    school completed, here taken as the autumn of that year; adult from 18)."""
+    """Age class on a day: AFS 2012:3 (younger child under 13; youth from the year one turns 16 with
+    compulsory school completed, here taken as the autumn of that year; adult from 18)."""
     age = on.year - born_on.year - ((on.month, on.day) < (born_on.month, born_on.day))
     if age >= 18:
         return AgeClass.ADULT

@@ -22,7 +22,8 @@ async def on_learners_matched(events: Sequence[LearnerMatched], session: Session
 
 
 def answer_contacts(links: Links) -> None:
-    """Registers the answer to `ask.<municipality>.registry.contact`: {administration, questions} -> [contact]."""
+    """Registers the answer to `ask.<municipality>.registry.contact`: {administration, questions} ->
+    [contact]."""
 
     @listener.on_ask("contact")
     async def contact(municipality: str, asked: dict[str, Any], sessions: Sessions) -> list[Any]:

@@ -274,8 +274,10 @@ class Contact(Base):
     """Whom to write to at a workplace, or the coordinator of a municipality."""
 
     __tablename__ = "contact"
-    __table_args__ = (UniqueConstraint("municipality", "role", "workplace_id", postgresql_nulls_not_distinct=True),
-                      {"schema": VAULT})  # fmt: skip
+    __table_args__ = (
+        UniqueConstraint("municipality", "role", "workplace_id", postgresql_nulls_not_distinct=True),
+        {"schema": VAULT},
+    )
 
     contact_id: Mapped[UUID] = mapped_column(primary_key=True)
     municipality: Mapped[str] = mapped_column(CODE)

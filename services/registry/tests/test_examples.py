@@ -1,4 +1,5 @@
-"""Every event registry listens to: each published example can be handled (the consumer's side of the contract)."""
+"""Every event registry listens to: each published example can be handled (the consumer's side of the
+contract)."""
 
 from pathlib import Path
 

@@ -85,7 +85,8 @@ with newest as (
 )
 select {by} {measures},
     percentile_cont(0.5) within group (order by days) as median_days
-from counted where (cast(:first as date) is null or week >= :first) and (cast(:last as date) is null or week <= :last)
+from counted where (cast(:first as date) is null or week >= :first)
+    and (cast(:last as date) is null or week <= :last)
     and (cast(:placement_type as text) is null or placement_type = :placement_type)
 {group}
 """
@@ -100,7 +101,8 @@ async def report(
     last: date | None = None,
     placement_type: str | None = None,
 ) -> list[domain.Line]:
-    """The lines of the placement report, counted in the database; the scope decides whose learners are counted.
+    """The lines of the placement report, counted in the database; the scope decides whose learners are
+    counted.
 
     `by`: dimensions out of `domain.DIMENSIONS`; `first` and `last`: weeks by their Monday.
     """

@@ -74,10 +74,11 @@ async def placements(
     ] = False,
     format: Annotated[Literal["json", "csv"], Query()] = "json",
 ) -> ReportView | Response:
-    """Slots, seats, requests, matched, confirmed, declined, interrupted, completed, and what follows from them.
+    """Slots, seats, requests, matched, confirmed, declined, interrupted, completed, and what follows from
+    them.
 
-    Staff see exact numbers for the learners of their own administrations; everyone else, and every count over all
-    administrations, has learner counts under five hidden.
+    Staff see exact numbers for the learners of their own administrations; everyone else, and every count
+    over all administrations, has learner counts under five hidden.
     """
     dimensions = list(dict.fromkeys(by or []))
     exact = bool(caller.identity.roles & STAFF) and not every_administration

@@ -46,7 +46,8 @@ def report(
         ".kompetensnav/run.json"
     ),
 ) -> None:
-    """Print the placement report of a municipality; with --recount exit 1 when the event log says otherwise."""
+    """Print the placement report of a municipality; with --recount exit 1 when the event log says
+    otherwise."""
     running: dict[str, Any] = json.loads(run_file.read_text()) if run_file.exists() else {}
     url = (
         url or running.get("services", {}).get("reporting", "") or sys.exit("Where is reporting? Give --url.")

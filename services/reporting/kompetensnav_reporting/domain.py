@@ -126,8 +126,8 @@ def _key(fact: Fact, by: Sequence[str]) -> Key:
 def suppress(lines: Sequence[Line]) -> list[Line]:
     """Lines as others than the learners' own administration may see them.
 
-    Learner counts from 1 to 4 are hidden. When just one count of a measure is hidden, it could be worked out from
-    the total, so the smallest other one is hidden too.
+    Learner counts from 1 to 4 are hidden. When just one count of a measure is hidden, it could be worked
+    out from the total, so the smallest other one is hidden too.
     """
     counts = [dict(line.counts) for line in lines]
     for measure in ABOUT_LEARNERS:

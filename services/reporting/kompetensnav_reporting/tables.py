@@ -1,4 +1,5 @@
-"""Reporting's rows: one fact a counted event, and what was published. Totals are computed, never incremented."""
+"""Reporting's rows: one fact a counted event, and what was published. Totals are computed, never
+incremented."""
 
 from datetime import date, datetime
 from typing import Any

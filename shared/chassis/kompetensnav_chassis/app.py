@@ -22,7 +22,6 @@ from kompetensnav_chassis.identity import Tokens
 from kompetensnav_chassis.outbox import RELAY, Relay
 from kompetensnav_chassis.retry import collect
 from kompetensnav_chassis.settings import ServiceSettings
-from kompetensnav_contracts.event import MUNICIPALITY  # noqa: F401  (the path parameter's pattern, for services)
 
 log = structlog.get_logger()
 PACE = 0.02

@@ -5,11 +5,11 @@
     @listener.on(SlotPosted)                 # acts on one event: one transaction per message
     async def on_slot_posted(event: SlotPosted, session: Session) -> None: ...
 
-    @listener.on_many(LearnerMatched)        # volume and projections: one transaction per at most 100 messages
+    @listener.on_many(LearnerMatched)        # volume: one transaction per at most 100 messages
     async def on_learners_matched(events: Sequence[LearnerMatched], session: Session) -> None: ...
 
-Each is idempotent by construction: the event is entered in the inbox in the handler's own transaction, and a
-message is acknowledged only after the commit.
+Each is idempotent by construction: the event is entered in the inbox in the handler's own transaction, and
+a message is acknowledged only after the commit.
 """
 
 import asyncio
@@ -63,7 +63,8 @@ class Door:
     many: bool
 
     def event(self, name: str) -> type[Event]:
-        """The class of an event's name; another version of it is read as the first class and refused there."""
+        """The class of an event's name; another version of it is read as the first class and refused
+        there."""
         return next((e for e in self.events if e.name == name), self.events[0])
 
 
@@ -85,7 +86,8 @@ class Listener:
         return self._door(events, durable, many=True)
 
     def on_ask(self, thing: str) -> Callable[[Answerer], Answerer]:
-        """Answers the question `ask.<municipality>.<service>.<thing>`: (municipality, question, sessions) -> answer."""
+        """Answers the question `ask.<municipality>.<service>.<thing>`: (municipality, question, sessions) ->
+        answer."""
 
         def register(answerer: Answerer) -> Answerer:
             self.questions[thing] = answerer
@@ -157,7 +159,8 @@ class Work:
         await self._alone(message.raw_message)
 
     async def many(self, messages: Sequence[Msg]) -> None:
-        """Handles a batch in one transaction; on an error one by one, so that only the bad message suffers."""
+        """Handles a batch in one transaction; on an error one by one, so that only the bad message
+        suffers."""
         events: list[Event] = []
         try:
             events = [self._read(message) for message in messages]
@@ -237,7 +240,8 @@ async def _raw_batch(message: Any) -> Any:
 
 
 async def _pull(self: Any, cb: Callable[[Msg], Awaitable[None]] | None = None) -> None:
-    """Replaces FastStream's pull loop, which waits for a full batch and spins when the connection is closed."""
+    """Replaces FastStream's pull loop, which waits for a full batch and spins when the connection is
+    closed."""
     while self.running:
         try:
             messages = await self.subscription.fetch(self.pull_sub.batch_size, timeout=self.pull_sub.timeout)
@@ -267,7 +271,8 @@ def jetstream(broker: NatsBroker) -> JetStreamContext:
 
 
 async def connect(broker: NatsBroker, listener: Listener, stack: str, seconds: float = 20) -> None:
-    """Connects and starts; raises RuntimeError with one readable line when the server or a durable is not there."""
+    """Connects and starts; raises RuntimeError with one readable line when the server or a durable is not
+    there."""
     try:
         await asyncio.wait_for(broker.connect(), seconds)
     except (TimeoutError, nats.errors.Error, OSError) as down:
@@ -277,7 +282,8 @@ async def connect(broker: NatsBroker, listener: Listener, stack: str, seconds: f
             await jetstream(broker).consumer_info(f"INT_{stack.upper()}", door.durable)
         except (nats.js.errors.Error, nats.errors.Error) as missing:
             raise RuntimeError(
-                f"Consumer {door.durable} is not there ({type(missing).__name__}); run `kompetensnav topology apply`"
+                f"Consumer {door.durable} is not there ({type(missing).__name__});"
+                " run `kompetensnav topology apply`"
             ) from missing
     await broker.start()
 

@@ -1,4 +1,5 @@
-"""The console script `kompetensnav`, which finds its commands by entry points, and each service's own script."""
+"""The console script `kompetensnav`, which finds its commands by entry points, and each service's own
+script."""
 
 import asyncio
 import os
@@ -14,7 +15,8 @@ GROUP = "kompetensnav.commands"
 
 
 def run() -> None:
-    """`kompetensnav <command> ...`: the command is loaded only when it is called (a service's imports take seconds)."""
+    """`kompetensnav <command> ...`: the command is loaded only when it is called (a service's imports take
+    seconds)."""
     points: dict[str, EntryPoint] = {p.name: p for p in entry_points(group=GROUP)}
     name = sys.argv[1] if len(sys.argv) > 1 else ""
     if name in ("", "--help", "-h") or name not in points:
@@ -31,7 +33,8 @@ def run() -> None:
 
 
 def service_commands(service: str, *, main: Callable[[], Any]) -> typer.Typer:
-    """`kompetensnav-<service> serve | migrate | revise | openapi | settings`, to which a service may add its own.
+    """`kompetensnav-<service> serve | migrate | revise | openapi | settings`, to which a service may add its
+    own.
 
     `main` imports and returns the service's main module, which offers `app(settings)` and `Settings`.
     """

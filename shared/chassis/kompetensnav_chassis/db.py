@@ -41,8 +41,8 @@ def metadata() -> MetaData:
 class Scope:
     """Whose rows a transaction may see.
 
-    `own`: municipalities it acts for; `shared`: those a signed agreement lets it read; `administrations`: whose
-    learners it may see. Codes only: a scope with anything else is refused (ValueError).
+    `own`: municipalities it acts for; `shared`: those a signed agreement lets it read; `administrations`:
+    whose learners it may see. Codes only: a scope with anything else is refused (ValueError).
     """
 
     own: tuple[str, ...] = ()

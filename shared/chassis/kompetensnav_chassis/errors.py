@@ -4,8 +4,8 @@
     Problem    a request that cannot be granted: problem+json (RFC 9457)
       NotFound, Forbidden, Unauthorised, Conflict, BadRows
 
-A service's domain declares its refusals as plain exceptions with a docstring `English | Swedish`; `answer()` in
-`http` turns them into problems.
+A service's domain declares its refusals as plain exceptions with a docstring `English | Swedish`;
+`answer()` in `http` turns them into problems.
 """
 
 from typing import Any

@@ -1,4 +1,5 @@
-"""Is the service alive, ready, and how does it do: the open pages `/health/live`, `/health/ready`, `/metrics`."""
+"""Is the service alive, ready, and how does it do: the open pages `/health/live`, `/health/ready`,
+`/metrics`."""
 
 import asyncio
 from typing import Any

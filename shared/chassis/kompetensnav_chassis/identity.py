@@ -1,7 +1,7 @@
 """Who is calling: one signed token (any OIDC issuer), checked here and nowhere else.
 
-Claims: `sub`, `roles`, `municipalities`, `administrations`. The scope of a request comes from the token, never
-from the path; the path must lie inside it.
+Claims: `sub`, `roles`, `municipalities`, `administrations`. The scope of a request comes from the token,
+never from the path; the path must lie inside it.
 """
 
 import csv
@@ -42,7 +42,8 @@ class Identity:
 
 
 class Tokens:
-    """Checks tokens against the issuer's published keys, which are fetched when needed and kept ten minutes."""
+    """Checks tokens against the issuer's published keys, which are fetched when needed and kept ten
+    minutes."""
 
     def __init__(self, issuer: str, audience: str) -> None:
         self._issuer, self._audience = issuer.rstrip("/"), audience

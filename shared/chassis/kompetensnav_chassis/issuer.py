@@ -117,12 +117,12 @@ def serve(
 def token(
     role: Annotated[list[str], typer.Option(help="Role; may be given many times.")],
     municipality: Annotated[list[str], typer.Option(help="SCB code; may be given many times.")],
-    administration: Annotated[list[str], typer.Option(help="May be given many times.")] = ["school"],  # noqa: B006
+    administration: Annotated[list[str] | None, typer.Option(help="`school` when none is given.")] = None,
     issuer: Annotated[str, typer.Option(envvar="KOMPETENSNAV_ISSUER")] = "",
 ) -> None:
     """Print a development token from the issuer on this machine."""
     issuer = issuer or _running_issuer()
-    wanted = Wanted(roles=role, municipalities=municipality, administrations=administration)
+    wanted = Wanted(roles=role, municipalities=municipality, administrations=administration or ["school"])
     try:
         answered = httpx.post(f"{issuer}/token", json=wanted.model_dump(), timeout=5).raise_for_status()
     except httpx.HTTPError as down:

@@ -56,7 +56,8 @@ async def provision(admin_url: str, service: str, passwords: dict[str, str] | No
 
 
 def migrate(owner_url: str, service: str, to: str = "head") -> None:
-    """Brings the database to a revision, and grants the roles what they need. Safe to run many times at once."""
+    """Brings the database to a revision, and grants the roles what they need. Safe to run many times at
+    once."""
     asyncio.run(_migrate(owner_url, service, to))
 
 
@@ -137,8 +138,8 @@ def protect(table: str, kind: Literal["municipality", "administration"], *, sche
     """Row-level security for one table, in a migration.
 
     `municipality`: read in own or shared municipalities, written in own. `administration`: what concerns a
-    learner; read and written only by the administration (and in own municipalities); a row without one concerns
-    nobody's learner.
+    learner; read and written only by the administration (and in own municipalities); a row without one
+    concerns nobody's learner.
     """
     bind = op.get_bind()
     service = str(bind.scalar(text("select current_database()")))
@@ -163,8 +164,8 @@ def protect(table: str, kind: Literal["municipality", "administration"], *, sche
 
 
 def _partition(connection: Connection) -> None:
-    """The outbox's months: the current one and the next few. What comes later, when nobody has migrated since, goes to
-    the default partition; a month that has rows there stays there."""
+    """The outbox's months: the current one and the next few. What comes later, when nobody has migrated
+    since, goes to the default partition; a month that has rows there stays there."""
     connection.execute(text("create table if not exists outbox_later partition of outbox default"))
     first = date.today().replace(day=1)  # noqa: DTZ011 (a partition boundary, not an instant)
     for _ in range(_MONTHS):

@@ -78,9 +78,9 @@ def tell(
 ) -> UUID:
     """Tells an event when, and only if, the transaction commits; returns its id.
 
-    `revision` counts up within the event's aggregate; `cause` is the event that led to it, when the handler was
-    given many. Raises ValueError for an event the service may not speak
-    or that is too large, so that no row can ever block the relay.
+    `revision` counts up within the event's aggregate; `cause` is the event that led to it, when the handler
+    was given many. Raises ValueError for an event the service may not speak or that is too large, so that
+    no row can ever block the relay.
     """
     info = session.info
     if event.name.split(".")[0] != info["service"]:
@@ -132,8 +132,8 @@ def _forget(session: Session) -> None:
 class Relay:
     """Publishes the outbox of one database, in order, at least once.
 
-    Any number may run; one holds the advisory lock and works. It stops at the first transient failure, so order
-    is kept, and tries again; a row the server refuses for good is parked and logged as an error.
+    Any number may run; one holds the advisory lock and works. It stops at the first transient failure, so
+    order is kept, and tries again; a row the server refuses for good is parked and logged as an error.
     """
 
     def __init__(self, database_url: str, jetstream: Any, *, poll_seconds: float = 0.1) -> None:
@@ -175,7 +175,8 @@ class Relay:
                 self._woken.clear()
                 began = time.monotonic()
                 if await self.publish(connection):
-                    # under load a batch a moment costs far less than a look per commit; the first goes at once
+                    # under load a batch a moment costs far less than a look per commit; the first goes at
+                    # once
                     await asyncio.sleep(max(0.0, PACE - (time.monotonic() - began)))
                 else:
                     with contextlib.suppress(TimeoutError):

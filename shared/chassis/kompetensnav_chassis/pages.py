@@ -16,8 +16,11 @@ GENERATED = re.compile(r"(<!-- (settings|listens|tells) -->\n).*?(<!-- /\2 -->)"
 
 def services() -> list[str]:
     """The installed services: distributions that publish a `kompetensnav-<service>` script with a `serve`."""
-    names = [d.metadata["Name"].removeprefix("kompetensnav-") for d in distributions()
-             if any(p.group == "console_scripts" and p.value.endswith(".commands:run") for p in d.entry_points)]  # fmt: skip
+    names = [
+        d.metadata["Name"].removeprefix("kompetensnav-")
+        for d in distributions()
+        if any(p.group == "console_scripts" and p.value.endswith(".commands:run") for p in d.entry_points)
+    ]
     return sorted(set(names) - {"chassis"})
 
 

@@ -1,7 +1,7 @@
 """A failing message is tried again later, a limited number of times, then put aside as a dead letter.
 
-`Unfit` goes to the dead letters at once. A dead letter is published with an acknowledgement before the message is
-terminated, so it is never lost between the two.
+`Unfit` goes to the dead letters at once. A dead letter is published with an acknowledgement before the
+message is terminated, so it is never lost between the two.
 """
 
 import asyncio
@@ -107,7 +107,8 @@ async def dead_letter(
 
 
 async def collect(js: JetStreamContext, stack: str, inbox_prefix: bytes) -> None:
-    """Turns the server's MAX_DELIVERIES advisories (crash loops, kills) into dead letters; runs until cancelled.
+    """Turns the server's MAX_DELIVERIES advisories (crash loops, kills) into dead letters; runs until
+    cancelled.
 
     Without it such a message is in limbo: neither pending nor acknowledged, and seen by nobody.
     """

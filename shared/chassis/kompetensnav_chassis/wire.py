@@ -1,4 +1,5 @@
-"""How an event travels: CloudEvents 1.0 in binary content mode, headers by the CloudEvents library's rules."""
+"""How an event travels: CloudEvents 1.0 in binary content mode, headers by the CloudEvents library's
+rules."""
 
 import json
 from collections.abc import Mapping
@@ -52,7 +53,8 @@ def envelope(headers: Mapping[str, Any]) -> Envelope:
 
 
 def read(event: type[E], headers: Mapping[str, Any], body: bytes) -> E:
-    """The event in a message. Raises Unfit when the envelope or the facts do not fit, or it is another event."""
+    """The event in a message. Raises Unfit when the envelope or the facts do not fit, or it is another
+    event."""
     sealed = envelope(headers)
     if sealed.type != event.name:
         known = sealed.type.rpartition(".v")[0] == event.name.rpartition(".v")[0]

@@ -22,7 +22,7 @@ def test_an_event_travels_there_and_back(path):
     facts = event.model_validate_json(path.read_bytes())
     headers = testing.headers_of(facts, administration="skola", revision=7)
     back = wire.read(event, headers, facts.model_dump_json().encode())
-    assert back == facts
+    assert back.model_dump() == facts.model_dump()
     assert (back.envelope.administration, back.envelope.revision) == ("skola", 7)
     assert all(value.isascii() for value in headers.values())
 

@@ -92,7 +92,14 @@ def asyncapi(events: dict[str, type[Event]]) -> dict[str, Any]:
 _ENVELOPE: dict[str, Any] = {
     "type": "object",
     "required": [
-        "ce-specversion", "ce-id", "ce-type", "ce-source", "ce-subject", "ce-time", "ce-municipality", "ce-revision",
+        "ce-specversion",
+        "ce-id",
+        "ce-type",
+        "ce-source",
+        "ce-subject",
+        "ce-time",
+        "ce-municipality",
+        "ce-revision",
         "ce-correlationid",
     ],
     "properties": {
@@ -110,7 +117,7 @@ _ENVELOPE: dict[str, Any] = {
         "ce-causationid": {"type": "string", "format": "uuid"},
         "traceparent": {"type": "string"},
     },
-}  # fmt: skip
+}
 
 
 def dumps(value: Any) -> str:

@@ -69,8 +69,8 @@ class Envelope(BaseModel):
 class Event(Fact):
     """Something that has happened, told in the past tense and never changed.
 
-    Readers ignore fields they do not know, so an optional field may be added to a published event at any time;
-    taking one away or changing its meaning needs a new class with a new name (`...V2`).
+    Readers ignore fields they do not know, so an optional field may be added to a published event at any
+    time; taking one away or changing its meaning needs a new class with a new name (`...V2`).
     """
 
     name: ClassVar[str]

@@ -15,7 +15,8 @@ CATALOGUE = catalogue()
 OURS = {n: e for n, e in CATALOGUE.items() if e.__module__.startswith("kompetensnav_contracts.")}
 NAME = re.compile(r"[a-z_]+(\.[a-z_]+){2}\.v[1-9]\d*")
 IDENTIFYING = re.compile(
-    r"(^|_)(name|given|family|email|mail|phone|mobile|address|street|personnummer|ssn|sex|gender|birth\w*|age(?!_class)|"
+    r"(^|_)(name|given|family|email|mail|phone|mobile|address|street|personnummer|ssn|sex|gender|"
+    r"birth\w*|age(?!_class)|"
     r"latitude|longitude|lat|lon|school|note|comment|text|diagnosis)($|_)"
 )
 ASYNCAPI = ROOT.parent / "shared/data/schemas/asyncapi/3.0.0.json"

@@ -25,8 +25,8 @@ def norrbotten(
 ) -> Data:
     """The story's input. `learners`: fewer make a smaller story, with workplaces and seats in proportion.
 
-    `localities`: a CSV with GeoNames columns; `taxonomy`: the JobTech export of the SSYK hierarchy; the project's own
-    small tables otherwise. Raises CannotRead.
+    `localities`: a CSV with GeoNames columns; `taxonomy`: the JobTech export of the SSYK hierarchy; the
+    project's own small tables otherwise. Raises CannotRead.
     """
     chance = random.Random(SEED)
     places = _localities(localities)
@@ -50,15 +50,54 @@ def norrbotten(
 
 COLUMNS = {
     "employers": ("org_number", "name", "sector"),
-    "workplaces": ("ref", "org_number", "name", "locality", "reception_capacity", "contact_name", "contact_email",
-                   "contact_speaks"),
-    "slots": ("ref", "workplace", "placement_type", "occupation", "starts_on", "ends_on", "seats", "min_language",
-              "offers_needs", "shared_with", "named_municipalities"),
-    "learners": ("ref", "administration", "school", "given_name", "family_name", "email", "guardian_email",
-                 "born_on", "locality", "language", "speaks"),
-    "requests": ("ref", "learner", "administration", "placement_type", "starts_on", "ends_on", "wishes", "needs",
-                 "max_travel_minutes"),
-}  # fmt: skip
+    "workplaces": (
+        "ref",
+        "org_number",
+        "name",
+        "locality",
+        "reception_capacity",
+        "contact_name",
+        "contact_email",
+        "contact_speaks",
+    ),
+    "slots": (
+        "ref",
+        "workplace",
+        "placement_type",
+        "occupation",
+        "starts_on",
+        "ends_on",
+        "seats",
+        "min_language",
+        "offers_needs",
+        "shared_with",
+        "named_municipalities",
+    ),
+    "learners": (
+        "ref",
+        "administration",
+        "school",
+        "given_name",
+        "family_name",
+        "email",
+        "guardian_email",
+        "born_on",
+        "locality",
+        "language",
+        "speaks",
+    ),
+    "requests": (
+        "ref",
+        "learner",
+        "administration",
+        "placement_type",
+        "starts_on",
+        "ends_on",
+        "wishes",
+        "needs",
+        "max_travel_minutes",
+    ),
+}
 
 
 def _hosts(

@@ -100,7 +100,8 @@ class Story:
     async def rest(
         self, tell: Callable[[float, float], None], between: Callable[[], Awaitable[int]] | None = None
     ) -> None:
-        """Waits until nothing waits anywhere: no outbox row, no message, no mail. `between` does people's part."""
+        """Waits until nothing waits anywhere: no outbox row, no message, no mail. `between` does people's
+        part."""
         end, quiet, most = monotonic() + PATIENCE, 0, 1.0
         watching = await asyncio.create_subprocess_exec(
             str(BIN / "kompetensnav"),
@@ -182,8 +183,12 @@ class Story:
 
 def _care(what: str) -> dict[str, Any]:
     done = subprocess.run(
-        [str(BIN / "kompetensnav"), "care", what, "--json"], capture_output=True, text=True, check=False, env=_environment
-    )  # fmt: skip
+        [str(BIN / "kompetensnav"), "care", what, "--json"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=_environment,
+    )
     if done.returncode not in (0, 1):
         raise RuntimeError(f"kompetensnav care {what}: {done.stderr.strip()[-300:]}")
     answered: dict[str, Any] = json.loads(done.stdout)
@@ -321,8 +326,22 @@ def _print(summary: dict[str, Any], out: Path) -> None:
     table = Table(title=f"{summary['data']}: what happened", show_header=False)
     table.add_column()
     table.add_column(justify="right")
-    shown = ("learners", "seats", "matches", "offers", "accepted", "declined", "refused", "confirmed", "unmatched",
-             "objective", "e_mails", "dead_letters", "limbo", "capacity_violations")  # fmt: skip
+    shown = (
+        "learners",
+        "seats",
+        "matches",
+        "offers",
+        "accepted",
+        "declined",
+        "refused",
+        "confirmed",
+        "unmatched",
+        "objective",
+        "e_mails",
+        "dead_letters",
+        "limbo",
+        "capacity_violations",
+    )
     for key in shown:
         table.add_row(key.replace("_", " "), f"{summary[key]:,}")
     table.add_row("events", f"{sum(summary['events'].values()):,}")

@@ -1,6 +1,7 @@
 """WPI: 928 real students and 46 real project centres with the preferences of both sides.
 
-Data: Wiratchotisatian, Atef Yekta and Trapp, INFORMS Journal on Computing, doi 10.1287/ijoc.2022.1237.cd (MIT).
+Data: Wiratchotisatian, Atef Yekta and Trapp, INFORMS Journal on Computing, doi 10.1287/ijoc.2022.1237.cd
+(MIT).
 """
 
 from datetime import date
@@ -16,7 +17,8 @@ FIRST = "StudentID \\ ProjectID"
 
 
 def wpi(folder: Path) -> Data:
-    """The story's input: a wish for every centre where both sides' preference is above 0. Raises CannotRead."""
+    """The story's input: a wish for every centre where both sides' preference is above 0. Raises
+    CannotRead."""
     if not folder.is_dir():
         raise CannotRead(f"{folder} is not a folder with WPI-IQP data")
     capacity = {

@@ -1,7 +1,7 @@
 """What the registry's events mean for matching's own picture of slots, requests and matches.
 
-Each function takes the events of one kind, in stream order, and returns the (municipality, placement type) whose
-repair they concern. Rows that hold whole state are guarded by the revision: an older one is ignored.
+Each function takes the events of one kind, in stream order, and returns the (municipality, placement type)
+whose repair they concern. Rows that hold whole state are guarded by the revision: an older one is ignored.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -19,10 +19,33 @@ from kompetensnav_matching.actions.rounds import forbid_pairs
 from kompetensnav_matching.tables import Agreement, OpenRequest, OpenSlot, Proposal
 
 Changed = set[tuple[str, str]]
-_SLOT = ("slot_id", "workplace_id", "placement_type", "occupation", "starts_on", "ends_on", "seats", "locality",
-         "min_language", "offers_needs", "shared_with", "named_municipalities")  # fmt: skip
-_REQUEST = ("request_id", "learner_id", "placement_type", "starts_on", "ends_on", "cohort_id", "locality",
-            "language", "needs", "max_travel_minutes", "wishes")  # fmt: skip
+_SLOT = (
+    "slot_id",
+    "workplace_id",
+    "placement_type",
+    "occupation",
+    "starts_on",
+    "ends_on",
+    "seats",
+    "locality",
+    "min_language",
+    "offers_needs",
+    "shared_with",
+    "named_municipalities",
+)
+_REQUEST = (
+    "request_id",
+    "learner_id",
+    "placement_type",
+    "starts_on",
+    "ends_on",
+    "cohort_id",
+    "locality",
+    "language",
+    "needs",
+    "max_travel_minutes",
+    "wishes",
+)
 
 
 async def apply(session: Session, events: Sequence[Event]) -> Changed:

@@ -41,10 +41,11 @@ async def next_stale_rounds(session: Session, today: date) -> list[UUID]:
 
 
 async def repair(session: Session, *, round_id: UUID) -> Round | None:
-    """Solves what is left of a round again: unplaced learners against free seats. Accepted places are not touched.
+    """Solves what is left of a round again: unplaced learners against free seats. Accepted places are not
+    touched.
 
-    Returns the repair draft (approved already by a standing rule, if there is one), or None when there is nothing to
-    propose.
+    Returns the repair draft (approved already by a standing rule, if there is one), or None when there is
+    nothing to propose.
     """
     root = await session.scalar(
         select(Round).where(Round.round_id == round_id).with_for_update()  # every municipality: a job

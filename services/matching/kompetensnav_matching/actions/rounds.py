@@ -40,7 +40,8 @@ from kompetensnav_matching.tables import (
 async def round_scope(
     session: Session, identity: Identity, municipality: str, agreement_id: UUID | None
 ) -> Scope:
-    """The scope of a round: the token's own, and under an agreement that the municipality leads, its members'.
+    """The scope of a round: the token's own, and under an agreement that the municipality leads, its
+    members'.
 
     Raises NotFound for an unknown agreement and AgreementDoesNotCover for one led by another.
     """
@@ -265,7 +266,8 @@ async def forbid_pairs(
 
 
 async def place_by_hand(session: Session, *, row: Round, request_id: UUID, slot_id: UUID) -> Proposal:
-    """Puts a learner in a slot, whatever the solver thinks; only a full slot refuses. Raises NotFound, SlotIsFull."""
+    """Puts a learner in a slot, whatever the solver thinks; only a full slot refuses. Raises NotFound,
+    SlotIsFull."""
     proposal = await session.scalar(
         select(Proposal).where(
             Proposal.round_id == row.round_id,
@@ -314,8 +316,8 @@ async def approve(
 ) -> int:
     """Approves all of a draft, or the named proposals; returns how many matches were told.
 
-    Only this tells anyone. What is not approved falls back to the repair draft. A learner who has been placed in
-    the meantime, or a slot withdrawn, is left out.
+    Only this tells anyone. What is not approved falls back to the repair draft. A learner who has been
+    placed in the meantime, or a slot withdrawn, is left out.
     """
     if row.state != "draft":
         raise domain.RoundIsDecided

@@ -1,4 +1,5 @@
-"""Which learner could take which slot, and at what cost: one row of masks per learner over all its wished slots.
+"""Which learner could take which slot, and at what cost: one row of masks per learner over all its wished
+slots.
 
 Costs are integers in tenths of a minute, so that no order of additions can change a result.
 """
@@ -12,7 +13,8 @@ Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
 RULES = ("no_seats", "not_shared", "period", "occupation", "language", "needs", "too_far")
-"""The hard rules, in the order they are told. Placement type is the round's own and is not looked at again."""
+"""The hard rules, in the order they are told. Placement type is the round's own and is not looked at again.
+"""
 
 
 @dataclass(frozen=True)

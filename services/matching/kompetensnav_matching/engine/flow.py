@@ -1,7 +1,7 @@
 """The assignment: most learners placed, then least cost, by minimum-cost maximum flow.
 
-OR-Tools' SimpleMinCostFlow is a cost-scaling push-relabel method (Goldberg and Tarjan 1990; Bünnagel, Korte and
-Vygen 1998). It maximises the flow first and its cost second, so no artificial large cost is needed.
+OR-Tools' SimpleMinCostFlow is a cost-scaling push-relabel method (Goldberg and Tarjan 1990; Bünnagel, Korte
+and Vygen 1998). It maximises the flow first and its cost second, so no artificial large cost is needed.
 """
 
 import numpy as np

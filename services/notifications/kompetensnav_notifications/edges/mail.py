@@ -71,8 +71,8 @@ class Post:
         return made
 
     async def send(self, to: str, message: bytes) -> bool:
-        """Hands a message over. False when the server will never take it; raises OSError or SMTPException when it
-        may take it later."""
+        """Hands a message over. False when the server will never take it; raises OSError or SMTPException
+        when it may take it later."""
         try:
             async with self._connection() as connection:
                 await connection.sendmail(self._server.sender, to, message)
@@ -94,7 +94,8 @@ class Post:
 def letter(
     *, sender: str, to: str, subject: str, text: str, html: str, message_id: UUID, language: str, at: datetime
 ) -> bytes:
-    """The message, plain text and HTML; the Message-ID is the message's own, so a repeat can be recognised."""
+    """The message, plain text and HTML; the Message-ID is the message's own, so a repeat can be
+    recognised."""
     made = MIMEMultipart("alternative")
     for part, kind in ((text, "plain"), (html, "html")):
         made.attach(MIMEText(part, kind, UTF8))  # type: ignore[arg-type]

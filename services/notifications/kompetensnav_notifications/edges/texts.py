@@ -1,4 +1,5 @@
-"""What messages say, in Swedish and English. No name, school or need: the page behind the link shows what it may."""
+"""What messages say, in Swedish and English. No name, school or need: the page behind the link shows what it
+may."""
 
 import tomllib
 from pathlib import Path

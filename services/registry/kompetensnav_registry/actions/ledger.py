@@ -31,7 +31,8 @@ class Books:
 
 
 async def open_books(session: Session, *, workplaces: dict[UUID, str], requests: dict[UUID, str]) -> Books:
-    """Locks the workplaces (id -> municipality) and requests (id -> municipality) and reads their accounts."""
+    """Locks the workplaces (id -> municipality) and requests (id -> municipality) and reads their
+    accounts."""
     hosts = set(workplaces.values())
     locked = await session.execute(
         select(Workplace.workplace_id, Workplace.reception_capacity)

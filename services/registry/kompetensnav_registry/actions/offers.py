@@ -96,7 +96,8 @@ async def accept(session: Session, *, offer: Offer, party: str) -> Offer:
 
 
 async def decline(session: Session, *, offer: Offer, party: str, reason: Reason = Reason.DECLINED) -> Offer:
-    """A no; the seat is free again. A coordinator may decline for anyone. Raises NotYours or OfferIsSettled."""
+    """A no; the seat is free again. A coordinator may decline for anyone. Raises NotYours or
+    OfferIsSettled."""
     if party == "coordinator":
         if offer.state != Outcome.OPEN:
             raise domain.OfferIsSettled
@@ -127,8 +128,8 @@ async def expire_offers(session: Session, *, today: date, most: int = 200) -> in
 
 
 async def end_offers_of_slot(session: Session, *, slot: Slot, reason: Reason) -> None:
-    """Ends what hangs on a withdrawn slot. Its learners may belong to any administration that shares it, so the
-    scope is widened here, and only for this slot's rows."""
+    """Ends what hangs on a withdrawn slot. Its learners may belong to any administration that shares it, so
+    the scope is widened here, and only for this slot's rows."""
     before = session.info["scope"]
     await session.flush()
     await rescope(session, EVERYONE)

@@ -23,9 +23,17 @@ from kompetensnav_registry.actions import ledger, offers
 from kompetensnav_registry.tables import Slot, Workplace
 
 CHANGEABLE = (
-    "placement_type", "occupation", "starts_on", "ends_on", "seats", "min_language", "offers_needs", "shared_with",
-    "named_municipalities", "administration",
-)  # fmt: skip
+    "placement_type",
+    "occupation",
+    "starts_on",
+    "ends_on",
+    "seats",
+    "min_language",
+    "offers_needs",
+    "shared_with",
+    "named_municipalities",
+    "administration",
+)
 
 
 def post_slot(

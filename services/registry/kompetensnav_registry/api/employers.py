@@ -150,7 +150,8 @@ async def name_coordinator(caller: Coordinator, new: NewCoordinator) -> None:
 
 @router.post("/agreements", status_code=201)
 async def agree_to_share(caller: Coordinator, new: NewAgreement) -> AgreementView:
-    """Record a signed sharing agreement that the municipality leads; the token must act for every one in it."""
+    """Record a signed sharing agreement that the municipality leads; the token must act for every one in
+    it."""
     if not set(new.municipalities) <= set(caller.identity.municipalities):
         raise Forbidden(
             "The token must act for every municipality in the agreement.",

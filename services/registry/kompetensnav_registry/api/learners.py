@@ -197,8 +197,8 @@ async def close_request(caller: Staff, request_id: UUID) -> RequestView:
 
 @router.post("/own-found", status_code=201)
 async def register_own_found(caller: Staff, new: NewOwnFound) -> OfferView:
-    """Register a place the learner found: the seat is held in the same ledger, the employer is asked by link, and a
-    coordinator approves."""
+    """Register a place the learner found: the seat is held in the same ledger, the employer is asked by link,
+    and a coordinator approves."""
     async with caller.begin() as session:
         row = await own_found.register_own_found(
             session, municipality=caller.municipality, **new.model_dump()

@@ -1,4 +1,5 @@
-"""Signed, expiring, single-purpose links: what the holder may answer, and until when. No personal data inside."""
+"""Signed, expiring, single-purpose links: what the holder may answer, and until when. No personal data
+inside."""
 
 import time
 from dataclasses import dataclass
@@ -17,7 +18,8 @@ GRACE = timedelta(days=30)
 
 @dataclass(frozen=True)
 class Purpose:
-    """What a link is for: one party's answers to one offer, or an employer's to a workplace's offers of a round."""
+    """What a link is for: one party's answers to one offer, or an employer's to a workplace's offers of a
+    round."""
 
     party: str
     offer_id: UUID | None = None

@@ -35,7 +35,8 @@ class Faults:
 
 
 def read(text: str, row: type[R], faults: Faults) -> list[tuple[int, R]]:
-    """(line number, row) of every row that fits; the others become faults. Raises BadRows for a bad header."""
+    """(line number, row) of every row that fits; the others become faults. Raises BadRows for a bad
+    header."""
     reader = csv.DictReader(io.StringIO(text.removeprefix("\ufeff")), strict=True)
     columns = list(row.model_fields)
     try:

@@ -17,7 +17,8 @@ async def read_log(
 ) -> AsyncIterator[Any]:
     """Every event of these kinds in a municipality, oldest first.
 
-    `running`: `nats`, `stack` and `care_seed` (a file) of a running stack. Unreadable messages are passed over.
+    `running`: `nats`, `stack` and `care_seed` (a file) of a running stack. Unreadable messages are passed
+    over.
     """
     connection = await nats.connect(
         running["nats"], nkeys_seed_str=Path(running["care_seed"]).read_text().strip()

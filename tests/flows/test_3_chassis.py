@@ -93,7 +93,7 @@ async def test_3_every_route_by_role_municipality_and_administration(stack):
 
 @pytest.mark.parametrize(
     "token",
-    ["", "x", "a.b.c", "eyJhbGciOiJub25lIn0.eyJzdWIiOiJ4In0."],
+    ["x y", "x", "a.b.c", "eyJhbGciOiJub25lIn0.eyJzdWIiOiJ4In0."],
 )
 async def test_3_a_bad_token_is_refused(stack, token):
     url = f"{stack.running['services']['registry']}/2580/slots"

@@ -125,7 +125,7 @@ def users(stack: str, services: Iterable[Service]) -> list[User]:
         "$JS.API.CONSUMER.CREATE.*.>",
         "$JS.API.CONSUMER.MSG.NEXT.*.*",
         "$JS.API.CONSUMER.DELETE.*.*",
-        "$JS.API.DIRECT.GET.*",
+        "$JS.API.DIRECT.GET.>",
         "$JS.ACK.>",
         "$JS.FC.>",
     )

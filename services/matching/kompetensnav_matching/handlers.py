@@ -7,7 +7,7 @@ from kompetensnav_chassis.broker import Listener
 from kompetensnav_chassis.db import Scope, Session, rescope
 from kompetensnav_contracts import Event
 from kompetensnav_matching.actions import projection
-from kompetensnav_matching.actions.repair import mark_stale
+from kompetensnav_matching.actions.stale import mark_stale
 
 listener = Listener("matching")
 

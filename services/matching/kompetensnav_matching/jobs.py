@@ -11,6 +11,7 @@ from kompetensnav_chassis.app import Job
 from kompetensnav_chassis.db import EVERYONE, transaction
 from kompetensnav_matching.actions import repair as repairs
 from kompetensnav_matching.actions import rounds
+from kompetensnav_matching.actions.stale import JOB
 from kompetensnav_matching.tables import Round
 
 LARGE = 0.1
@@ -46,4 +47,4 @@ async def draft_scheduled(app: FastAPI) -> bool:
         return True
 
 
-JOBS = (Job(repairs.JOB, 2, repair), Job("draft_scheduled", 5, draft_scheduled))
+JOBS = (Job(JOB, 2, repair), Job("draft_scheduled", 5, draft_scheduled))

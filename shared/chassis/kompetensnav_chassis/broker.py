@@ -34,6 +34,7 @@ from nats.aio.msg import Msg
 from nats.js import JetStreamContext
 from nats.js.api import ConsumerConfig
 from prometheus_client import REGISTRY, CollectorRegistry
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from kompetensnav_chassis import tracing, wire
@@ -131,9 +132,32 @@ def broker(listener: Listener, settings: ServiceSettings, sessions: Sessions) ->
     )
     stream = JStream(f"INT_{settings.stack.upper()}", declare=False)
     aside = Aside(settings.stack, settings.retry_seconds)
+    gate = Gate(sessions)
     for door in listener.doors:
-        _subscribe(built, service, stream, door, Work(door, sessions, aside, built))
+        _subscribe(built, service, stream, door, Work(door, sessions, aside, built, gate))
     return built
+
+
+class Gate:
+    """Shut while the database is away: nothing is fetched then, so no message uses up its deliveries."""
+
+    def __init__(self, sessions: Sessions) -> None:
+        self._sessions, self._shut = sessions, False
+
+    def shut(self) -> None:
+        """The database did not answer."""
+        self._shut = True
+
+    async def wait(self) -> None:
+        """Returns when the database answers."""
+        while self._shut:
+            try:
+                async with transaction(self._sessions, Scope()) as session:
+                    await session.execute(text("select 1"))
+                self._shut = False
+            except Exception as error:
+                log.warning("waiting_for_database", error=type(error).__name__)
+                await asyncio.sleep(0.5)
 
 
 class _Fallback(BaseMiddleware):
@@ -151,8 +175,9 @@ class _Fallback(BaseMiddleware):
 class Work:
     """What happens to each message of one door."""
 
-    def __init__(self, door: Door, sessions: Sessions, aside: Aside, broker: NatsBroker) -> None:
+    def __init__(self, door: Door, sessions: Sessions, aside: Aside, broker: NatsBroker, gate: Gate) -> None:
         self._door, self._sessions, self._aside, self._broker = door, sessions, aside, broker
+        self.gate = gate
 
     async def one(self, message: Any) -> None:
         """Handles one message: inbox, handler, commit, ack."""
@@ -194,10 +219,9 @@ class Work:
         if event is not None and not isinstance(error, Unfit):
             try:
                 attempts = await failed(self._sessions, self._door.durable, event.envelope.id)
-            except Exception:
-                attempts = (
-                    1  # the database is down, which is not the message's fault: try for as long as it takes
-                )
+            except Exception:  # the database is away, which is not the message's fault
+                self.gate.shut()
+                attempts = 1
         await self._aside.settle(self._js, message, error, attempts)
 
     def _read(self, message: Msg) -> Event:
@@ -227,6 +251,7 @@ def _subscribe(broker: NatsBroker, service: str, stream: JStream, door: Door, wo
         decoder=_raw_batch if door.many else _raw,
         **options,
     )
+    subscriber.gate = work.gate
     subscriber._consume_pull = types.MethodType(_pull, subscriber)
     subscriber(work.many if door.many else work.one)
 
@@ -243,6 +268,7 @@ async def _pull(self: Any, cb: Callable[[Msg], Awaitable[None]] | None = None) -
     """Replaces FastStream's pull loop, which waits for a full batch and spins when the connection is
     closed."""
     while self.running:
+        await self.gate.wait()
         try:
             messages = await self.subscription.fetch(self.pull_sub.batch_size, timeout=self.pull_sub.timeout)
         except TimeoutError:  # nats-py raises its own and, under load, the plain one

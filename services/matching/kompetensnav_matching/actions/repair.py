@@ -1,25 +1,14 @@
 """Repair: what opens up after a round goes into a repair draft at once, or out at once by a standing rule."""
 
-from collections.abc import Iterable
 from datetime import UTC, date, datetime
 from uuid import UUID
 
 import uuid_utils.compat as uuids
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, select
 
-from kompetensnav_chassis.db import Session, nudge
+from kompetensnav_chassis.db import Session
 from kompetensnav_matching.actions import rounds
 from kompetensnav_matching.tables import OpenSlot, Round, Stale, StandingRule, open_requests, open_slots
-
-JOB = "repair"
-
-
-async def mark_stale(session: Session, changed: Iterable[tuple[str, str]]) -> None:
-    """Something changed for (municipality, placement type); the repair job looks at it after the commit."""
-    rows = [{"municipality": m, "placement_type": t} for m, t in sorted(set(changed))]
-    if rows:
-        await session.execute(insert(Stale), rows)
-        nudge(session, JOB)
 
 
 async def next_stale_rounds(session: Session, today: date) -> list[UUID]:

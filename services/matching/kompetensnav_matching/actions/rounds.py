@@ -23,6 +23,7 @@ from kompetensnav_contracts.events.matching import (
     RoundDrafted,
 )
 from kompetensnav_matching import domain
+from kompetensnav_matching.actions.stale import mark_stale
 from kompetensnav_matching.tables import (
     Agreement,
     Forbidden,
@@ -374,6 +375,8 @@ async def approve(
             _tell(session, proposal, _unmatched(row, proposal))
         if proposal.proposal_id not in told:
             proposal.state = "left_out"
+    if any(p.slot_id and p.proposal_id not in told for p in drafted):
+        await mark_stale(session, [(row.municipality, row.placement_type)])
     row.state, row.approved_at, row.revision = "approved", datetime.now(UTC), row.revision + 1
     row.matched = len(chosen)
     approved = RoundApproved(approved_by=approved_by, **facts(row))

@@ -16,9 +16,9 @@ TABLES = {
     "registry": {
         "learners": "select count(distinct learner_id) from request where not by_hand",
         "seats": "select coalesce(sum(seats), 0) from slot where not own_found and withdrawn_at is null",
-        "offers": "select count(*) from offer",
+        "offers": "select count(*) from offer where not by_hand",
         "declined": "select count(*) from offer where state in ('declined', 'expired')",
-        "confirmed": "select count(*) from placement",
+        "confirmed": "select count(*) from placement where not by_hand",
     },
     "matching": {
         "matched": "select count(*) from proposal where state not in ('draft', 'left_out')",

@@ -73,7 +73,7 @@ def status(
     folder: Folder = FOLDER, as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False
 ) -> None:
     """What runs, where, and is it well? Exit 1 when something is not."""
-    from kompetensnav_embedded.stack import ready
+    from kompetensnav_embedded.servers import ready
 
     run_file = folder / "run.json"
     running = json.loads(run_file.read_text()) if run_file.exists() else {}

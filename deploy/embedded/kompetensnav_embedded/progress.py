@@ -1,5 +1,7 @@
 """What is shown while something is done: one line a step, with a bar and its seconds."""
 
+import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -52,4 +54,8 @@ class Steps:
         for name, url in running["services"].items():
             console.print(f"  {name:14} {url}", highlight=False)
         console.print(f"  {'mail sink':14} {running['mail']['page']}", highlight=False)
-        console.print("  A token for the API: kompetensnav token --role coordinator --municipality 2580")
+        command = Path(sys.argv[0]).parent / "kompetensnav"
+        shown = os.path.relpath(command) if command.exists() else "kompetensnav"
+        console.print(
+            f"  A token for the API: {shown} token --role coordinator --municipality 2580", highlight=False
+        )

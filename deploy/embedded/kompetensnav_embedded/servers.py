@@ -5,6 +5,7 @@ refuses to run as root, so root runs it as `nobody`.
 """
 
 import hashlib
+import http.client
 import importlib.util
 import os
 import pwd
@@ -12,7 +13,10 @@ import shutil
 import socket
 import subprocess
 import sys
+import time
+from contextlib import suppress
 from pathlib import Path
+from urllib.parse import urlsplit
 
 TETHER = [sys.executable, "-m", "kompetensnav_embedded.tether"]
 
@@ -99,10 +103,17 @@ def reachable(folder: Path) -> Path:
 
 
 def prepare_postgres(folder: Path, password: str, *, durable: bool = True) -> None:
-    """Makes the database cluster in FOLDER/data unless it is there. Raises CannotStart."""
+    """Makes the database cluster in FOLDER/data unless it is there. Raises CannotStart.
+
+    A cluster made with another password belongs to a stack that is no more (its keys are gone); it is moved
+    aside, not deleted.
+    """
     folder = reachable(folder)
-    data = folder / "data"
+    data, mark = folder / "data", folder / "made-for"
     folder.mkdir(parents=True, exist_ok=True)
+    made_for = hashlib.sha256(password.encode()).hexdigest()
+    if data.exists() and mark.exists() and mark.read_text() != made_for:
+        data.rename(folder / f"data-{int(time.time())}")
     user = _user()
     if user:
         owner = pwd.getpwnam(user)
@@ -124,6 +135,7 @@ def prepare_postgres(folder: Path, password: str, *, durable: bool = True) -> No
     secret.unlink()
     if made.returncode:
         raise CannotStart(f"PostgreSQL could not make its files: {made.stderr.strip().splitlines()[-1:]}")
+    mark.write_text(made_for)
 
 
 def postgres_command(folder: Path, port: int, *, durable: bool = True) -> list[str]:
@@ -154,3 +166,12 @@ def postgres_command(folder: Path, port: int, *, durable: bool = True) -> list[s
 
 def _environment() -> dict[str, str]:
     return {k: v for k, v in os.environ.items() if not k.startswith("PG")} | {"LC_ALL": "C"}
+
+
+def ready(url: str, path: str = "/health/ready", timeout: float = 0.8) -> bool:
+    """Whether a part says that it is ready."""
+    with suppress(OSError, http.client.HTTPException):
+        connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=timeout)
+        connection.request("GET", path)
+        return connection.getresponse().status == 200
+    return False

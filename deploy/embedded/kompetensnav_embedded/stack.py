@@ -21,12 +21,11 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from supervisor.xmlrpc import SupervisorTransport
 
 from kompetensnav_embedded import servers
-from kompetensnav_embedded.servers import CannotStart
+from kompetensnav_embedded.servers import CannotStart, ready
 
 SERVICES = ("registry", "matching", "notifications", "reporting")
 NAME = "local"
@@ -442,13 +441,4 @@ def _opens(port: int) -> bool:
         # PostgreSQL answers an SSL request with one byte once it takes connections
         connection.sendall(b"\x00\x00\x00\x08\x04\xd2\x16\x2f")
         return connection.recv(1) in (b"N", b"S")
-    return False
-
-
-def ready(url: str, path: str = "/health/ready", timeout: float = 0.8) -> bool:
-    """Whether a part says that it is ready."""
-    with suppress(OSError, http.client.HTTPException):
-        connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=timeout)
-        connection.request("GET", path)
-        return connection.getresponse().status == 200
     return False

@@ -46,7 +46,7 @@ def streams(stack: str, *, max_bytes: int = 8 << 30, replicas: int = 1) -> list[
             name=f"{visibility.upper()}_{code}",
             subjects=[f"nav.*.{visibility}.>", f"replay.{visibility}.>"],
             retention=RetentionPolicy.LIMITS,
-            discard=DiscardPolicy.NEW,
+            discard=DiscardPolicy.NEW,  # the server refuses message schedules together with it
             max_bytes=max_bytes,
             duplicate_window=600.0,
             compression=StoreCompression.S2,

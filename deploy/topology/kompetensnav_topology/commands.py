@@ -7,6 +7,7 @@ from typing import Annotated
 
 import nats
 import nats.errors
+import nats.js.errors
 import typer
 from rich.console import Console
 from rich.table import Table
@@ -81,6 +82,8 @@ def apply(
 
     try:
         changes = asyncio.run(go())
+    except nats.js.errors.APIError as refused:
+        sys.exit(f"NATS at {url} refuses it: {refused.description}")
     except (OSError, nats.errors.Error) as down:
         sys.exit(f"NATS at {url} does not answer: {type(down).__name__}")
     table = Table("", "kind", "name", title=f"Topology of {stack}: {'plan' if dry_run else 'done'}")

@@ -124,9 +124,7 @@ def users(stack: str, services: Iterable[Service]) -> list[User]:
         "$JS.API.CONSUMER.INFO.*.*",
         "$JS.API.CONSUMER.CREATE.*.>",
         "$JS.API.CONSUMER.MSG.NEXT.*.*",
-        "$JS.API.CONSUMER.DELETE.*.*",
         "$JS.API.DIRECT.GET.>",
-        "$JS.ACK.>",
         "$JS.FC.>",
     )
     made.append(User("care", reads, ("_INBOX.>",)))

@@ -9,7 +9,8 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validato
 from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 
-from kompetensnav_chassis.db import Scope
+from kompetensnav_chassis.codes import Code, Day
+from kompetensnav_chassis.db import Scope, Session
 from kompetensnav_chassis.identity import Caller, May
 from kompetensnav_contracts.vocabulary import PlacementType
 from kompetensnav_matching.actions import rounds
@@ -18,15 +19,15 @@ from kompetensnav_matching.tables import Locality, Proposal, Round, StandingRule
 router = APIRouter(prefix="/{municipality}")
 Coordinator = Annotated[Caller, Depends(May("coordinator"))]
 Staff = Annotated[Caller, Depends(May("coordinator", "guidance_counsellor"))]
-Code = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")]
+Operator = Annotated[Caller, Depends(May("operator"))]
 
 
 class NewRound(BaseModel):
     """What a round is for. `schools` are cohort references from the registry; none = all."""
 
     placement_type: PlacementType
-    starts_on: date
-    ends_on: date
+    starts_on: Day
+    ends_on: Day
     schools: list[UUID] = []
     agreement_id: UUID | None = None
     draft_at: AwareDatetime | None = Field(None, description="When to draft; empty = now.")
@@ -146,11 +147,19 @@ async def _scope(caller: Caller, agreement_id: UUID | None) -> Scope:
         return await rounds.round_scope(session, caller.identity, caller.municipality, agreement_id)
 
 
+async def _round(session: Session, caller: Caller, round_id: UUID, lock: bool = True) -> Round:
+    return await rounds.find_round(
+        session,
+        municipality=caller.municipality,
+        administrations=caller.identity.administrations,
+        round_id=round_id,
+        lock=lock,
+    )
+
+
 async def _scope_of(caller: Caller, round_id: UUID) -> Scope:
     async with caller.begin() as session:
-        row = await rounds.find_round(
-            session, municipality=caller.municipality, round_id=round_id, lock=False
-        )
+        row = await _round(session, caller, round_id, lock=False)
         return await rounds.round_scope(session, caller.identity, caller.municipality, row.agreement_id)
 
 
@@ -179,10 +188,13 @@ async def list_rounds(
     caller: Staff,
     state: Annotated[str | None, Query()] = None,
     limit: Annotated[int, Query(ge=1, le=500)] = 100,
-    offset: Annotated[int, Query(ge=0)] = 0,
+    offset: Annotated[int, Query(ge=0, le=1_000_000_000)] = 0,
 ) -> Rounds:
-    """The municipality's rounds, the newest first."""
-    shown = select(Round).where(Round.municipality == caller.municipality)
+    """The rounds that place learners of one's own administrations, the newest first."""
+    shown = select(Round).where(
+        Round.municipality == caller.municipality,
+        Round.administrations.contained_by(list(caller.identity.administrations)),
+    )
     if state:
         shown = shown.where(Round.state == state)
     async with caller.begin() as session:
@@ -197,9 +209,7 @@ async def list_rounds(
 async def show_round(caller: Staff, round_id: UUID) -> RoundView:
     """One round."""
     async with caller.begin() as session:
-        row = await rounds.find_round(
-            session, municipality=caller.municipality, round_id=round_id, lock=False
-        )
+        row = await _round(session, caller, round_id, lock=False)
         return RoundView.model_validate(row)
 
 
@@ -209,13 +219,11 @@ async def list_proposals(
     round_id: UUID,
     matched: Annotated[bool | None, Query(description="Only those with a slot, or without.")] = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
-    offset: Annotated[int, Query(ge=0)] = 0,
+    offset: Annotated[int, Query(ge=0, le=1_000_000_000)] = 0,
 ) -> Proposals:
     """The draft's rows with their reasons: for each match why, and for each non-match why not."""
     async with caller.begin(await _scope_of(caller, round_id)) as session:
-        row = await rounds.find_round(
-            session, municipality=caller.municipality, round_id=round_id, lock=False
-        )
+        row = await _round(session, caller, round_id, lock=False)
         shown = select(Proposal).where(
             Proposal.round_id == round_id, Proposal.municipality.in_(row.municipalities)
         )
@@ -232,7 +240,7 @@ async def decide(
 ) -> ProposalView:
     """Keep a proposal when the rest is solved again, let it go, or never propose the pair."""
     async with caller.begin(await _scope_of(caller, round_id)) as session:
-        row = await rounds.find_round(session, municipality=caller.municipality, round_id=round_id)
+        row = await _round(session, caller, round_id)
         if decision == "forbid":
             proposal = await rounds.forbid(session, row=row, proposal_id=proposal_id)
         else:
@@ -244,7 +252,7 @@ async def decide(
 async def place_by_hand(caller: Coordinator, round_id: UUID, chosen: ByHand) -> ProposalView:
     """Place a learner by hand; the choice is kept when the rest is solved again."""
     async with caller.begin(await _scope_of(caller, round_id)) as session:
-        row = await rounds.find_round(session, municipality=caller.municipality, round_id=round_id)
+        row = await _round(session, caller, round_id)
         proposal = await rounds.place_by_hand(session, row=row, **chosen.model_dump())
         return ProposalView.model_validate(proposal)
 
@@ -253,7 +261,7 @@ async def place_by_hand(caller: Coordinator, round_id: UUID, chosen: ByHand) -> 
 async def solve(caller: Coordinator, round_id: UUID) -> RoundView:
     """Solve the rest of a draft again around what has been pinned, forbidden and placed by hand."""
     async with caller.begin(await _scope_of(caller, round_id)) as session:
-        row = await rounds.find_round(session, municipality=caller.municipality, round_id=round_id)
+        row = await _round(session, caller, round_id)
         await rounds.solve(session, row)
         return RoundView.model_validate(row)
 
@@ -263,7 +271,7 @@ async def approve(caller: Coordinator, round_id: UUID, approval: Approval | None
     """Approve all or some of a draft. Only now are seats asked for and people told."""
     chosen = approval.proposals if approval else None
     async with caller.begin(await _scope_of(caller, round_id)) as session:
-        row = await rounds.find_round(session, municipality=caller.municipality, round_id=round_id)
+        row = await _round(session, caller, round_id)
         matches = await rounds.approve(
             session, row=row, proposals=None if chosen is None else frozenset(chosen)
         )
@@ -274,7 +282,7 @@ async def approve(caller: Coordinator, round_id: UUID, approval: Approval | None
 async def drop(caller: Coordinator, round_id: UUID) -> RoundView:
     """Throw a draft away."""
     async with caller.begin(await _scope_of(caller, round_id)) as session:
-        row = await rounds.find_round(session, municipality=caller.municipality, round_id=round_id)
+        row = await _round(session, caller, round_id)
         await rounds.drop(session, row=row)
         return RoundView.model_validate(row)
 
@@ -300,8 +308,8 @@ async def show_standing_rule(caller: Staff) -> StandingRuleView:
 
 
 @router.put("/localities", status_code=204)
-async def put_localities(caller: Coordinator, localities: list[NewLocality]) -> None:
-    """Say where localities lie; those there already are moved."""
+async def put_localities(caller: Operator, localities: list[NewLocality]) -> None:
+    """Say where localities lie, for every municipality of the stack; those there already are moved."""
     new = upsert(Locality)
     moved = {name: new.excluded[name] for name in ("latitude", "longitude")}
     async with caller.begin() as session:
@@ -312,8 +320,8 @@ async def put_localities(caller: Coordinator, localities: list[NewLocality]) -> 
 
 
 @router.put("/travel-times", status_code=204)
-async def put_travel_times(caller: Coordinator, times: list[NewTravelTime]) -> None:
-    """Say how long travel takes between localities; overrides the estimate."""
+async def put_travel_times(caller: Operator, times: list[NewTravelTime]) -> None:
+    """Say how long travel takes between localities, for the whole stack; overrides the estimate."""
     new = upsert(TravelTime)
     async with caller.begin() as session:
         await session.execute(

@@ -34,6 +34,10 @@ class RoundIsDecided(Exception):
     """The round has been approved or dropped already. | Omgången är redan avgjord."""
 
 
+class DraftHasChanged(Exception):
+    """The draft has been solved again; look at it anew. | Utkastet har lösts om; titta på det igen."""
+
+
 class LearnerIsPlaced(Exception):
     """The learner has a place already. | Har redan en plats."""
 
@@ -170,6 +174,21 @@ def is_shared(slot: Slot, request: Request) -> bool:
     return slot.shared_with == Sharing.NAMED and request.municipality in slot.named_municipalities
 
 
+ANY_SLOT = "*"
+
+
+def wanted(wishes: Collection[tuple[str | None, object]]) -> list[str]:
+    """What slots the wishes, as (occupation, slot id), can be met by: groups of occupations, and slots."""
+    keys = {occupation[:3] for occupation, _ in wishes if occupation} | {str(id) for _, id in wishes if id}
+    return sorted(keys) or [ANY_SLOT]
+
+
+def meets(slots: Iterable[Slot]) -> list[str]:
+    """What a learner must want to be able to take one of the slots; compare with `wanted`."""
+    slots = list(slots)
+    return sorted({ANY_SLOT, *(s.occupation[:3] for s in slots), *(str(s.slot_id) for s in slots)})
+
+
 def wish_cost(wish: Wish | None, related: bool = False) -> int:
     """Cost of a wish in tenths of a minute: 1,000 for what the learner does not want at all, 100 for what the
     employer does not (0 when it has no opinion)."""
@@ -268,6 +287,17 @@ def propose(
     ]
     proposals.sort(key=lambda p: p.request_id)
     return Draft(tuple(proposals), _hash(requests, slots, forbidden, fixed))
+
+
+def that_fit(fixed: Mapping[UUID, UUID], slots: Iterable[Slot]) -> dict[UUID, UUID]:
+    """The pairs (request -> slot) whose slots still have seats for them, in the order of the requests."""
+    left = {slot.slot_id: slot.seats for slot in slots}
+    kept = {}
+    for request_id, slot_id in sorted(fixed.items()):
+        if left.get(slot_id, 0) > 0:
+            left[slot_id] -= 1
+            kept[request_id] = slot_id
+    return kept
 
 
 def _matched(request: Request, slot: Slot, travel: Travel, by: str) -> Proposal:

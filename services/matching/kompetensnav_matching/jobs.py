@@ -14,7 +14,7 @@ from kompetensnav_matching.actions import rounds
 from kompetensnav_matching.actions.stale import JOB
 from kompetensnav_matching.tables import Round
 
-LARGE = 0.1
+LARGE = 0.25
 """Seconds from which a repair counts as large."""
 
 
@@ -23,11 +23,11 @@ async def repair(app: FastAPI) -> bool:
     began = monotonic()
     async with transaction(app.state.sessions, EVERYONE) as session:
         # one transaction with the marks: a kill between them would lose the repair
-        for round_id in await repairs.next_stale_rounds(session, repairs.today()):
-            await repairs.repair(session, round_id=round_id)
+        for root in await repairs.next_stale_rounds(session, repairs.today()):
+            await repairs.repair(session, root)
     # a large repair leaves room for the changes that are on their way, rather than running again for each
     took = monotonic() - began
-    await asyncio.sleep(min(3.0, 6 * took) if took > LARGE else 0)
+    await asyncio.sleep(min(3.0, 4 * took) if took > LARGE else 0)
     return False
 
 

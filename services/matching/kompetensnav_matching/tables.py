@@ -5,7 +5,7 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Date, DateTime, Identity, Index, Select, String, Uuid, func, select
+from sqlalchemy import BigInteger, Date, DateTime, Identity, Index, Select, String, Uuid, and_, func, select
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -104,7 +104,6 @@ class OpenSlot(Base):
     starts_on: Mapped[date] = mapped_column(Date)
     ends_on: Mapped[date] = mapped_column(Date)
     seats: Mapped[int]
-    seats_left: Mapped[int]
     locality: Mapped[str] = mapped_column(CODE)
     min_language: Mapped[str] = mapped_column(CODE)
     offers_needs: Mapped[list[str]]
@@ -113,10 +112,9 @@ class OpenSlot(Base):
     owner_administration: Mapped[str | None] = mapped_column(CODE)
     withdrawn: Mapped[bool] = mapped_column(default=False)
     revision: Mapped[int]
-    capacity_revision: Mapped[int] = mapped_column(default=0)
 
-    def free(self, awaited: int) -> domain.Slot:
-        """The slot for the solver, less the seats that approved matches still wait for."""
+    def with_seats(self, seats: int) -> domain.Slot:
+        """The slot for the solver, with the seats that are left in it."""
         return domain.Slot(
             slot_id=self.slot_id,
             municipality=self.municipality,
@@ -124,7 +122,7 @@ class OpenSlot(Base):
             occupation=self.occupation,
             starts_on=self.starts_on,
             ends_on=self.ends_on,
-            seats=max(0, self.seats_left - awaited),
+            seats=seats,
             locality=self.locality,
             min_language=self.min_language,
             offers_needs=frozenset(self.offers_needs),
@@ -132,6 +130,18 @@ class OpenSlot(Base):
             named_municipalities=frozenset(self.named_municipalities),
             administration=self.owner_administration,
         )
+
+
+class SeatsLeft(Base):
+    """How many seats are left in a slot, as the ledger last told; a row of its own, since it may be heard of
+    before the slot is."""
+
+    __tablename__ = "seats_left"
+
+    slot_id: Mapped[UUID] = mapped_column(primary_key=True)
+    municipality: Mapped[str] = mapped_column(CODE)
+    seats: Mapped[int]
+    revision: Mapped[int]
 
 
 class OpenRequest(Base):
@@ -153,6 +163,8 @@ class OpenRequest(Base):
     needs: Mapped[list[str]]
     max_travel_minutes: Mapped[int]
     wishes: Mapped[list[dict[str, Any]]]
+    wanted: Mapped[list[str]]
+    """What the wishes can be met by (`domain.wanted`), so that a repair reads only those it concerns."""
     state: Mapped[str] = mapped_column(CODE, default="open")
     revision: Mapped[int]
 
@@ -251,14 +263,32 @@ class TravelTime(Base):
     minutes: Mapped[int]
 
 
-def open_slots(round: Round) -> Select[OpenSlot]:
-    """The slots a round can use."""
-    return select(OpenSlot).where(
-        OpenSlot.placement_type == round.placement_type,
-        OpenSlot.municipality.in_(round.municipalities),
-        OpenSlot.starts_on >= round.starts_on,
-        OpenSlot.ends_on <= round.ends_on,
-        OpenSlot.withdrawn.is_(False),
+def open_slots(round: Round) -> Select[OpenSlot, int]:
+    """The slots a round can use, and how many of their seats are neither taken nor waited for."""
+    awaited = (
+        select(func.count())
+        .where(
+            Proposal.slot_id == OpenSlot.slot_id,
+            Proposal.state == "approved",
+            Proposal.municipality.in_(round.municipalities),
+        )
+        .correlate(OpenSlot)
+        .scalar_subquery()
+    )
+    free = func.greatest(0, func.coalesce(SeatsLeft.seats, OpenSlot.seats) - awaited)
+    return (
+        select(OpenSlot, free.label("free"))
+        .outerjoin(
+            SeatsLeft,
+            and_(SeatsLeft.slot_id == OpenSlot.slot_id, SeatsLeft.municipality == OpenSlot.municipality),
+        )
+        .where(
+            OpenSlot.placement_type == round.placement_type,
+            OpenSlot.municipality.in_(round.municipalities),
+            OpenSlot.starts_on >= round.starts_on,
+            OpenSlot.ends_on <= round.ends_on,
+            OpenSlot.withdrawn.is_(False),
+        )
     )
 
 

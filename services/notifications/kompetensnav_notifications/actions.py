@@ -23,8 +23,8 @@ from kompetensnav_notifications.tables import Message, OfferFact, RoundFact
 JOB = "send"
 DIGEST_WAIT = timedelta(seconds=30)
 """An employer's mail waits so long for the other offers of its round; normally all are there at once."""
-OUTCOME_WAIT = timedelta(days=7)
-"""How long a mail about the outcome waits for the last answer."""
+OUTCOME_WAIT = timedelta(days=30)
+"""How long a mail about the outcome waits at most for the last answer; offers run out long before."""
 KEPT = timedelta(days=14)
 """Best before, for messages without a day of their own."""
 LEASE = timedelta(seconds=20)

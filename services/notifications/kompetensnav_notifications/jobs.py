@@ -115,23 +115,26 @@ async def _hand_over(app: FastAPI, row: Message, facts: dict[str, Any], contact:
         return LATER
     if contact is None:
         return "no_contact"
-    subject, text, html = compose(row.kind, row.party, contact["language"], contact["link"], facts)
-    message = letter(
-        sender=app.state.sender,
-        to=contact["email"],
-        subject=subject,
-        text=text,
-        html=html,
-        message_id=row.message_id,
-        language=contact["language"],
-        at=row.made_at,
-    )
     post: Post = app.state.post
     try:
+        subject, text, html = compose(row.kind, row.party, contact["language"], contact["link"], facts)
+        message = letter(
+            sender=app.state.sender,
+            to=contact["email"],
+            subject=subject,
+            text=text,
+            html=html,
+            message_id=row.message_id,
+            language=contact["language"],
+            at=row.made_at,
+        )
         return SENT if await post.send(contact["email"], message) else "refused"
     except (OSError, aiosmtplib.SMTPException) as down:
         log.warning("mail_server_failed", error=type(down).__name__)
         return LATER
+    except Exception as bad:  # one message that cannot be sent must not hold back the wave it is in
+        log.error("message_cannot_be_sent", kind=row.kind, error=type(bad).__name__)
+        return "unfit"
 
 
 JOBS = (Job(actions.JOB, 1, send),)

@@ -80,6 +80,23 @@ class Ledger:
         self.in_slot[room.slot_id] += 1
         self.in_week.update(weeks(room.starts_on, room.ends_on))
 
+    def leave(self, room: Room) -> None:
+        """Counts one seat as free again."""
+        self.in_slot[room.slot_id] -= 1
+        self.in_week.subtract(weeks(room.starts_on, room.ends_on))
+
+    def left(self, room: Room) -> int:
+        """How many more the slot can take: the least of its own seats and its workplace's weeks."""
+        if room.withdrawn:
+            return 0
+        busiest = max(self.in_week[week] for week in weeks(room.starts_on, room.ends_on))
+        return max(0, min(room.seats - self.in_slot[room.slot_id], self.capacity - busiest))
+
+    @property
+    def busiest(self) -> int:
+        """The most learners in any one week."""
+        return max(self.in_week.values(), default=0)
+
     def refusal(self, room: Room) -> Refusal | None:
         """Why one more seat cannot be given; None when it can."""
         if room.withdrawn:
@@ -112,6 +129,8 @@ class AnswerRule:
     must_answer: tuple[Party, ...]
     are_told: tuple[Party, ...]
     days_to_answer: int
+    law: str = ""
+    valid_to: date | None = None
 
     @classmethod
     def read(cls, row: Mapping[str, Any]) -> "AnswerRule":
@@ -122,12 +141,20 @@ class AnswerRule:
             tuple(Party(p) for p in row["must_answer"]),
             tuple(Party(p) for p in row["are_told"]),
             int(row["days_to_answer"]),
+            str(row["law"]),
+            row.get("valid_to"),
         )
 
 
 def answer_rule(rules: Iterable[AnswerRule], placement_type: str, on: date) -> AnswerRule:
     """The rule in force for a placement type on a day. Raises LookupError when there is none."""
-    valid = [r for r in rules if placement_type in r.placement_types and r.valid_from <= on]
+    valid = [
+        r
+        for r in rules
+        if placement_type in r.placement_types
+        and r.valid_from <= on
+        and (r.valid_to is None or on <= r.valid_to)
+    ]
     if not valid:
         raise LookupError(f"no rule says who answers {placement_type} on {on}")
     return max(valid, key=lambda r: r.valid_from)

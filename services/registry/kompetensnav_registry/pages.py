@@ -57,7 +57,9 @@ async def _page(request: Request, token: str, given: dict[str, str]) -> HTMLResp
     # The link itself is the authority, for just the offers it names; they may belong to learners of several
     # municipalities and administrations, so the transaction's scope cannot be a token's.
     async with transaction(request.app.state.sessions, EVERYONE) as session:
-        found = (await session.execute(_offers(purpose, lock=bool(given)))).all()
+        found = (await session.execute(_offers(purpose))).all()
+        if given:
+            await offers.lock_offers(session, [row for row, _, _ in found])
         found = [line for line in found if purpose.party in (*line[0].must_answer, *line[0].are_told)]
         for row, _, _ in found:
             if answer := given.get(f"offer-{row.offer_id}"):
@@ -83,19 +85,18 @@ async def _answer(session: Session, row: Offer, party: str, answer: str) -> str:
     return answer
 
 
-def _offers(purpose: Purpose, lock: bool) -> Select[Offer, LearnerRequest, str]:
+def _offers(purpose: Purpose) -> Select[Offer, LearnerRequest, str]:
     """The offers behind a link, each with its request and the workplace's name."""
     found = (  # every municipality: a signed link
         select(Offer, LearnerRequest, Workplace.name)
         .join(LearnerRequest, LearnerRequest.request_id == Offer.request_id)
         .join(Workplace, Workplace.workplace_id == Offer.workplace_id)
+        .where(Offer.by_hand.is_(False))
         .order_by(Offer.offer_id)
     )
     if purpose.offer_id:
-        found = found.where(Offer.offer_id == purpose.offer_id)
-    else:
-        found = found.where(Offer.workplace_id == purpose.workplace_id, Offer.round_id == purpose.round_id)
-    return found.with_for_update(of=Offer) if lock else found
+        return found.where(Offer.offer_id == purpose.offer_id)
+    return found.where(Offer.workplace_id == purpose.workplace_id, Offer.round_id == purpose.round_id)
 
 
 async def _given_names(session: Session, rows: Sequence[Offer], party: str) -> dict[UUID, str]:

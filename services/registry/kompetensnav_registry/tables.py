@@ -77,6 +77,8 @@ class Slot(Base):
     administration: Mapped[str | None] = mapped_column(CODE)
     own_found: Mapped[bool] = mapped_column(default=False)
     taken: Mapped[int] = mapped_column(default=0)
+    seats_left: Mapped[int]
+    """As last told: the least of what the slot and its workplace's weeks have room for."""
     revision: Mapped[int] = mapped_column(default=1)
     capacity_revision: Mapped[int] = mapped_column(default=0)
     public_revision: Mapped[int] = mapped_column(default=0)
@@ -105,6 +107,8 @@ class Seat(Base):
     slot_id: Mapped[UUID]
     starts_on: Mapped[date] = mapped_column(Date)
     ends_on: Mapped[date] = mapped_column(Date)
+    told: Mapped[bool] = mapped_column(default=False)
+    """Whether `seat.reserved` told of it; only then does `seat.released`."""
     reserved_at: Mapped[datetime] = mapped_column(server_default=func.now())
     released_at: Mapped[datetime | None]
     reason: Mapped[str | None] = mapped_column(CODE)
@@ -141,6 +145,8 @@ class Offer(Base):
     answers: Mapped[dict[str, Any]]
     answer_by: Mapped[date] = mapped_column(Date)
     at_workplace: Mapped[int] = mapped_column(default=1)
+    by_hand: Mapped[bool] = mapped_column(default=False)
+    """A protected learner's: told to nobody, shown to case workers only."""
     state: Mapped[str] = mapped_column(CODE, default="open")
     revision: Mapped[int] = mapped_column(default=1)
     made_at: Mapped[datetime] = mapped_column(server_default=func.now())
@@ -160,6 +166,7 @@ class Placement(Base):
     slot_id: Mapped[UUID] = mapped_column(index=True)
     starts_on: Mapped[date] = mapped_column(Date)
     ends_on: Mapped[date] = mapped_column(Date)
+    by_hand: Mapped[bool] = mapped_column(default=False)
     state: Mapped[str] = mapped_column(CODE, default="confirmed")
     reason: Mapped[str | None] = mapped_column(CODE)
     revision: Mapped[int] = mapped_column(default=1)

@@ -12,7 +12,7 @@ from sqlalchemy import select
 from starlette.responses import Response
 
 from kompetensnav_chassis.db import Scope
-from kompetensnav_chassis.errors import NotFound
+from kompetensnav_chassis.errors import NotFound, Problem
 from kompetensnav_chassis.identity import Caller, May
 from kompetensnav_contracts.vocabulary import PlacementType
 from kompetensnav_reporting import actions, domain
@@ -78,25 +78,35 @@ async def placements(
     them.
 
     Staff see exact numbers for the learners of their own administrations; everyone else, and every count
-    over all administrations, has learner counts under five hidden.
+    over all administrations, has learner counts under five hidden. Hidden counts are chosen in the whole
+    table, so there a limit can only leave out lines: it needs its dimension in `by`.
     """
     dimensions = list(dict.fromkeys(by or []))
-    exact = bool(caller.identity.roles & STAFF) and not every_administration
-    view = await _report(
-        caller,
-        dimensions,
-        exact,
-        first=first,
-        last=last,
-        placement_type=placement_type and placement_type.value,
-    )
+    staff = bool(caller.identity.roles & STAFF)
+    kind = placement_type and placement_type.value
+    if staff and not every_administration:
+        lines = await _count(
+            caller, caller.identity.scope, dimensions, first=first, last=last, placement_type=kind
+        )
+        view = _view(caller, dimensions, lines, suppressed=False)
+    else:
+        for limit, dimension in ((first or last, "week"), (kind, "placement_type")):
+            if limit and dimension not in dimensions:
+                raise Problem(
+                    f"With small counts hidden, ask by={dimension} to limit it.",
+                    f"När små tal döljs krävs by={dimension} för att avgränsa.",
+                )
+        lines = await _suppressed(caller, dimensions, staff)
+        view = _view(caller, dimensions, lines, suppressed=True)
+        view.lines = [line for line in view.lines if _within(line, first, last, kind)]
     return _csv(view) if format == "csv" else view
 
 
 @router.post("/placements/publish", status_code=201)
 async def publish(caller: Coordinator) -> PublishedView:
     """Publish the report over all administrations, by placement type, with small counts hidden."""
-    view = await _report(caller, ["placement_type"], exact=False)
+    by = ["placement_type"]
+    view = _view(caller, by, await _suppressed(caller, by, staff=False), suppressed=True)
     async with caller.begin() as session:
         row = await actions.publish(
             session, municipality=caller.municipality, content=view.model_dump(mode="json")
@@ -119,17 +129,33 @@ async def show_published(caller: Reader, report_id: UUID) -> PublishedView:
         return PublishedView(report_id=row.report_id, up_to=row.up_to, sha256=row.sha256, content=row.content)
 
 
-async def _report(caller: Caller, by: list[Any], exact: bool, **limits: Any) -> ReportView:
-    # Counting over all administrations needs all of their rows; what leaves here is suppressed below.
-    scope = caller.identity.scope if exact else Scope((caller.municipality,), (), ("*",))
+async def _count(caller: Caller, scope: Scope, by: list[Any], **limits: Any) -> list[domain.Line]:
     async with caller.begin(scope) as session:
-        lines = await actions.report(session, municipality=caller.municipality, by=by, **limits)
-    if not exact:
-        lines = domain.suppress(lines)
+        return await actions.report(session, municipality=caller.municipality, by=by, **limits)
+
+
+async def _suppressed(caller: Caller, by: list[Any], staff: bool) -> list[domain.Line]:
+    """Counted over all administrations, which needs all of their rows; what leaves here is suppressed. Staff
+    know their own administrations' numbers exactly."""
+    every = await _count(caller, Scope((caller.municipality,), (), ("*",)), by)
+    own = await _count(caller, caller.identity.scope, by) if staff else []
+    return domain.suppress(every, own)
+
+
+def _within(line: LineView, first: date | None, last: date | None, placement_type: str | None) -> bool:
+    week = date.fromisoformat(line.week) if line.week else None
+    return (
+        (first is None or (week is not None and week >= domain.monday(first)))
+        and (last is None or (week is not None and week <= last))
+        and (placement_type is None or line.placement_type == placement_type)
+    )
+
+
+def _view(caller: Caller, by: list[Any], lines: list[domain.Line], *, suppressed: bool) -> ReportView:
     return ReportView(
         municipality=caller.municipality,
         by=by,
-        suppressed=not exact,
+        suppressed=suppressed,
         lines=[_line(by, line) for line in lines],
     )
 

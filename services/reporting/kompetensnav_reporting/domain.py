@@ -123,25 +123,48 @@ def _key(fact: Fact, by: Sequence[str]) -> Key:
     return tuple(str(getattr(fact, dimension)) for dimension in by)
 
 
-def suppress(lines: Sequence[Line]) -> list[Line]:
+def suppress(lines: Sequence[Line], known: Sequence[Line] = ()) -> list[Line]:
     """Lines as others than the learners' own administration may see them.
 
-    Learner counts from 1 to 4 are hidden. When just one count of a measure is hidden, it could be worked
-    out from the total, so the smallest other one is hidden too.
+    Learner counts from 1 to 4 are hidden. A count that stands alone hidden among the lines that differ from
+    it in one dimension could be worked out from a total, so the smallest other one there is hidden too.
+    `known`: lines that the reader has seen exactly; a count is also hidden when what is left after taking
+    those away is from 1 to 4.
     """
     counts = [dict(line.counts) for line in lines]
+    seen = {line.key: line.counts for line in known}
     for measure in ABOUT_LEARNERS:
-        column = [row[measure] for row in counts]
-        hidden = {i for i, n in enumerate(column) if n is not None and 0 < n < SMALLEST}
-        if len(hidden) == 1:
-            others = [(n, i) for i, n in enumerate(column) if n and i not in hidden]
-            hidden |= {min(others)[1]} if others else set()
-        for i in hidden:
+        column = [row[measure] or 0 for row in counts]
+        theirs = [(seen.get(line.key) or {}).get(measure) or 0 for line in lines]
+        hidden = {
+            i
+            for i, (n, own) in enumerate(zip(column, theirs, strict=True))
+            if 0 < n < SMALLEST or 0 < n - own < SMALLEST
+        }
+        for i in _complemented(lines, column, hidden):
             counts[i][measure] = None
     return [
         Line(line.key, row, line.median_days if row["confirmed"] is not None else None)
         for line, row in zip(lines, counts, strict=True)
     ]
+
+
+def _complemented(lines: Sequence[Line], column: Sequence[int], hidden: set[int]) -> set[int]:
+    """The hidden ones, with others hidden until none stands alone in any row or column of the table."""
+    groups: dict[tuple[int, Key], list[int]] = defaultdict(list)
+    for i, line in enumerate(lines):
+        for d in range(len(line.key)):
+            groups[d, line.key[:d] + line.key[d + 1 :]].append(i)
+    alone = True
+    while alone:
+        alone = False
+        for members in groups.values():
+            if sum(i in hidden for i in members) == 1:
+                others = [(column[i], i) for i in members if column[i] and i not in hidden]
+                if others:
+                    hidden.add(min(others)[1])
+                    alone = True
+    return hidden
 
 
 def total(lines: Sequence[Line], measure: str) -> int | None:

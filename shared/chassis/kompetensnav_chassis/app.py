@@ -70,7 +70,11 @@ def service_app(
         async with contextlib.AsyncExitStack() as stack:
             stack.push_async_callback(app.state.engine.dispose)
             stack.push_async_callback(brokers.stop, app.state.broker)
-            await brokers.connect(app.state.broker, listener, settings.stack)
+            try:
+                await brokers.connect(app.state.broker, listener, settings.stack)
+            except RuntimeError as failure:
+                app.state.failure = str(failure)
+                raise
             await brokers.answer_questions(app.state.broker, listener, app.state.sessions)
             js = brokers.jetstream(app.state.broker)
             relay = app.state.relay = Relay(str(settings.relay_database_url), js)
@@ -89,6 +93,7 @@ def service_app(
     app = FastAPI(title=f"Kompetensnav {listener.service}", version="1", lifespan=lifespan, docs_url=None,
                   redoc_url=None, openapi_url=None)  # fmt: skip
     app.state.listener, app.state.stack = listener, settings.stack
+    app.state.failure = "see the log"
     app.state.tokens = Tokens(str(settings.issuer), settings.audience)
     for name, value in (state or {}).items():
         setattr(app.state, name, value)
@@ -115,9 +120,10 @@ def serve(app: FastAPI, settings: ServiceSettings) -> None:
         lifespan="on",
         timeout_graceful_shutdown=5,
     )
-    uvicorn.Server(config).run()
-    if getattr(app.state, "failure", None):
-        sys.exit(1)
+    server = uvicorn.Server(config)
+    server.run()
+    if not server.started:
+        sys.exit(f"{app.state.listener.service} did not start: {app.state.failure}")
 
 
 async def _repeat(app: FastAPI, job: Job, woken: asyncio.Event) -> None:

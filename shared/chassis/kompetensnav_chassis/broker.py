@@ -43,7 +43,7 @@ from kompetensnav_chassis.errors import Unfit
 from kompetensnav_chassis.inbox import failed, first_time
 from kompetensnav_chassis.retry import Aside
 from kompetensnav_chassis.settings import ServiceSettings
-from kompetensnav_contracts import Event, subject
+from kompetensnav_contracts import Envelope, Event, subject
 
 log = structlog.get_logger()
 BATCH = 100
@@ -54,7 +54,7 @@ Handler = Callable[[Any, AsyncSession], Awaitable[None]]
 Answerer = Callable[[str, Any, Sessions], Awaitable[Any]]
 
 
-@dataclass(frozen=True)
+@dataclass
 class Door:
     """One durable consumer: the events it lets in, and what is done with them."""
 
@@ -62,6 +62,8 @@ class Door:
     events: tuple[type[Event], ...]
     handler: Handler
     many: bool
+    polled_at: float = 0.0
+    """When it last asked for messages, on the monotonic clock."""
 
     def event(self, name: str) -> type[Event]:
         """The class of an event's name; another version of it is read as the first class and refused
@@ -193,6 +195,7 @@ class Work:
                 new = await first_time(session, self._door.durable, [e.envelope.id for e in events])
                 if fresh := [e for e in events if e.envelope.id in new]:
                     session.info["cause"] = fresh[0].envelope
+                    _bind(fresh[0].envelope)
                     await self._door.handler(_distinct(fresh), session)
         except Exception:
             for message in messages:
@@ -204,6 +207,7 @@ class Work:
         event: Event | None = None
         try:
             event = self._read(message)
+            _bind(event.envelope)
             async with transaction(
                 self._sessions, Scope.of([event.envelope]), cause=event.envelope
             ) as session:
@@ -233,6 +237,15 @@ class Work:
         return jetstream(self._broker)
 
 
+def _bind(envelope: Envelope) -> None:
+    """Ties what is logged from here on to the event and to the chain it belongs to."""
+    structlog.contextvars.bind_contextvars(
+        event_id=str(envelope.id),
+        correlation_id=str(envelope.correlationid),
+        traceparent=envelope.traceparent,
+    )
+
+
 def _distinct(events: Sequence[Event]) -> list[Event]:
     """The batch in order, each event once (a batch may hold a message twice)."""
     return list({e.envelope.id: e for e in events}.values())
@@ -251,7 +264,7 @@ def _subscribe(broker: NatsBroker, service: str, stream: JStream, door: Door, wo
         decoder=_raw_batch if door.many else _raw,
         **options,
     )
-    subscriber.gate = work.gate
+    subscriber.gate, subscriber.door = work.gate, door
     subscriber._consume_pull = types.MethodType(_pull, subscriber)
     subscriber(work.many if door.many else work.one)
 
@@ -268,9 +281,10 @@ async def _pull(self: Any, cb: Callable[[Msg], Awaitable[None]] | None = None) -
     """Replaces FastStream's pull loop, which waits for a full batch and spins when the connection is
     closed."""
     while self.running:
+        self.door.polled_at = time.monotonic()
         await self.gate.wait()
         try:
-            messages = await self.subscription.fetch(self.pull_sub.batch_size, timeout=self.pull_sub.timeout)
+            messages = await _fetch(self.subscription, self.pull_sub.batch_size)
         except TimeoutError:  # nats-py raises its own and, under load, the plain one
             continue
         except (nats.errors.Error, nats.js.errors.Error):
@@ -288,6 +302,20 @@ async def _pull(self: Any, cb: Callable[[Msg], Awaitable[None]] | None = None) -
                 await cb(message)
             else:
                 await message.nak()
+
+
+async def _fetch(subscription: Any, most: int) -> list[Msg]:
+    """What waits, at most so many messages, as soon as there is one. Raises TimeoutError after a second.
+
+    nats-py's fetch of many holds back what it has until the batch is full or the time is up; asked for just
+    what the server says is waiting, it returns at once.
+    """
+    messages: list[Msg] = await subscription.fetch(1, timeout=1)
+    waiting = min(most - 1, messages[0].metadata.num_pending)
+    if waiting > 0:
+        with contextlib.suppress(TimeoutError, nats.errors.Error, nats.js.errors.Error):
+            messages += await subscription.fetch(waiting, timeout=0.1)
+    return messages
 
 
 def jetstream(broker: NatsBroker) -> JetStreamContext:

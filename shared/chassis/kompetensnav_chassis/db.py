@@ -7,6 +7,7 @@ database holds it. A transaction without a scope sees no row.
 import re
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +24,8 @@ Session = AsyncSession
 Sessions = async_sessionmaker[AsyncSession]
 
 _CODE = re.compile(rf"{MUNICIPALITY}|\*")
+traceparent: ContextVar[str | None] = ContextVar("traceparent", default=None)
+"""The W3C trace context of the request being served; events told by it carry it on."""
 NAMING = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
     "uq": "uq_%(table_name)s_%(column_0_N_name)s",
@@ -110,7 +113,8 @@ async def transaction(
     sessions: Sessions, scope: Scope, cause: Envelope | None = None
 ) -> AsyncIterator[AsyncSession]:
     """Commits on return, rolls back on an exception."""
-    async with sessions(info={"scope": scope, "cause": cause}) as session, session.begin():
+    info = {"scope": scope, "cause": cause, "traceparent": traceparent.get()}
+    async with sessions(info=info) as session, session.begin():
         yield session
 
 

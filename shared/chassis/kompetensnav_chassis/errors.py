@@ -2,7 +2,7 @@
 
     Unfit      a message that can never be handled: dead letter at once
     Problem    a request that cannot be granted: problem+json (RFC 9457)
-      NotFound, Forbidden, Unauthorised, Conflict, BadRows
+      NotFound, Forbidden, Unauthorised, Unavailable, Conflict, BadRows
 
 A service's domain declares its refusals as plain exceptions with a docstring `English | Swedish`;
 `answer()` in `http` turns them into problems.
@@ -34,6 +34,12 @@ class Unauthorised(Problem):
     """No valid token."""
 
     type, status = "unauthorised", 401
+
+
+class Unavailable(Problem):
+    """Something that is needed does not answer just now."""
+
+    type, status = "unavailable", 503
 
 
 class Forbidden(Problem):

@@ -2,6 +2,7 @@
 `/metrics`."""
 
 import asyncio
+import time
 from typing import Any
 
 from fastapi import APIRouter, Depends, Request
@@ -14,6 +15,8 @@ from kompetensnav_chassis.identity import open_to_all
 
 router = APIRouter(prefix="/health", dependencies=[Depends(open_to_all)], include_in_schema=False)
 TIMEOUT = 2.0
+POLLED = 120.0
+"""Seconds without asking for messages after which a consumer counts as stopped; more than a batch takes."""
 
 
 @router.get("/live")
@@ -24,7 +27,7 @@ async def live() -> dict[str, str]:
 
 @router.get("/ready")
 async def ready(request: Request) -> Response:
-    """The database answers, the broker is connected and every durable exists."""
+    """The database answers, the broker is connected, every durable exists and was polled lately."""
     checks = await asyncio.gather(_database(request.app.state), _broker(request.app.state))
     faults = {name: why for name, why in zip(("database", "broker"), checks, strict=True) if why}
     body = {"status": "ready" if not faults else "not ready", "faults": faults}
@@ -52,6 +55,9 @@ async def _broker(state: Any) -> str:
     connection = state.broker.config.connection_state.connection
     if not connection.is_connected:
         return "not connected"
+    late = [d.durable for d in state.listener.doors if time.monotonic() - d.polled_at > POLLED]
+    if late:
+        return f"not polled lately: {', '.join(late)}"
     try:
         async with asyncio.timeout(TIMEOUT):
             for door in state.listener.doors:

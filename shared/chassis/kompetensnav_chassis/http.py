@@ -2,6 +2,7 @@
 
 import inspect
 import re
+import secrets
 from types import ModuleType
 from typing import Any
 
@@ -14,10 +15,13 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from kompetensnav_chassis.db import traceparent
 from kompetensnav_chassis.errors import Problem
 
 log = structlog.get_logger()
 TYPE = "urn:kompetensnav:problem:"
+PASSING = {"40001", "40P01", "55P03", "57P01", "57P03"}
+"""SQLSTATEs that pass: serialisation failure, deadlock, lock not available, the server going down or up."""
 HEADERS = {
     b"x-content-type-options": b"nosniff",
     b"referrer-policy": b"no-referrer",
@@ -101,8 +105,14 @@ async def _unavailable(request: Request, lost: Exception) -> Response:
             "It clashes with something already there.",
             "Det krockar med något som finns.",
         )
+    state = str(getattr(getattr(lost, "orig", None), "sqlstate", ""))
+    if state.startswith("22"):  # data that no column takes, such as a NUL character
+        return problem(
+            request, 422, "invalid-request", "Some values do not fit.", "Några värden passar inte."
+        )
     if (
-        isinstance(lost, DBAPIError)
+        state not in PASSING
+        and isinstance(lost, DBAPIError)
         and not isinstance(lost, OperationalError)
         and not lost.connection_invalidated
     ):
@@ -127,6 +137,16 @@ def _route(request: Request) -> str:
     return str(getattr(route, "path", "unknown"))
 
 
+def trace_request(given: str) -> None:
+    """Binds the request's W3C trace context to logs and to the events it leads to; a new one when there is
+    none."""
+    fits = re.fullmatch(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}", given)
+    trace = given if fits else f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-00"
+    traceparent.set(trace)
+    structlog.contextvars.clear_contextvars()
+    structlog.contextvars.bind_contextvars(trace_id=trace.split("-")[1])
+
+
 class SafeHeaders:
     """Adds the headers every answer carries; a page may set its own content security policy."""
 
@@ -135,6 +155,8 @@ class SafeHeaders:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
+        if scope["type"] == "http":
+            trace_request(dict(scope["headers"]).get(b"traceparent", b"").decode("latin-1"))
 
         async def add(message: Message) -> None:
             if message["type"] == "http.response.start":

@@ -21,7 +21,7 @@ from joserfc.jwk import KeySet
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from kompetensnav_chassis.db import Scope, Sessions, transaction
-from kompetensnav_chassis.errors import Forbidden, NotFound, Unauthorised
+from kompetensnav_chassis.errors import Forbidden, NotFound, Unauthorised, Unavailable
 
 ALGORITHMS = ["ES256", "RS256", "PS256", "EdDSA"]
 
@@ -47,6 +47,7 @@ class Tokens:
 
     def __init__(self, issuer: str, audience: str) -> None:
         self._issuer, self._audience = issuer.rstrip("/"), audience
+        self._name = self._issuer
         self._keys: KeySet | None = None
         self._fetched = 0.0
 
@@ -58,7 +59,7 @@ class Tokens:
             except ValueError:  # an unknown key id: the issuer may have changed its keys
                 claims = jwt.decode(token, await self._key_set(fresh=True), algorithms=ALGORITHMS).claims
             jwt.JWTClaimsRegistry(
-                iss={"essential": True, "value": self._issuer},
+                iss={"essential": True, "value": self._name},
                 aud={"essential": True, "value": self._audience},
                 exp={"essential": True},
                 sub={"essential": True},
@@ -69,7 +70,11 @@ class Tokens:
                 municipalities=_texts(claims.get("municipalities")),
                 administrations=_texts(claims.get("administrations")),
             )
-        except (JoseError, ValueError, httpx.HTTPError) as bad:
+        except httpx.HTTPError as down:
+            raise Unavailable(
+                "The issuer of tokens does not answer; try again.", "Inloggningen svarar inte; försök igen."
+            ) from down
+        except (JoseError, ValueError) as bad:
             raise Unauthorised("The token is not valid.", "Din inloggning gäller inte.") from bad
 
     async def _key_set(self, fresh: bool = False) -> KeySet:
@@ -81,6 +86,9 @@ class Tokens:
                 ).raise_for_status()
                 keys = (await client.get(about.json()["jwks_uri"])).raise_for_status()
             self._keys, self._fetched = KeySet.import_key_set(keys.json()), time.monotonic()
+            name = str(about.json().get("issuer", ""))
+            if name.rstrip("/") == self._issuer:  # it may write its own name with a slash at the end
+                self._name = name
         return self._keys
 
 

@@ -11,6 +11,7 @@ import random
 import traceback
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import nats.errors
@@ -60,6 +61,7 @@ class Aside:
                 error=f"{type(error).__name__}: {error}"
                 if isinstance(error, Unfit)
                 else type(error).__name__,
+                frames=_frames(error),
                 data=message.data,
                 headers=message.headers or {},
             )
@@ -85,8 +87,12 @@ async def dead_letter(
     error: str,
     data: bytes,
     headers: Mapping[str, str],
+    frames: str = "",
 ) -> None:
-    """Publishes a dead letter: the original body and headers, and what happened. Awaits the server's ack."""
+    """Publishes a dead letter: the original body and headers, and what happened. Awaits the server's ack.
+
+    `frames` is where it happened: functions and lines, without values, which might be personal.
+    """
     kept = {
         name: value for name, value in headers.items() if not name.lower().startswith(("nats-", "kn-dead-"))
     }
@@ -98,7 +104,8 @@ async def dead_letter(
         "Kn-Dead-Deliveries": str(deliveries),
         "Kn-Dead-Reason": reason,
         "Kn-Dead-Error": " ".join(error.split())[:300],
-        "Kn-Dead-Stack": stack,
+        "Kn-Dead-Stack": frames,
+        "Kn-Dead-In": stack,
         "Kn-Dead-At": datetime.now(UTC).isoformat(),
         "Nats-Msg-Id": f"dead:{consumer}:{stream}:{seq}",
     }
@@ -158,3 +165,16 @@ def _where(error: Exception) -> str:
     """The innermost frame of our own, without the message (which might hold what it should not)."""
     frames = [f for f in traceback.extract_tb(error.__traceback__) if "kompetensnav" in f.filename]
     return f"{frames[-1].name}:{frames[-1].lineno}" if frames else ""
+
+
+def _frames(error: BaseException) -> str:
+    """The whole stack, outermost first, and that of each cause: file, line and function, no values."""
+    parts: list[str] = []
+    at: BaseException | None = error
+    while at is not None and len(parts) < 5:
+        frames = (
+            f"{Path(f.filename).name}:{f.lineno} {f.name}" for f in traceback.extract_tb(at.__traceback__)
+        )
+        parts.append(f"{type(at).__name__} at {' > '.join(frames)}")
+        at = at.__cause__ or at.__context__
+    return " | caused by ".join(parts)[:8000]

@@ -17,6 +17,7 @@ from urllib.parse import urlencode, urlsplit
 
 LINK = re.compile(r"https?://\S+/answer/\S+")
 ASKS = re.compile(r"svara senast|answer by")
+LEARNERS = ("elev.", "student.")
 WORKERS = 6
 
 
@@ -59,6 +60,17 @@ class People:
             await asyncio.to_thread(lambda: list(self._crowd.map(self._open, new)))
         return len(new)
 
+    def told(self) -> dict[str, list[str]]:
+        """Learner (the mailbox's name) -> subjects of what came, the first one first; each message once."""
+        found: dict[str, dict[str, str]] = {}
+        for path in sorted(self.folder.glob("*.eml")):
+            message = email.message_from_bytes(path.read_bytes())
+            address = str(message["To"])
+            if address.startswith(LEARNERS):
+                subject = str(make_header(decode_header(str(message["Subject"]))))
+                found.setdefault(address.partition("@")[0], {})[str(message["Message-ID"])] = subject
+        return {who: list(messages.values()) for who, messages in sorted(found.items())}
+
     def _open(self, path: Path) -> None:
         """Opens the link of a message that asks for an answer; what only tells is left unopened."""
         message = email.message_from_bytes(
@@ -100,7 +112,7 @@ class People:
 
     def _decide(self, address: str) -> str:
         """One learner in so many says no, once; who does depends on the address alone."""
-        if not self.one_in or not address.startswith(("elev.", "student.")) or address in self._have_declined:
+        if not self.one_in or not address.startswith(LEARNERS) or address in self._have_declined:
             return "yes"
         if int(hashlib.sha256(address.encode()).hexdigest(), 16) % self.one_in:
             return "yes"

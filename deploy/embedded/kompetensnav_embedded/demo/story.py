@@ -1,6 +1,7 @@
 """The main job, step by step, through the doors that everyone uses: HTTP, mail and links."""
 
 import asyncio
+import csv
 import json
 import subprocess
 import sys
@@ -17,6 +18,8 @@ from kompetensnav_embedded.demo.people import People
 from kompetensnav_embedded.progress import Steps, console
 
 BIN = Path(sys.executable).parent
+COURSES = 6
+"""How many different courses of events are shown."""
 PATIENCE = 600
 """Seconds after which a step that does not come to rest is given up."""
 
@@ -33,7 +36,7 @@ class Story:
     async def log_in(self) -> None:
         """A coordinator's token for every municipality of the story."""
         wanted = {
-            "roles": ["coordinator"],
+            "roles": ["coordinator", "operator"],
             "municipalities": self.data.municipalities,
             "administrations": ["school"],
         }
@@ -156,9 +159,16 @@ class Story:
 
     async def approve(self, round_id: str) -> int:
         """Approves all of a draft."""
-        path = f"/{self.data.lead}/rounds/{round_id}/approve"
-        approved = await self.call("POST", "matching", path, timeout=120)
-        return int(approved["matches"])
+        path = f"/{self.data.lead}/rounds/{round_id}"
+        try:
+            approved = await self.call("POST", "matching", f"{path}/approve", timeout=120)
+            return int(approved["matches"])
+        except RuntimeError as refused:
+            if "round-is-decided" not in str(refused):
+                raise
+            return int(
+                (await self.call("GET", "matching", path))["matched"]
+            )  # the answer to the first was lost
 
     async def standing_rule(self, approve: bool) -> None:
         """Decides whether repairs go out without asking."""
@@ -248,8 +258,15 @@ async def _tell(
     summary["seconds"]["total"] = round(monotonic() - started, 1)
     out.mkdir(parents=True, exist_ok=True)
     (out / "summary.json").write_text(json.dumps(summary, indent=1))
+    told = story.people.told()
+    with (out / "told.csv").open("w", newline="") as file:
+        csv.writer(file).writerows(
+            [("learner", "messages"), *((who, " | ".join(m)) for who, m in told.items())]
+        )
     _print(summary, out)
-    return not summary["disagreements"] and not summary["capacity_violations"] and not summary["limbo"]
+    _print_told(told, out)
+    wrong = ("disagreements", "capacity_violations", "limbo", "dead_letters")
+    return not any(summary[name] for name in wrong)
 
 
 def _summary(
@@ -352,3 +369,21 @@ def _print(summary: dict[str, Any], out: Path) -> None:
     if not summary["disagreements"]:
         console.print("Tables, event stream, reporting and mail sink agree.")
     console.print(f"Written to {out / 'summary.json'}", highlight=False)
+
+
+def _print_told(told: dict[str, list[str]], out: Path) -> None:
+    """What learners were told: one of each course of events, the rest in a file."""
+    courses: dict[tuple[str, ...], list[str]] = {}
+    for who, messages in told.items():
+        courses.setdefault(tuple(messages), []).append(who)
+    table = Table(title="What learners were told", show_lines=True)
+    table.add_column("learners", justify="right")
+    table.add_column("one of them")
+    table.add_column("messages, the first one first", overflow="fold")
+    often = sorted(courses.items(), key=lambda item: -len(item[1]))
+    for course, them in often[:COURSES]:
+        table.add_row(f"{len(them):,}", them[0], "\n".join(course))
+    console.print(table)
+    if len(often) > COURSES:
+        console.print(f"  ... and {len(often) - COURSES} rarer courses of events")
+    console.print(f"Every learner's messages are in {out / 'told.csv'}", highlight=False)

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from kompetensnav_chassis.db import Session
@@ -16,7 +16,8 @@ from kompetensnav_contracts import Event
 from kompetensnav_contracts.events import registry as told
 from kompetensnav_contracts.vocabulary import Reason, Refusal
 from kompetensnav_matching.actions.rounds import forbid_pairs
-from kompetensnav_matching.tables import Agreement, OpenRequest, OpenSlot, Proposal
+from kompetensnav_matching.domain import wanted
+from kompetensnav_matching.tables import Agreement, OpenRequest, OpenSlot, Proposal, SeatsLeft
 
 Changed = set[tuple[str, str]]
 _SLOT = (
@@ -64,32 +65,31 @@ async def _slots(session: Session, events: Sequence[Any]) -> Changed:
         row |= {
             "municipality": event.envelope.municipality,
             "owner_administration": event.administration,
-            "seats_left": event.seats,
             "revision": event.envelope.revision,
         }
         if event.slot_id not in rows or rows[event.slot_id]["revision"] < row["revision"]:
             rows[event.slot_id] = row
-    new = upsert(OpenSlot)
-    kept = {"slot_id", "municipality", "seats_left"}
-    await session.execute(
-        new.on_conflict_do_update(
-            index_elements=[OpenSlot.slot_id],
-            set_={
-                name: new.excluded[name]
-                for name in (*_SLOT, "owner_administration", "revision")
-                if name not in kept
-            }
-            | {"seats_left": _moved(new)},
-            where=OpenSlot.revision < new.excluded.revision,
-        ),
-        list(rows.values()),
-    )
+    await session.execute(_UPSERT_SLOT, list(rows.values()))
     return {(row["municipality"], row["placement_type"]) for row in rows.values()}
 
 
-def _moved(new: Any) -> Any:
-    """Seats left after a change of seats: only the capacity event knows better, and it follows."""
-    return func.greatest(0, OpenSlot.seats_left + new.excluded.seats - OpenSlot.seats)
+def _newer(table: Any, columns: Sequence[str], keys: Sequence[str]) -> Any:
+    """Writes whole states; an older revision changes nothing."""
+    new = upsert(table)
+    return new.on_conflict_do_update(
+        index_elements=[getattr(table, key) for key in keys],
+        set_={name: new.excluded[name] for name in columns},
+        where=table.revision < new.excluded.revision,
+    )
+
+
+_UPSERT_SLOT = _newer(
+    OpenSlot, [c for c in (*_SLOT, "owner_administration", "revision") if c != "slot_id"], ["slot_id"]
+)
+_UPSERT_SEATS = _newer(SeatsLeft, ["seats", "revision"], ["slot_id"])
+_UPSERT_REQUEST = _newer(
+    OpenRequest, [c for c in (*_REQUEST, "wanted", "revision") if c != "request_id"], ["request_id"]
+)
 
 
 async def _withdrawn(session: Session, events: Sequence[Any]) -> Changed:
@@ -104,7 +104,6 @@ async def _withdrawn(session: Session, events: Sequence[Any]) -> Changed:
             "starts_on": e.starts_on,
             "ends_on": e.starts_on,
             "seats": e.seats,
-            "seats_left": 0,
             "locality": "",
             "min_language": "none",
             "offers_needs": [],
@@ -118,7 +117,7 @@ async def _withdrawn(session: Session, events: Sequence[Any]) -> Changed:
     await session.execute(
         new.on_conflict_do_update(
             index_elements=[OpenSlot.slot_id],
-            set_={"withdrawn": True, "seats_left": 0, "revision": new.excluded.revision},
+            set_={"withdrawn": True, "revision": new.excluded.revision},
             where=OpenSlot.revision < new.excluded.revision,
         ),
         rows,
@@ -129,22 +128,22 @@ async def _withdrawn(session: Session, events: Sequence[Any]) -> Changed:
 async def _capacity(session: Session, events: Sequence[Any]) -> Changed:
     newest = {e.slot_id: e for e in sorted(events, key=lambda e: e.envelope.revision)}
     hosts = {e.envelope.municipality for e in events}
-    found = await session.scalars(
-        select(OpenSlot)
+    before = await session.execute(
+        select(OpenSlot.slot_id, OpenSlot.municipality, OpenSlot.placement_type, SeatsLeft.seats)
+        .outerjoin(SeatsLeft, SeatsLeft.slot_id == OpenSlot.slot_id)
         .where(OpenSlot.slot_id.in_(newest), OpenSlot.municipality.in_(hosts))
-        .order_by(OpenSlot.slot_id)
-        .with_for_update()
-        .execution_options(populate_existing=True)
     )
-    changed: Changed = set()
-    for row in found:
-        event = newest[row.slot_id]
-        if row.capacity_revision >= event.envelope.revision or row.withdrawn:
-            continue
-        if event.seats_left > row.seats_left:
-            changed.add((row.municipality, row.placement_type))
-        row.seats_left, row.capacity_revision = event.seats_left, event.envelope.revision
-    await session.flush()
+    changed = {(m, t) for id, m, t, seats in before if seats is not None and newest[id].seats_left > seats}
+    rows = [
+        {
+            "slot_id": e.slot_id,
+            "municipality": e.envelope.municipality,
+            "seats": e.seats_left,
+            "revision": e.envelope.revision,
+        }
+        for e in newest.values()
+    ]
+    await session.execute(_UPSERT_SEATS, rows)
     return changed
 
 
@@ -154,6 +153,7 @@ async def _requests(session: Session, events: Sequence[Any]) -> Changed:
         row = {name: getattr(event, name) for name in _REQUEST}
         row |= {
             "wishes": [wish.model_dump(mode="json") for wish in event.wishes],
+            "wanted": wanted([(wish.occupation, wish.slot_id) for wish in event.wishes]),
             "needs": list(event.needs),
             "municipality": event.envelope.municipality,
             "administration": event.envelope.administration,
@@ -161,16 +161,7 @@ async def _requests(session: Session, events: Sequence[Any]) -> Changed:
         }
         if event.request_id not in rows or rows[event.request_id]["revision"] < row["revision"]:
             rows[event.request_id] = row
-    new = upsert(OpenRequest)
-    own = ("administration", "municipality", "request_id")
-    await session.execute(
-        new.on_conflict_do_update(
-            index_elements=[OpenRequest.request_id],
-            set_={name: new.excluded[name] for name in (*_REQUEST, "revision") if name not in own},
-            where=OpenRequest.revision < new.excluded.revision,
-        ),
-        [row | {"state": "open"} for row in rows.values()],
-    )
+    await session.execute(_UPSERT_REQUEST, [row | {"state": "open"} for row in rows.values()])
     return {(row["municipality"], row["placement_type"]) for row in rows.values()}
 
 
@@ -190,6 +181,7 @@ async def _closed(session: Session, events: Sequence[Any]) -> Changed:
             needs=[],
             max_travel_minutes=0,
             wishes=[],
+            wanted=[],
             state="closed",
             revision=event.envelope.revision,
         )
@@ -209,22 +201,14 @@ async def _reserved(session: Session, events: Sequence[Any]) -> Changed:
 
 
 async def _refused(session: Session, events: Sequence[Any]) -> Changed:
+    """Where there was no seat, the ledger has told so before. A learner who has a place already waits until
+    something comes of it."""
     await _proposals(session, events, "refused")
-    full = [e for e in events if e.refusal in (Refusal.SLOT_IS_FULL, Refusal.WORKPLACE_IS_FULL)]
     barred = [e for e in events if e.refusal in (Refusal.NOT_SHARED, Refusal.SLOT_IS_WITHDRAWN)]
-    gone = [e for e in events if e.refusal in (Refusal.LEARNER_IS_PLACED, Refusal.REQUEST_IS_CLOSED)]
-    if full:  # until the ledger tells of a free seat again
-        await session.execute(
-            update(OpenSlot)
-            .where(
-                OpenSlot.slot_id.in_({e.slot_id for e in full}),
-                OpenSlot.municipality.in_({e.workplace_municipality for e in full}),
-            )
-            .values(seats_left=0)
-        )
+    taken = [e for e in events if e.refusal in (Refusal.LEARNER_IS_PLACED, Refusal.REQUEST_IS_CLOSED)]
     await forbid_pairs(session, [_pair(e) for e in barred], reason="not_possible")
-    await _states(session, gone, "closed")
-    return await _states(session, [*full, *barred], "open")
+    await _states(session, taken, "waiting")
+    return await _states(session, [e for e in events if e not in taken], "open")
 
 
 async def _declined(session: Session, events: Sequence[Any]) -> Changed:
@@ -232,7 +216,7 @@ async def _declined(session: Session, events: Sequence[Any]) -> Changed:
     ended = [e for e in events if getattr(e, "reason", None) == Reason.REQUEST_CLOSED]
     open_again = [e for e in events if e not in ended]
     await forbid_pairs(session, [_pair(e) for e in open_again], reason="declined")
-    return await _states(session, open_again, "open")
+    return await _states(session, open_again, "open") | await _free_again(session, events)
 
 
 async def _confirmed(session: Session, events: Sequence[Any]) -> Changed:
@@ -244,7 +228,23 @@ async def _confirmed(session: Session, events: Sequence[Any]) -> Changed:
 async def _interrupted(session: Session, events: Sequence[Any]) -> Changed:
     again = [e for e in events if e.reason == Reason.SLOT_WITHDRAWN]
     await _states(session, [e for e in events if e not in again], "closed")
-    return await _states(session, again, "open")
+    return await _states(session, again, "open") | await _free_again(session, events)
+
+
+async def _free_again(session: Session, events: Sequence[Any]) -> Changed:
+    """What the learners' own earlier place or offer stood in the way of."""
+    rows = await session.execute(
+        update(OpenRequest)
+        .where(
+            OpenRequest.learner_id.in_({e.learner_id for e in events}),
+            OpenRequest.municipality.in_({e.envelope.municipality for e in events}),
+            OpenRequest.state == "waiting",
+        )
+        .values(state="open")
+        .returning(OpenRequest.municipality, OpenRequest.placement_type)
+        .execution_options(synchronize_session=False)
+    )
+    return {(m, t) for m, t in rows}
 
 
 async def _agreed(session: Session, events: Sequence[Any]) -> Changed:

@@ -2,13 +2,14 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any, Literal
 from uuid import UUID
 
 import uuid_utils.compat as uuids
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import delete, or_, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from kompetensnav_chassis.db import Scope, Session
@@ -36,6 +37,8 @@ from kompetensnav_matching.tables import (
     open_requests,
     open_slots,
 )
+
+ApprovedBy = Literal["person", "standing_rule"]
 
 
 async def round_scope(
@@ -102,18 +105,13 @@ def _covers(agreement: Agreement, starts_on: date, ends_on: date) -> bool:
     return agreement.valid_from <= starts_on and (agreement.valid_to is None or ends_on <= agreement.valid_to)
 
 
-async def solve(session: Session, row: Round, *, tell_when_empty: bool = True) -> domain.Draft:
-    """Solves the round again around what people have pinned and placed; replaces the rest of the draft."""
+async def solve(session: Session, row: Round) -> domain.Draft:
+    """Solves the round again around what people have pinned and placed; replaces the rest of the draft.
+
+    A pin whose slot has no seat left for it is let go. Raises RoundIsDecided.
+    """
     if row.state not in ("draft", "scheduled"):
         raise domain.RoundIsDecided
-    requests = (await session.scalars(open_requests(row))).all()
-    slots = await _free_slots(session, row)
-    pairs = await session.execute(
-        select(Forbidden.request_id, Forbidden.slot_id).where(
-            Forbidden.request_id.in_(open_requests(row).with_only_columns(OpenRequest.request_id)),
-            Forbidden.municipality.in_(row.municipalities),
-        )
-    )
     kept = (
         await session.scalars(
             select(Proposal).where(
@@ -123,75 +121,119 @@ async def solve(session: Session, row: Round, *, tell_when_empty: bool = True) -
             )
         )
     ).all()
-    there = {request.request_id for request in requests}
-    fixed = {p.request_id: p.slot_id for p in kept if p.slot_id and p.request_id in there}
-    by = {p.request_id: p.by for p in kept}
-    travel = await read_travel(session)
-    forbidden = [(r, s) for r, s in pairs if fixed.get(r) != s]
-    draft = await asyncio.to_thread(
-        domain.propose, [r.request for r in requests], slots, travel, forbidden=forbidden, fixed=fixed
-    )
+    solved = await work_out(session, row, kept)
     await session.execute(
         delete(Proposal).where(
             Proposal.round_id == row.round_id, Proposal.municipality.in_(row.municipalities)
         )
     )
-    people = {request.request_id: request for request in requests}
-    rows = [
-        _row(row.round_id, people[p.request_id], p, by, pinned=p.request_id in fixed) for p in draft.proposals
-    ]
-    if rows:
-        await session.execute(insert(Proposal), rows)
-    row.state = "draft"
-    row.learners, row.matched, row.cost = len(requests), draft.matched, draft.cost
-    row.seats, row.inputs, row.revision = sum(s.seats for s in slots), draft.inputs, row.revision + 1
-    tell(session, RoundDrafted(**facts(row)), municipality=row.municipality, revision=row.revision)
-    return draft
+    write(session, row, solved)
+    return solved.draft
 
 
-async def _free_slots(session: Session, row: Round) -> list[domain.Slot]:
-    """Slots with the seats that are neither taken nor waited for."""
-    found = open_slots(row)
-    if row.repairs:  # a repair tells nobody why not, so it needs only slots with something free
-        found = found.where(OpenSlot.seats_left > 0)
-    slots = (await session.scalars(found)).all()
-    awaited = await session.execute(
-        select(Proposal.slot_id, func.count())
-        .where(Proposal.state == "approved", Proposal.municipality.in_(row.municipalities))
-        .group_by(Proposal.slot_id)
+@dataclass(frozen=True)
+class Solved:
+    """A draft with what it was worked out from."""
+
+    draft: domain.Draft
+    requests: dict[UUID, OpenRequest]
+    slots: list[domain.Slot]
+    pinned: dict[UUID, str]
+    """Request -> by whom, of what people keep."""
+
+
+async def work_out(
+    session: Session, row: Round, kept: Sequence[Proposal] = (), *, lock: bool = False
+) -> Solved:
+    """Solves a round and writes nothing. `lock` holds the requests until the transaction ends.
+
+    A repair looks only at learners who could want one of the slots that are left: nobody else can be placed
+    by it.
+    """
+    slots = await free_slots(session, row)
+    asked = open_requests(row)
+    if row.repairs:
+        could = OpenRequest.wanted.overlap(domain.meets(slots))
+        asked = asked.where(or_(could, OpenRequest.request_id.in_([p.request_id for p in kept])))
+    if lock:
+        asked = asked.order_by(OpenRequest.request_id).with_for_update()
+    requests = {r.request_id: r for r in await session.scalars(asked)}
+    pairs = await session.execute(
+        select(Forbidden.request_id, Forbidden.slot_id).where(
+            Forbidden.request_id.in_(requests), Forbidden.municipality.in_(row.municipalities)
+        )
     )
-    waiting: dict[UUID | None, int] = {slot_id: n for slot_id, n in awaited}
-    return [slot.free(waiting.get(slot.slot_id, 0)) for slot in slots]
+    fixed = domain.that_fit(
+        {p.request_id: p.slot_id for p in kept if p.slot_id and p.request_id in requests}, slots
+    )
+    forbidden = [(r, s) for r, s in pairs if fixed.get(r) != s]
+    travel = await read_travel(session, {r.locality for r in requests.values()} | {s.locality for s in slots})
+    draft = await asyncio.to_thread(
+        domain.propose,
+        [r.request for r in requests.values()],
+        slots,
+        travel,
+        forbidden=forbidden,
+        fixed=fixed,
+    )
+    return Solved(draft, requests, slots, {p.request_id: p.by for p in kept if p.request_id in fixed})
 
 
-async def read_travel(session: Session) -> domain.Travel:
-    """The travel table of the stack."""
-    places = await session.execute(select(Locality.locality, Locality.latitude, Locality.longitude))
-    times = await session.execute(select(TravelTime.home, TravelTime.work, TravelTime.minutes))
+def write(session: Session, row: Round, solved: Solved) -> list[Proposal]:
+    """Writes a solved draft and tells of it. A repair keeps no rows of those it cannot place."""
+    draft = solved.draft
+    rows = [
+        Proposal(
+            proposal_id=uuids.uuid7(),
+            round_id=row.round_id,
+            municipality=(request := solved.requests[p.request_id]).municipality,
+            administration=request.administration,
+            request_id=p.request_id,
+            learner_id=request.learner_id,
+            slot_id=p.slot_id,
+            cost=p.cost,
+            wish_rank=p.wish_rank,
+            reasons=[{"rule": r.rule, "value": r.value} for r in p.reasons],
+            by=solved.pinned.get(p.request_id, p.by),
+            pinned=p.request_id in solved.pinned,
+            state="draft",
+        )
+        for p in draft.proposals
+        if p.slot_id or row.repairs is None
+    ]
+    session.add_all(rows)
+    row.state = "draft"
+    row.learners, row.matched, row.cost = len(solved.requests), draft.matched, draft.cost
+    row.seats, row.inputs = sum(s.seats for s in solved.slots), draft.inputs
+    row.revision += 1
+    tell(session, RoundDrafted(**facts(row)), municipality=row.municipality, revision=row.revision)
+    return rows
+
+
+async def free_slots(session: Session, row: Round) -> list[domain.Slot]:
+    """Slots with the seats that are neither taken nor waited for; a repair needs only those with some."""
+    found = await session.execute(open_slots(row))
+    return [slot.with_seats(free) for slot, free in found if free or row.repairs is None]
+
+
+async def read_travel(session: Session, localities: Collection[str]) -> domain.Travel:
+    """The travel table between these localities."""
+    places = await session.execute(
+        select(Locality.locality, Locality.latitude, Locality.longitude).where(
+            Locality.locality.in_(localities)
+        )
+    )
+    if len(set(localities)) < 2:
+        return domain.Travel({name: (latitude, longitude) for name, latitude, longitude in places}, {})
+    times = await session.execute(
+        select(TravelTime.home, TravelTime.work, TravelTime.minutes).where(
+            TravelTime.home.in_(localities), TravelTime.work.in_(localities)
+        )
+    )
     return domain.Travel(
         {name: (latitude, longitude) for name, latitude, longitude in places},
         {(home, work): minutes for home, work, minutes in times},
     )
-
-
-def _row(
-    round_id: UUID, request: OpenRequest, proposal: domain.Proposal, by: dict[UUID, str], *, pinned: bool
-) -> dict[str, Any]:
-    return {
-        "proposal_id": uuids.uuid7(),
-        "round_id": round_id,
-        "municipality": request.municipality,
-        "administration": request.administration,
-        "request_id": request.request_id,
-        "learner_id": request.learner_id,
-        "slot_id": proposal.slot_id,
-        "cost": proposal.cost,
-        "wish_rank": proposal.wish_rank,
-        "reasons": [{"rule": r.rule, "value": r.value} for r in proposal.reasons],
-        "by": by.get(proposal.request_id, proposal.by),
-        "pinned": pinned,
-        "state": "draft",
-    }
 
 
 def facts(row: Round) -> dict[str, Any]:
@@ -209,9 +251,20 @@ def facts(row: Round) -> dict[str, Any]:
     return {name: getattr(row, name) for name in names} | {"matched": row.matched}
 
 
-async def find_round(session: Session, *, municipality: str, round_id: UUID, lock: bool = True) -> Round:
-    """The round. Raises NotFound."""
-    found = select(Round).where(Round.round_id == round_id, Round.municipality == municipality)
+async def find_round(
+    session: Session,
+    *,
+    municipality: str,
+    administrations: Collection[str],
+    round_id: UUID,
+    lock: bool = True,
+) -> Round:
+    """The round. Raises NotFound, also for one that places other administrations' learners."""
+    found = select(Round).where(
+        Round.round_id == round_id,
+        Round.municipality == municipality,
+        Round.administrations.contained_by(list(administrations)),
+    )
     row = await session.scalar(found.with_for_update() if lock else found)
     if row is None:
         raise NotFound("There is no such round.", "Det finns ingen sådan omgång.")
@@ -269,34 +322,43 @@ async def forbid_pairs(
 async def place_by_hand(session: Session, *, row: Round, request_id: UUID, slot_id: UUID) -> Proposal:
     """Puts a learner in a slot, whatever the solver thinks; only a full slot refuses. Raises NotFound,
     SlotIsFull."""
-    proposal = await session.scalar(
-        select(Proposal).where(
-            Proposal.round_id == row.round_id,
-            Proposal.request_id == request_id,
-            Proposal.municipality.in_(row.municipalities),
-        )
-    )
     if row.state != "draft":
         raise domain.RoundIsDecided
-    slot = next((s for s in await _free_slots(session, row) if s.slot_id == slot_id), None)
-    if proposal is None or slot is None:
+    request = await session.scalar(open_requests(row).where(OpenRequest.request_id == request_id))
+    found = await session.execute(open_slots(row).where(OpenSlot.slot_id == slot_id))
+    slot = next((slot.with_seats(free) for slot, free in found), None)
+    if request is None or slot is None:
         raise NotFound(
             "The learner or the slot is not in the round.", "Eleven eller platsen ingår inte i omgången."
         )
-    used = await session.scalar(
-        select(func.count())
-        .select_from(Proposal)
-        .where(
-            Proposal.round_id == row.round_id,
-            Proposal.slot_id == slot_id,
-            Proposal.municipality.in_(row.municipalities),
-            Proposal.request_id != request_id,
+    drafted = {
+        p.request_id: p
+        for p in await session.scalars(
+            select(Proposal).where(
+                Proposal.round_id == row.round_id,
+                Proposal.municipality.in_(row.municipalities),
+                or_(Proposal.request_id == request_id, Proposal.slot_id == slot_id),
+            )
         )
-    )
-    if (used or 0) >= slot.seats:
+    }
+    proposal = drafted.pop(request_id, None)
+    if sum(p.slot_id == slot_id for p in drafted.values()) >= slot.seats:
         raise domain.SlotIsFull
-    request = await session.get_one(OpenRequest, request_id)
-    cost, rank, reasons = domain.explain(request.request, slot, await read_travel(session))
+    if proposal is None:  # a repair has no row for those it could not place
+        proposal = Proposal(
+            proposal_id=uuids.uuid7(),
+            round_id=row.round_id,
+            municipality=request.municipality,
+            administration=request.administration,
+            request_id=request_id,
+            learner_id=request.learner_id,
+            slot_id=None,
+            cost=0,
+            state="draft",
+        )
+        session.add(proposal)
+    travel = await read_travel(session, (request.locality, slot.locality))
+    cost, rank, reasons = domain.explain(request.request, slot, travel)
     row.matched += proposal.slot_id is None
     row.cost += cost - proposal.cost
     proposal.slot_id, proposal.cost, proposal.wish_rank = slot_id, cost, rank
@@ -313,12 +375,13 @@ async def approve(
     *,
     row: Round,
     proposals: Collection[UUID] | None = None,
-    approved_by: Literal["person", "standing_rule"] = "person",
+    by: ApprovedBy = "person",
 ) -> int:
     """Approves all of a draft, or the named proposals; returns how many matches were told.
 
-    Only this tells anyone. What is not approved falls back to the repair draft. A learner who has been
-    placed in the meantime, or a slot withdrawn, is left out.
+    Only an approval tells anyone. What is not approved falls back to the repair draft. A learner who has been
+    placed in the meantime, or a slot withdrawn, is left out. Raises RoundIsDecided, and DraftHasChanged for
+    a proposal that is not in the draft (any more).
     """
     if row.state != "draft":
         raise domain.RoundIsDecided
@@ -329,17 +392,45 @@ async def approve(
             .order_by(Proposal.proposal_id)
         )
     ).all()
+    if proposals is not None and not set(proposals) <= {p.proposal_id for p in drafted}:
+        raise domain.DraftHasChanged
     chosen = [p for p in drafted if p.slot_id and (proposals is None or p.proposal_id in proposals)]
-    ready = await _still_open(session, row, {p.request_id for p in chosen})
-    slots = {
-        s.slot_id: s
-        for s in await session.scalars(
-            open_slots(row).where(OpenSlot.slot_id.in_({p.slot_id for p in chosen}))
-        )
-    }
-    chosen = [p for p in chosen if p.request_id in ready and p.slot_id in slots]
-    at = Counter(slots[p.slot_id].workplace_id for p in chosen if p.slot_id)
-    for proposal in chosen:
+    requests = await session.scalars(
+        open_requests(row)
+        .where(OpenRequest.request_id.in_({p.request_id for p in chosen}))
+        .order_by(OpenRequest.request_id)
+        .with_for_update()
+    )
+    slots = await session.execute(open_slots(row).where(OpenSlot.slot_id.in_({p.slot_id for p in chosen})))
+    return await tell_matches(
+        session,
+        row,
+        drafted,
+        chosen=chosen,
+        requests={r.request_id: r for r in requests},
+        slots={slot.slot_id: slot.with_seats(free) for slot, free in slots},
+        by=by,
+    )
+
+
+async def tell_matches(
+    session: Session,
+    row: Round,
+    drafted: Sequence[Proposal],
+    *,
+    chosen: Sequence[Proposal],
+    requests: Mapping[UUID, OpenRequest],
+    slots: Mapping[UUID, domain.Slot],
+    by: ApprovedBy,
+) -> int:
+    """Approves the chosen proposals whose request (locked) and slot are still there; tells all concerned."""
+    ready = [p for p in chosen if p.request_id in requests and p.slot_id in slots]
+    at = Counter(slots[p.slot_id].workplace_id for p in ready if p.slot_id)
+    for proposal in drafted:
+        proposal.state = "left_out"
+        if proposal.slot_id is None and row.repairs is None:
+            _tell(session, proposal, _unmatched(row, proposal))
+    for proposal in ready:
         assert proposal.slot_id is not None
         slot = slots[proposal.slot_id]
         event = LearnerMatched(
@@ -360,28 +451,19 @@ async def approve(
             at_workplace=at[slot.workplace_id],
         )
         _tell(session, proposal, event)
-    await _move(session, row, [p.proposal_id for p in chosen], "approved")
-    await session.execute(
-        update(OpenRequest)
-        .where(
-            OpenRequest.request_id.in_([p.request_id for p in chosen]),
-            OpenRequest.municipality.in_(row.municipalities),
-        )
-        .values(state="matched")
-    )
-    told = {p.proposal_id for p in chosen}
-    for proposal in drafted:
-        if proposal.slot_id is None and row.repairs is None:
-            _tell(session, proposal, _unmatched(row, proposal))
-        if proposal.proposal_id not in told:
-            proposal.state = "left_out"
-    if any(p.slot_id and p.proposal_id not in told for p in drafted):
+        proposal.state = "approved"
+        requests[proposal.request_id].state = "matched"
+    if len(ready) < sum(p.slot_id is not None for p in drafted):
         await mark_stale(session, [(row.municipality, row.placement_type)])
     row.state, row.approved_at, row.revision = "approved", datetime.now(UTC), row.revision + 1
-    row.matched = len(chosen)
-    approved = RoundApproved(approved_by=approved_by, **facts(row))
-    tell(session, approved, municipality=row.municipality, revision=row.revision)
-    return len(chosen)
+    row.matched = len(ready)
+    tell(
+        session,
+        RoundApproved(approved_by=by, **facts(row)),
+        municipality=row.municipality,
+        revision=row.revision,
+    )
+    return len(ready)
 
 
 async def drop(session: Session, *, row: Round) -> None:
@@ -389,29 +471,6 @@ async def drop(session: Session, *, row: Round) -> None:
     if row.state not in ("draft", "scheduled"):
         raise domain.RoundIsDecided
     row.state = "dropped"
-
-
-async def _still_open(session: Session, row: Round, requests: Collection[UUID]) -> set[UUID]:
-    found = await session.scalars(
-        select(OpenRequest.request_id)
-        .where(
-            OpenRequest.request_id.in_(requests),
-            OpenRequest.state == "open",
-            OpenRequest.municipality.in_(row.municipalities),
-        )
-        .order_by(OpenRequest.request_id)
-        .with_for_update()
-    )
-    return set(found)
-
-
-async def _move(session: Session, row: Round, ids: Collection[UUID], state: str) -> None:
-    await session.execute(
-        update(Proposal)
-        .where(Proposal.proposal_id.in_(ids), Proposal.municipality.in_(row.municipalities))
-        .values(state=state)
-        .execution_options(synchronize_session=False)
-    )
 
 
 def _unmatched(row: Round, proposal: Proposal) -> LearnerUnmatched:

@@ -7,18 +7,17 @@ from datetime import date
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, EmailStr, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, model_validator
 from sqlalchemy import select
 
+from kompetensnav_chassis.codes import LAST, Administration, Code, Day, Email, Municipality, Name
 from kompetensnav_chassis.db import Session
 from kompetensnav_contracts.vocabulary import LanguageLevel, Need, PlacementType, Sharing
-from kompetensnav_registry import domain
-from kompetensnav_registry.actions import employers, learners, slots
+from kompetensnav_registry.actions import employers, learners, ledger, slots
 from kompetensnav_registry.edges.rows import Faults, read
 from kompetensnav_registry.tables import Contact, Employer, Learner, Request, School, Slot, Workplace
 
-Ref = Annotated[str, Field(min_length=1, max_length=100)]
-Code = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")]
+Ref = Annotated[Name, Field(max_length=100)]
 Occupation = Annotated[str, Field(pattern=r"^\d{4}$")]
 OrgNumber = Annotated[str, AfterValidator(employers.legal_person)]
 Sector = Literal["private", "municipal", "regional", "state", "association"]
@@ -34,8 +33,8 @@ Many = BeforeValidator(_list)
 class Period(BaseModel):
     """First and last day."""
 
-    starts_on: date
-    ends_on: date
+    starts_on: Day
+    ends_on: Day
 
     @model_validator(mode="after")
     def _ends_after_it_starts(self) -> "Period":
@@ -48,7 +47,7 @@ class EmployerRow(BaseModel):
     """A row of employers.csv."""
 
     org_number: OrgNumber
-    name: Annotated[str, Field(max_length=200)]
+    name: Name
     sector: Sector = "private"
 
 
@@ -57,11 +56,11 @@ class WorkplaceRow(BaseModel):
 
     ref: Ref
     org_number: OrgNumber
-    name: Annotated[str, Field(max_length=200)]
+    name: Name
     locality: Code
     reception_capacity: Annotated[int, Field(ge=0, le=10_000)]
-    contact_name: Annotated[str, Field(max_length=200)]
-    contact_email: EmailStr
+    contact_name: Name
+    contact_email: Email
     contact_speaks: Literal["sv", "en"] = "sv"
 
 
@@ -76,21 +75,27 @@ class SlotRow(Period):
     min_language: LanguageLevel = LanguageLevel.NONE
     offers_needs: Annotated[list[Need], Many] = []
     shared_with: Sharing = Sharing.MUNICIPALITY
-    named_municipalities: Annotated[list[str], Many] = []
-    administration: Code | None = None
+    named_municipalities: Annotated[list[Municipality], Many] = []
+    administration: Administration | None = None
+
+    @model_validator(mode="after")
+    def _kept_to_somebody(self) -> "SlotRow":
+        if self.shared_with == Sharing.ADMINISTRATION and not self.administration:
+            raise ValueError("name the administration it is kept to")
+        return self
 
 
 class LearnerRow(BaseModel):
     """A row of learners.csv."""
 
     ref: Ref
-    administration: Code
+    administration: Administration
     school: Code
-    given_name: Annotated[str, Field(max_length=100)]
-    family_name: Annotated[str, Field(max_length=100)]
-    email: EmailStr | None = None
-    guardian_email: EmailStr | None = None
-    born_on: date
+    given_name: Annotated[Name, Field(max_length=100)]
+    family_name: Annotated[Name, Field(max_length=100)]
+    email: Email | None = None
+    guardian_email: Email | None = None
+    born_on: Annotated[date, Field(ge=date(1900, 1, 1), le=LAST)]
     locality: Code
     language: LanguageLevel = LanguageLevel.FLUENT
     speaks: Literal["sv", "en"] = "sv"
@@ -106,7 +111,7 @@ class RequestRow(Period):
 
     ref: Ref
     learner: Ref
-    administration: Code
+    administration: Administration
     placement_type: PlacementType
     wishes: Annotated[list[str], Many] = []
     needs: Annotated[list[Need], Many] = []
@@ -123,14 +128,19 @@ class Batch:
     faults: Faults
     counts: Counter[str]
 
-    def once(self, rows: list[tuple[int, Any]], key: str) -> None:
-        """Each key stands on one row only."""
+    def once(self, rows: list[tuple[int, Any]], *keys: str) -> None:
+        """Each key (the last column, within those before it) stands on one row only."""
         seen: dict[Any, int] = {}
         for line, row in rows:
-            value = getattr(row, key)
+            value = tuple(getattr(row, key) for key in keys)
             if value in seen:
-                self.faults.add(line, key, value, f"stands on line {seen[value]} already")
+                self.faults.add(line, keys[-1], value[-1], f"stands on line {seen[value]} already")
             seen.setdefault(value, line)
+
+    def stays(self, line: int, column: str, value: str, before: Any, now: Any) -> None:
+        """What another row hangs on is not moved by an import."""
+        if before != now:
+            self.faults.add(line, column, value, "is another one than before; it cannot be changed here")
 
     def mine(self, line: int, row: Any) -> None:
         """A learner's row may only be written for an administration of the token."""
@@ -189,6 +199,15 @@ async def _workplaces(batch: Batch, rows: list[tuple[int, WorkplaceRow]]) -> Non
         if row.org_number not in employer_ids:
             batch.faults.add(line, "org_number", row.org_number, "no such employer; import employers first")
     there = await _by_ref(batch, Workplace)
+    accounts = await _accounts(batch, rows, there)
+    for line, row in rows:
+        if (old := there.get(row.ref)) and row.org_number in employer_ids:
+            batch.stays(line, "org_number", row.org_number, old.employer_id, employer_ids[row.org_number])
+            if old.workplace_id in accounts.ledgers:
+                held = accounts.ledgers[old.workplace_id].busiest
+                if row.reception_capacity < held:
+                    reason = f"{held} seats are held in one week"
+                    batch.faults.add(line, "reception_capacity", row.reception_capacity, reason)
     contacts = {
         c.workplace_id: c
         for c in await batch.session.scalars(
@@ -216,6 +235,21 @@ async def _workplaces(batch: Batch, rows: list[tuple[int, WorkplaceRow]]) -> Non
         contact = {k.removeprefix("contact_"): v for k, v in values.items() if k.startswith("contact_")}
         also = _update(contacts[old.workplace_id], contact)
         batch.counts["changed" if "changed" in (changed, also) else "unchanged"] += 1
+        if old.workplace_id in accounts.ledgers:
+            accounts.ledgers[old.workplace_id].capacity = row.reception_capacity
+    accounts.settle(batch.session)
+
+
+async def _accounts(
+    batch: Batch, rows: list[tuple[int, WorkplaceRow]], there: dict[Any, Workplace]
+) -> ledger.Accounts:
+    """The accounts of the workplaces whose capacity changes."""
+    moved = {
+        old.workplace_id: old.municipality
+        for _, row in rows
+        if (old := there.get(row.ref)) and old.reception_capacity != row.reception_capacity
+    }
+    return await ledger.open_accounts(batch.session, moved)
 
 
 async def _slots(batch: Batch, rows: list[tuple[int, SlotRow]]) -> None:
@@ -228,6 +262,13 @@ async def _slots(batch: Batch, rows: list[tuple[int, SlotRow]]) -> None:
         old = there.get(row.ref)
         if old is not None and row.seats < old.taken:
             batch.faults.add(line, "seats", row.seats, f"{old.taken} seats are taken")
+        if old is not None and old.taken:
+            for column in sorted(slots.AGREED):
+                if getattr(row, column) != getattr(old, column):
+                    batch.faults.add(line, column, getattr(row, column), f"{old.taken} seats are taken")
+        if old is not None and row.workplace in workplaces:
+            here = workplaces[row.workplace].workplace_id
+            batch.stays(line, "workplace", row.workplace, old.workplace_id, here)
         if old is not None and old.withdrawn_at:
             batch.faults.add(line, "ref", row.ref, "the slot has been withdrawn")
     batch.faults.raise_any()
@@ -248,7 +289,7 @@ async def _slots(batch: Batch, rows: list[tuple[int, SlotRow]]) -> None:
 
 
 async def _learners(batch: Batch, rows: list[tuple[int, LearnerRow]]) -> None:
-    batch.once(rows, "ref")
+    batch.once(rows, "administration", "ref")
     for line, row in rows:
         batch.mine(line, row)
     there = await _by_ref(batch, Learner)
@@ -261,12 +302,15 @@ async def _learners(batch: Batch, rows: list[tuple[int, LearnerRow]]) -> None:
                 batch.session, municipality=batch.municipality, administration=row.administration, **values
             )
             batch.counts["created"] += 1
-        else:
-            batch.counts[_update(old, values)] += 1
+            continue
+        what = _update(old, values)
+        batch.counts[what] += 1
+        if what == "changed":
+            await learners.follow(batch.session, old)
 
 
 async def _requests(batch: Batch, rows: list[tuple[int, RequestRow]]) -> None:
-    batch.once(rows, "ref")
+    batch.once(rows, "administration", "ref")
     people = await _by_ref(batch, Learner)
     there = await _by_ref(batch, Request)
     slot_ids = {slot.ref: slot.slot_id for slot in (await _by_ref(batch, Slot)).values()}
@@ -279,18 +323,18 @@ async def _requests(batch: Batch, rows: list[tuple[int, RequestRow]]) -> None:
         batch.mine(line, row)
         if (row.administration, row.learner) not in people:
             batch.faults.add(line, "learner", row.learner, "no such learner; import learners first")
-        ready.append((row, _wishes(batch.faults, line, row.wishes, slot_ids)))
+        wishes = _wishes(batch.faults, line, row.wishes, slot_ids)
+        old = there.get((row.administration, row.ref))
+        learner = people.get((row.administration, row.learner))
+        if old is not None and learner is not None:
+            batch.stays(line, "learner", row.learner, old.learner_id, learner.learner_id)
+            if old.state != "open" and _changes(row, wishes, old):
+                batch.faults.add(line, "ref", row.ref, f"the request is {old.state} and cannot be changed")
+        ready.append((row, wishes))
     batch.faults.raise_any()
     for row, wishes in ready:
         learner = people[row.administration, row.learner]
         old = there.get((row.administration, row.ref))
-        values: dict[str, Any] = {
-            "placement_type": row.placement_type.value,
-            "starts_on": row.starts_on,
-            "ends_on": row.ends_on,
-            "needs": [need.value for need in row.needs],
-            "max_travel_minutes": row.max_travel_minutes,
-        }
         if old is None:
             await learners.open_request(
                 batch.session,
@@ -298,18 +342,29 @@ async def _requests(batch: Batch, rows: list[tuple[int, RequestRow]]) -> None:
                 school=schools[learner.school],
                 wishes=wishes,
                 ref=row.ref,
-                **values,
+                **_values(row),
             )
             batch.counts["created"] += 1
             continue
-        changes = {name: value for name, value in values.items() if getattr(old, name) != value}
-        if learners.ranked(wishes) != old.wishes:
-            changes["wishes"] = wishes
-        if changes and old.state != "open":
-            raise domain.WrongStep(old.state)
+        changes = _changes(row, wishes, old)
         if changes:
             await learners.change_request(batch.session, row=old, learner=learner, changes=changes)
         batch.counts["changed" if changes else "unchanged"] += 1
+
+
+def _values(row: RequestRow) -> dict[str, Any]:
+    return {
+        "placement_type": row.placement_type.value,
+        "starts_on": row.starts_on,
+        "ends_on": row.ends_on,
+        "needs": [need.value for need in row.needs],
+        "max_travel_minutes": row.max_travel_minutes,
+    }
+
+
+def _changes(row: RequestRow, wishes: list[dict[str, Any]], old: Request) -> dict[str, Any]:
+    changes = {name: value for name, value in _values(row).items() if getattr(old, name) != value}
+    return changes | ({"wishes": wishes} if learners.ranked(wishes) != old.wishes else {})
 
 
 def _wishes(

@@ -50,11 +50,40 @@ def ranked(wishes: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
             "rank": rank,
             "occupation": wish.get("occupation"),
             "slot_id": str(wish["slot_id"]) if wish.get("slot_id") else None,
-            "preference": wish.get("preference") or max(RANK_STEP, 1 - RANK_STEP * (rank - 1)),
+            "preference": _preference(wish.get("preference"), rank),
             "host_preference": wish.get("host_preference"),
         }
         for rank, wish in enumerate(wishes, 1)
     ]
+
+
+def _preference(given: float | None, rank: int) -> float:
+    return max(RANK_STEP, 1 - RANK_STEP * (rank - 1)) if given is None else given
+
+
+async def follow(session: Session, learner: Learner) -> None:
+    """Takes what has changed of a learner into the open requests.
+
+    A learner who is protected from now on disappears from everywhere outside: open offers and requests are
+    told as ended, and a case worker goes on by hand.
+    """
+    found = await session.scalars(
+        select(Request).where(
+            Request.learner_id == learner.learner_id,
+            Request.municipality == learner.municipality,
+            Request.state == "open",
+            Request.by_hand.is_(False),
+        )
+    )
+    for row in found.all():
+        if learner.security_marking != "none":
+            await _end_offers(session, row)
+            row.revision += 1
+            _tell_closed(session, row)
+            row.by_hand = True
+        elif (row.locality, row.language) != (learner.locality, learner.language):
+            changes = {"locality": learner.locality, "language": learner.language}
+            await change_request(session, row=row, learner=learner, changes=changes)
 
 
 async def open_request(
@@ -110,55 +139,69 @@ async def change_request(
     return row
 
 
-async def close_request(session: Session, *, municipality: str, request_id: UUID) -> Request:
-    """The learner needs no placement any more; an open offer is declined."""
-    row = await find_request(session, municipality=municipality, request_id=request_id)
+async def close_request(
+    session: Session, *, municipality: str, request_id: UUID, by_hand: bool = False
+) -> Request:
+    """The learner needs no placement any more; an open offer is declined. Raises NotFound."""
+    row = await find_request(session, municipality=municipality, request_id=request_id, by_hand=by_hand)
     if row.state == "closed":
         return row
-    open_offers = await session.scalars(
-        select(Offer).where(
-            Offer.request_id == request_id, Offer.municipality == municipality, Offer.state == "open"
-        )
-    )
-    for offer in open_offers.all():
-        await offers.decline(session, offer=offer, party="coordinator", reason=Reason.REQUEST_CLOSED)
+    await _end_offers(session, row)
     row.state = "closed"
     row.revision += 1
     if not row.by_hand:
-        tell(
-            session,
-            RequestClosed(
-                request_id=row.request_id,
-                learner_id=row.learner_id,
-                placement_type=row.placement_type,
-            ),
-            municipality=row.municipality,
-            administration=row.administration,
-            revision=row.revision,
-        )
+        _tell_closed(session, row)
     return row
 
 
-async def find_request(session: Session, *, municipality: str, request_id: UUID) -> Request:
-    """The request, locked. Raises NotFound."""
-    row = await session.scalar(
-        select(Request)
-        .where(Request.request_id == request_id, Request.municipality == municipality)
-        .with_for_update()
+async def _end_offers(session: Session, row: Request) -> None:
+    """Declines the request's open offers. Their workplaces are locked before the request is written."""
+    found = await session.scalars(
+        select(Offer).where(
+            Offer.request_id == row.request_id, Offer.municipality == row.municipality, Offer.state == "open"
+        )
     )
-    if row is None:
+    for offer in await offers.lock_offers(session, found.all()):
+        if offer.state == "open":
+            await offers.decline(session, offer=offer, party="coordinator", reason=Reason.REQUEST_CLOSED)
+    await session.refresh(row, with_for_update=True)
+
+
+async def find_request(
+    session: Session, *, municipality: str, request_id: UUID, by_hand: bool = False
+) -> Request:
+    """The request; with `by_hand` also a protected learner's. Raises NotFound."""
+    row = await session.scalar(
+        select(Request).where(Request.request_id == request_id, Request.municipality == municipality)
+    )
+    if row is None or (row.by_hand and not by_hand):
         raise NotFound("There is no such request.", "Det finns inget sådant önskemål.")
     return row
 
 
-async def find_learner(session: Session, *, municipality: str, learner_id: UUID) -> Learner:
-    """The learner. Raises NotFound, also for another administration's."""
+async def find_learner(
+    session: Session, *, municipality: str, learner_id: UUID, by_hand: bool = False
+) -> Learner:
+    """The learner; with `by_hand` also a protected one. Raises NotFound, also for another
+    administration's."""
     row = await session.scalar(
         select(Learner).where(Learner.learner_id == learner_id, Learner.municipality == municipality)
     )
-    if row is None:
+    if row is None or (row.security_marking != "none" and not by_hand):
         raise NotFound("There is no such learner.", "Det finns ingen sådan elev eller deltagare.")
     return row
+
+
+def _tell_closed(session: Session, row: Request) -> None:
+    tell(
+        session,
+        RequestClosed(
+            request_id=row.request_id, learner_id=row.learner_id, placement_type=row.placement_type
+        ),
+        municipality=row.municipality,
+        administration=row.administration,
+        revision=row.revision,
+    )
 
 
 def _tell(session: Session, event: type[RequestOpened] | type[RequestChanged], row: Request) -> None:

@@ -1,9 +1,11 @@
 """The capacity ledger: seats over all placement types of a workplace, in one locked account.
 
-Lock order: workplaces (by id), then slots, then requests (by id). Every change of a seat comes through here.
+Lock order: workplaces (by id), then slots, then offers, then requests (by id). Every change of a seat comes
+through here.
 """
 
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from uuid import UUID
@@ -11,7 +13,7 @@ from uuid import UUID
 import uuid_utils.compat as uuids
 from sqlalchemy import select
 
-from kompetensnav_chassis.db import Session
+from kompetensnav_chassis.db import Scope, Session, rescope
 from kompetensnav_chassis.outbox import tell
 from kompetensnav_contracts.events.registry import CapacityChanged, SeatReleased
 from kompetensnav_contracts.vocabulary import Reason, Refusal, Sharing
@@ -19,27 +21,62 @@ from kompetensnav_registry import domain
 from kompetensnav_registry.tables import Offer, Request, Seat, SharingAgreement, Slot, Workplace
 
 
+@asynccontextmanager
+async def reaching(session: Session, hosts: Iterable[str]) -> AsyncIterator[None]:
+    """A scope that also covers these municipalities: the seats of a learner's offer may lie in another one,
+    whose ledger the offer's authority may write here only."""
+    before = session.info["scope"]
+    await session.flush()
+    if "*" not in before.own:
+        own = tuple({*before.own, *hosts})
+        await rescope(session, Scope(own, before.shared, before.administrations))
+    yield
+    await session.flush()
+    await rescope(session, before)
+
+
+async def lock_workplaces(session: Session, workplaces: Mapping[UUID, str]) -> None:
+    """The first lock of every act that may change a seat; workplaces as id -> municipality."""
+    async with reaching(session, workplaces.values()):
+        await session.execute(
+            select(Workplace.workplace_id)
+            .where(
+                Workplace.workplace_id.in_(workplaces), Workplace.municipality.in_(set(workplaces.values()))
+            )
+            .order_by(Workplace.workplace_id)
+            .with_for_update()
+        )
+
+
 @dataclass(frozen=True)
-class Books:
-    """What a reservation needs, locked: slots and ledgers of the workplaces, requests, and busy learners."""
+class Accounts:
+    """Workplaces, locked: their slots and ledgers."""
 
     slots: dict[UUID, Slot]
     ledgers: dict[UUID, domain.Ledger]
-    requests: dict[UUID, Request]
-    busy: dict[UUID, list[tuple[date, date]]]
-    agreements: list[SharingAgreement]
+
+    def settle(self, session: Session) -> None:
+        """Tells what is left in every slot where that has changed, and nothing about whom."""
+        for slot in self.slots.values():
+            left = self.ledgers[slot.workplace_id].left(slot.room)
+            if left != slot.seats_left:
+                slot.seats_left, slot.capacity_revision = left, slot.capacity_revision + 1
+                tell(
+                    session,
+                    CapacityChanged(slot_id=slot.slot_id, seats_left=left),
+                    municipality=slot.municipality,
+                    revision=slot.capacity_revision,
+                )
 
 
-async def open_books(session: Session, *, workplaces: dict[UUID, str], requests: dict[UUID, str]) -> Books:
-    """Locks the workplaces (id -> municipality) and requests (id -> municipality) and reads their
-    accounts."""
+async def open_accounts(session: Session, workplaces: Mapping[UUID, str]) -> Accounts:
+    """Locks the workplaces (id -> municipality) and their slots, and reads what is held in them."""
     hosts = set(workplaces.values())
     locked = await session.execute(
         select(Workplace.workplace_id, Workplace.reception_capacity)
         .where(Workplace.workplace_id.in_(workplaces), Workplace.municipality.in_(hosts))
         .order_by(Workplace.workplace_id)
         .with_for_update()
-        .execution_options(populate_existing=True)
     )
     ledgers = {id: domain.Ledger(capacity) for id, capacity in locked.all()}
     found = await session.scalars(
@@ -49,7 +86,7 @@ async def open_books(session: Session, *, workplaces: dict[UUID, str], requests:
         .with_for_update()
         .execution_options(populate_existing=True)
     )
-    rooms = {row.slot_id: row for row in found}
+    slots = {row.slot_id: row for row in found}
     held = await session.execute(
         select(Seat.workplace_id, Seat.slot_id, Seat.starts_on, Seat.ends_on).where(
             Seat.workplace_id.in_(ledgers), Seat.municipality.in_(hosts), Seat.released_at.is_(None)
@@ -57,6 +94,24 @@ async def open_books(session: Session, *, workplaces: dict[UUID, str], requests:
     )
     for workplace_id, slot_id, starts_on, ends_on in held:
         ledgers[workplace_id].enter(domain.Room(slot_id, 0, starts_on, ends_on))
+    return Accounts(slots, ledgers)
+
+
+@dataclass(frozen=True)
+class Books:
+    """What a reservation needs, locked: the workplaces' accounts, requests, and busy learners."""
+
+    accounts: Accounts
+    requests: dict[UUID, Request]
+    busy: dict[UUID, list[tuple[date, date]]]
+    agreements: list[SharingAgreement]
+
+
+async def open_books(
+    session: Session, *, workplaces: Mapping[UUID, str], requests: Mapping[UUID, str]
+) -> Books:
+    """Locks the workplaces and the requests (id -> municipality) and reads their accounts."""
+    accounts = await open_accounts(session, workplaces)
     homes = set(requests.values())
     asked = await session.scalars(
         select(Request)
@@ -77,11 +132,11 @@ async def open_books(session: Session, *, workplaces: dict[UUID, str], requests:
     for learner_id, starts_on, ends_on in active:
         busy.setdefault(learner_id, []).append((starts_on, ends_on))
     agreements = list(await session.scalars(select(SharingAgreement)))
-    return Books(rooms, ledgers, by_id, busy, agreements)
+    return Books(accounts, by_id, busy, agreements)
 
 
-def take_seat(session: Session, books: Books, slot: Slot) -> Seat:
-    """Enters one seat; the caller has asked the ledger before."""
+def take_seat(session: Session, books: Books, slot: Slot, *, told: bool) -> Seat:
+    """Enters one seat; the caller has asked for a refusal before, and settles the accounts afterwards."""
     seat = Seat(
         seat_id=uuids.uuid7(),
         municipality=slot.municipality,
@@ -89,9 +144,10 @@ def take_seat(session: Session, books: Books, slot: Slot) -> Seat:
         slot_id=slot.slot_id,
         starts_on=slot.starts_on,
         ends_on=slot.ends_on,
+        told=told,
     )
     session.add(seat)
-    books.ledgers[slot.workplace_id].enter(slot.room)
+    books.accounts.ledgers[slot.workplace_id].enter(slot.room)
     slot.taken += 1
     return seat
 
@@ -106,7 +162,7 @@ def refusal(books: Books, slot: Slot | None, request: Request | None) -> Refusal
         return Refusal.NOT_SHARED
     if any(s <= slot.ends_on and slot.starts_on <= e for s, e in books.busy.get(request.learner_id, [])):
         return Refusal.LEARNER_IS_PLACED
-    return books.ledgers[slot.workplace_id].refusal(slot.room)
+    return books.accounts.ledgers[slot.workplace_id].refusal(slot.room)
 
 
 def is_shared(slot: Slot, request: Request, agreements: Iterable[SharingAgreement]) -> bool:
@@ -132,16 +188,12 @@ async def release_seats(
     """Frees seats; tells it and what is left. The caller's scope covers the workplaces' municipalities."""
     hosts = set(municipalities)
     ids = set(seat_ids)
-    of = await session.scalars(
-        select(Seat.workplace_id).where(Seat.seat_id.in_(ids), Seat.municipality.in_(hosts)).distinct()
+    of = await session.execute(
+        select(Seat.workplace_id, Seat.municipality).where(
+            Seat.seat_id.in_(ids), Seat.municipality.in_(hosts)
+        )
     )
-    await session.execute(
-        select(Workplace.workplace_id)
-        .where(Workplace.workplace_id.in_(of.all()), Workplace.municipality.in_(hosts))
-        .order_by(Workplace.workplace_id)
-        .with_for_update()
-        .execution_options(populate_existing=True)
-    )
+    accounts = await open_accounts(session, {id: municipality for id, municipality in of})
     rows = await session.scalars(
         select(Seat)
         .where(Seat.seat_id.in_(ids), Seat.municipality.in_(hosts), Seat.released_at.is_(None))
@@ -149,35 +201,15 @@ async def release_seats(
         .with_for_update()
         .execution_options(populate_existing=True)
     )
-    freed = rows.all()
-    found = await session.scalars(
-        select(Slot)
-        .where(Slot.slot_id.in_({s.slot_id for s in freed}), Slot.municipality.in_(hosts))
-        .order_by(Slot.slot_id)
-        .with_for_update()
-        .execution_options(populate_existing=True)
-    )
-    by_id = {slot.slot_id: slot for slot in found}
-    for seat in freed:
+    for seat in rows:
         seat.released_at, seat.reason = datetime.now(UTC), reason
-        by_id[seat.slot_id].taken -= 1
-        tell(
-            session,
-            SeatReleased(seat_id=seat.seat_id, slot_id=seat.slot_id, reason=reason),
-            municipality=seat.municipality,
-            revision=2,
-        )
-    for slot in by_id.values():
-        tell_capacity(session, slot)
-
-
-def tell_capacity(session: Session, row: Slot) -> None:
-    """Tells how many seats are left, and nothing about whom."""
-    row.capacity_revision += 1
-    left = 0 if row.withdrawn_at else row.seats - row.taken
-    tell(
-        session,
-        CapacityChanged(slot_id=row.slot_id, seats_left=left),
-        municipality=row.municipality,
-        revision=row.capacity_revision,
-    )
+        accounts.slots[seat.slot_id].taken -= 1
+        accounts.ledgers[seat.workplace_id].leave(domain.Room(seat.slot_id, 0, seat.starts_on, seat.ends_on))
+        if seat.told:
+            tell(
+                session,
+                SeatReleased(seat_id=seat.seat_id, slot_id=seat.slot_id, reason=reason),
+                municipality=seat.municipality,
+                revision=2,
+            )
+    accounts.settle(session)

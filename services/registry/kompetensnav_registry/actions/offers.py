@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 import uuid_utils.compat as uuids
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 
 from kompetensnav_chassis.db import EVERYONE, Session, rescope
 from kompetensnav_chassis.errors import NotFound
@@ -112,14 +112,14 @@ async def decline(session: Session, *, offer: Offer, party: str, reason: Reason 
 
 async def expire_offers(session: Session, *, today: date, most: int = 200) -> int:
     """Ends offers that nobody answered in time; returns how many. Runs for the whole stack."""
-    rows = await session.scalars(
+    is_late = (Offer.state == "open", Offer.answer_by < today)
+    found = await session.scalars(
         select(Offer)  # every municipality: a job
-        .where(Offer.state == "open", Offer.answer_by < today)
+        .where(*is_late)
         .order_by(Offer.workplace_id, Offer.offer_id)
         .limit(most)
-        .with_for_update(skip_locked=True)
     )
-    late = rows.all()
+    late = await _lock(session, found.all(), *is_late)
     for offer in late:
         _settle(offer, "expired")
         _tell(session, offer, OfferExpired(**facts(offer)))
@@ -181,24 +181,57 @@ async def advance(session: Session, *, placement: Placement, to: str) -> Placeme
 
 async def find_offer(session: Session, *, municipality: str, offer_id: UUID) -> Offer:
     """The offer, locked. Raises NotFound, also for another administration's."""
-    row = await session.scalar(
-        select(Offer).where(Offer.offer_id == offer_id, Offer.municipality == municipality).with_for_update()
+    found = await session.scalars(
+        select(Offer).where(
+            Offer.offer_id == offer_id, Offer.municipality == municipality, Offer.by_hand.is_(False)
+        )
     )
-    if row is None:
+    locked = await _lock(session, found.all())
+    if not locked:
         raise NotFound("There is no such offer.", "Det finns inget sådant erbjudande.")
-    return row
+    return locked[0]
 
 
-async def find_placement(session: Session, *, municipality: str, placement_id: UUID) -> Placement:
-    """The placement, locked. Raises NotFound, also for another administration's."""
+async def find_placement(
+    session: Session, *, municipality: str, placement_id: UUID, by_hand: bool = False
+) -> Placement:
+    """The placement, locked; with `by_hand` also a protected learner's. Raises NotFound, also for another
+    administration's."""
+    found = await session.scalars(
+        select(Offer)
+        .join(Placement, Placement.offer_id == Offer.offer_id)
+        .where(Placement.placement_id == placement_id, Placement.municipality == municipality)
+    )
+    locked = await _lock(session, found.all())
     row = await session.scalar(
         select(Placement)
         .where(Placement.placement_id == placement_id, Placement.municipality == municipality)
         .with_for_update()
     )
-    if row is None:
+    if not locked or row is None or (row.by_hand and not by_hand):
         raise NotFound("There is no such placement.", "Det finns ingen sådan placering.")
     return row
+
+
+async def lock_offers(session: Session, offers: Sequence[Offer]) -> Sequence[Offer]:
+    """The offers as they are now, locked after their workplaces (the ledger's lock order)."""
+    return await _lock(session, offers)
+
+
+async def _lock(session: Session, offers: Sequence[Offer], *still: ColumnElement[bool]) -> Sequence[Offer]:
+    await ledger.lock_workplaces(session, {o.workplace_id: o.workplace_municipality for o in offers})
+    found = await session.scalars(
+        select(Offer)
+        .where(
+            Offer.offer_id.in_({o.offer_id for o in offers}),
+            Offer.municipality.in_({o.municipality for o in offers}),
+            *still,
+        )
+        .order_by(Offer.offer_id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+    return found.all()
 
 
 def facts(row: Offer) -> dict[str, Any]:
@@ -265,26 +298,22 @@ def _settle(offer: Offer, state: str) -> None:
 
 
 async def _free(session: Session, offers: Sequence[Offer], reason: Reason) -> None:
-    """The seats may lie in another municipality, whose ledger the offer's authority may write here only."""
     if not offers:
         return
     for offer in offers:
         request = await session.get(Request, offer.request_id)
         if request and request.state == "placed":
             request.state = "open" if reason is Reason.SLOT_WITHDRAWN else "closed"
-    await session.flush()
-    before = session.info["scope"]
     hosts = {offer.workplace_municipality for offer in offers}
-    if "*" not in before.own:
-        await rescope(session, type(before)((*before.own, *hosts), before.shared, before.administrations))
-    await ledger.release_seats(
-        session, seat_ids=[o.seat_id for o in offers], municipalities=hosts, reason=reason
-    )
-    await session.flush()
-    await rescope(session, before)
+    async with ledger.reaching(session, hosts):
+        await ledger.release_seats(
+            session, seat_ids=[o.seat_id for o in offers], municipalities=hosts, reason=reason
+        )
 
 
 def _tell(session: Session, row: Offer | Placement, event: Event, cause: Envelope | None = None) -> None:
+    if row.by_hand:
+        return
     tell(
         session,
         event,

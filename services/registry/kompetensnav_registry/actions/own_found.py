@@ -19,9 +19,7 @@ async def register_own_found(
     books = await ledger.open_books(
         session, workplaces={workplace_id: municipality}, requests={request_id: municipality}
     )
-    request = books.requests.get(request_id) or await find_request(
-        session, municipality=municipality, request_id=request_id
-    )
+    request = await find_request(session, municipality=municipality, request_id=request_id)
     workplace = await slots.find_workplace(session, municipality=municipality, workplace_id=workplace_id)
     slot = slots.post_slot(
         session,
@@ -38,8 +36,9 @@ async def register_own_found(
     if refusal:
         raise domain.refused(refusal)
     await session.flush()
-    seat = ledger.take_seat(session, books, slot)
-    ledger.tell_capacity(session, slot)
+    books.accounts.slots[slot.slot_id] = slot
+    seat = ledger.take_seat(session, books, slot, told=False)
+    books.accounts.settle(session)
     return offers.make_offer(
         session,
         request=request,

@@ -24,16 +24,15 @@ async def reserve_seats(session: Session, matches: Sequence[LearnerMatched]) -> 
     given: list[tuple[LearnerMatched, Request, Slot, Seat]] = []
     refused: list[tuple[LearnerMatched, Refusal]] = []
     for match in matches:
-        slot, request = books.slots.get(match.slot_id), books.requests.get(match.request_id)
+        slot, request = books.accounts.slots.get(match.slot_id), books.requests.get(match.request_id)
         refusal = ledger.refusal(books, slot, request)
         if refusal or slot is None or request is None:
             refused.append((match, refusal or Refusal.REQUEST_IS_CLOSED))
             continue
-        given.append((match, request, slot, ledger.take_seat(session, books, slot)))
+        given.append((match, request, slot, ledger.take_seat(session, books, slot, told=True)))
         books.busy.setdefault(request.learner_id, []).append((slot.starts_on, slot.ends_on))
     # Capacity first: a listener that hears of the seats has then already heard that they are gone.
-    for slot in {slot.slot_id: slot for _, _, slot, _ in given}.values():
-        ledger.tell_capacity(session, slot)
+    books.accounts.settle(session)
     for match, refusal in refused:
         _tell(session, match, SeatRefused(refusal=refusal, **_facts(match)))
     for match, request, slot, seat in given:

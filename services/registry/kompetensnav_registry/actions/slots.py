@@ -34,6 +34,8 @@ CHANGEABLE = (
     "named_municipalities",
     "administration",
 )
+AGREED = {"placement_type", "occupation", "starts_on", "ends_on"}
+"""What an offer repeats, and its parties have said yes to."""
 
 
 def post_slot(
@@ -74,6 +76,7 @@ def post_slot(
         administration=administration,
         own_found=own_found,
         taken=0,
+        seats_left=seats,
         revision=1,
         capacity_revision=0,
         public_revision=0,
@@ -97,43 +100,48 @@ async def find_workplace(session: Session, *, municipality: str, workplace_id: U
 
 
 async def change_slot(session: Session, *, municipality: str, slot_id: UUID, changes: dict[str, Any]) -> Slot:
-    """Corrects a slot. Raises NotFound, SlotIsWithdrawn, SeatsAreTaken or Problem."""
-    row = await _locked(session, municipality, slot_id)
+    """Corrects a slot. Raises NotFound, SlotIsWithdrawn, SeatsAreTaken or Problem.
+
+    While seats are taken, what those who hold them have agreed to stays: type, occupation and period.
+    """
+    accounts, row = await _locked(session, municipality, slot_id)
     if row.withdrawn_at:
         raise domain.SlotIsWithdrawn
-    if changes.get("seats", row.seats) < row.taken:
+    changed = {name for name in changes.keys() & set(CHANGEABLE) if changes[name] != getattr(row, name)}
+    if changes.get("seats", row.seats) < row.taken or (row.taken and changed & AGREED):
         raise domain.SeatsAreTaken(f"{row.taken}")
-    before = row.seats
-    for name in changes.keys() & set(CHANGEABLE):
+    for name in changed:
         setattr(row, name, changes[name])
     _period(row.starts_on, row.ends_on)
     row.revision += 1
-    tell(session, SlotChanged(**facts(row)), municipality=municipality, revision=row.revision)
-    if row.seats != before:
-        ledger.tell_capacity(session, row)
+    if not row.own_found:
+        tell(session, SlotChanged(**facts(row)), municipality=municipality, revision=row.revision)
+    accounts.settle(session)
     _tell_public(session, row)
     return row
 
 
 async def withdraw_slot(session: Session, *, municipality: str, slot_id: UUID) -> Slot:
     """Takes a slot back: open offers are declined, confirmed placements interrupted, everyone told."""
-    row = await _locked(session, municipality, slot_id)
+    accounts, row = await _locked(session, municipality, slot_id)
     if row.withdrawn_at:
         return row
     row.withdrawn_at = datetime.now(UTC)
     row.revision += 1
-    tell(
-        session,
-        SlotWithdrawn(
-            slot_id=row.slot_id,
-            placement_type=row.placement_type,
-            occupation=row.occupation,
-            starts_on=row.starts_on,
-            seats=row.seats,
-        ),
-        municipality=municipality,
-        revision=row.revision,
-    )
+    if not row.own_found:
+        tell(
+            session,
+            SlotWithdrawn(
+                slot_id=row.slot_id,
+                placement_type=row.placement_type,
+                occupation=row.occupation,
+                starts_on=row.starts_on,
+                seats=row.seats,
+            ),
+            municipality=municipality,
+            revision=row.revision,
+        )
+    accounts.settle(session)
     await offers.end_offers_of_slot(session, slot=row, reason=Reason.SLOT_WITHDRAWN)
     _tell_public(session, row)
     return row
@@ -177,18 +185,15 @@ def _tell_public(session: Session, row: Slot) -> None:
     tell(session, event, municipality=row.municipality, revision=row.public_revision)
 
 
-async def _locked(session: Session, municipality: str, slot_id: UUID) -> Slot:
-    """The slot, with its workplace locked before it (the ledger's lock order)."""
-    row = await session.scalar(select(Slot).where(Slot.slot_id == slot_id, Slot.municipality == municipality))
-    if row is None:
-        raise NotFound("There is no such slot.", "Det finns ingen sådan plats.")
-    await session.execute(
-        select(Workplace.workplace_id)
-        .where(Workplace.workplace_id == row.workplace_id, Workplace.municipality == municipality)
-        .with_for_update()
+async def _locked(session: Session, municipality: str, slot_id: UUID) -> tuple[ledger.Accounts, Slot]:
+    """The slot with its workplace's accounts, locked. Raises NotFound."""
+    workplace_id = await session.scalar(
+        select(Slot.workplace_id).where(Slot.slot_id == slot_id, Slot.municipality == municipality)
     )
-    await session.refresh(row, with_for_update=True)
-    return row
+    if workplace_id is None:
+        raise NotFound("There is no such slot.", "Det finns ingen sådan plats.")
+    accounts = await ledger.open_accounts(session, {workplace_id: municipality})
+    return accounts, accounts.slots[slot_id]
 
 
 def _period(starts_on: date, ends_on: date) -> None:

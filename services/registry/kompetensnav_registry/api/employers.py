@@ -5,11 +5,11 @@ from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import APIRouter
-from pydantic import AfterValidator, BaseModel, EmailStr, Field
+from pydantic import AfterValidator, BaseModel, Field
 from sqlalchemy import func, select
 
+from kompetensnav_chassis.codes import Code, Day, Email, Municipality, Name
 from kompetensnav_chassis.errors import Forbidden
-from kompetensnav_chassis.identity import municipalities as known
 from kompetensnav_contracts.vocabulary import PlacementType
 from kompetensnav_registry.actions import employers
 from kompetensnav_registry.api.views import Coordinator, Limit, Listed, Offset, Reader, View
@@ -18,17 +18,11 @@ from kompetensnav_registry.tables import Employer, SharingAgreement, Workplace
 router = APIRouter(prefix="/{municipality}")
 
 
-def _known(codes: list[str]) -> list[str]:
-    if unknown := [c for c in codes if c not in known()]:
-        raise ValueError(f"unknown municipality {', '.join(unknown)}")
-    return codes
-
-
 class NewEmployer(BaseModel):
     """An employer to register."""
 
     org_number: Annotated[str, AfterValidator(employers.legal_person)]
-    name: str = Field(min_length=1, max_length=200)
+    name: Name
     sector: Literal["private", "municipal", "regional", "state", "association"] = "private"
 
 
@@ -45,13 +39,13 @@ class NewWorkplace(BaseModel):
     """A workplace to register."""
 
     employer_id: UUID
-    name: str = Field(min_length=1, max_length=200)
-    locality: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")
+    name: Name
+    locality: Code
     reception_capacity: int = Field(
         ge=0, le=10_000, description="Learners per week over all placement types."
     )
-    contact_name: str = Field(min_length=1, max_length=200)
-    contact_email: EmailStr
+    contact_name: Name
+    contact_email: Email
     contact_speaks: Literal["sv", "en"] = "sv"
 
 
@@ -69,18 +63,18 @@ class WorkplaceView(View):
 class NewCoordinator(BaseModel):
     """Whom the municipality's digests go to."""
 
-    name: str = Field(min_length=1, max_length=200)
-    email: EmailStr
+    name: Name
+    email: Email
     speaks: Literal["sv", "en"] = "sv"
 
 
 class NewAgreement(BaseModel):
     """A signed sharing agreement."""
 
-    municipalities: Annotated[list[str], Field(min_length=2), AfterValidator(_known)]
+    municipalities: Annotated[list[Municipality], Field(min_length=2)]
     placement_types: Annotated[list[PlacementType], Field(min_length=1)]
-    valid_from: date
-    valid_to: date | None = None
+    valid_from: Day
+    valid_to: Day | None = None
 
 
 class AgreementView(View):

@@ -5,29 +5,29 @@ from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel, EmailStr, Field, model_validator
+from pydantic import BaseModel, Field, model_validator
 from sqlalchemy import func, select
 
+from kompetensnav_chassis.codes import LAST, Administration, Code, Day, Email, Name
 from kompetensnav_contracts.vocabulary import LanguageLevel, Need, PlacementType
 from kompetensnav_registry.actions import learners, own_found
 from kompetensnav_registry.api.offers import OfferView
-from kompetensnav_registry.api.views import Limit, Listed, Offset, Staff, View
+from kompetensnav_registry.api.views import Limit, Listed, Offset, Staff, View, sees_protected
 from kompetensnav_registry.tables import Learner, Request, School
 
 router = APIRouter(prefix="/{municipality}")
-Code = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")]
 
 
 class NewLearner(BaseModel):
     """A learner to register; goes into the vault and is told to no one."""
 
-    administration: Code
+    administration: Administration
     school: Code
-    given_name: str = Field(min_length=1, max_length=100)
-    family_name: str = Field(min_length=1, max_length=100)
-    email: EmailStr | None = None
-    guardian_email: EmailStr | None = None
-    born_on: date
+    given_name: Name = Field(max_length=100)
+    family_name: Name = Field(max_length=100)
+    email: Email | None = None
+    guardian_email: Email | None = None
+    born_on: date = Field(ge=date(1900, 1, 1), le=LAST)
     locality: Code
     language: LanguageLevel = LanguageLevel.FLUENT
     speaks: Literal["sv", "en"] = "sv"
@@ -58,7 +58,7 @@ class Wished(BaseModel):
 
     occupation: str | None = Field(None, pattern=r"^\d{4}$")
     slot_id: UUID | None = None
-    preference: float | None = Field(None, gt=0, le=1)
+    preference: float | None = Field(None, ge=0, le=1)
 
     @model_validator(mode="after")
     def _one(self) -> Self:
@@ -72,8 +72,8 @@ class NewRequest(BaseModel):
 
     learner_id: UUID
     placement_type: PlacementType
-    starts_on: date
-    ends_on: date
+    starts_on: Day
+    ends_on: Day
     wishes: list[Wished] = Field(default=[], max_length=100)
     needs: list[Need] = []
     max_travel_minutes: int = Field(60, ge=0, le=600)
@@ -124,10 +124,10 @@ async def register_learner(caller: Staff, new: NewLearner) -> LearnerView:
 
 @router.get("/learners")
 async def list_learners(caller: Staff, limit: Limit = 100, offset: Offset = 0) -> Listed[LearnerView]:
-    """The learners of one's own administrations; protected learners are in no list."""
-    shown = select(Learner).where(
-        Learner.municipality == caller.municipality, Learner.security_marking == "none"
-    )
+    """The learners of one's own administrations; only case workers see protected learners."""
+    shown = select(Learner).where(Learner.municipality == caller.municipality)
+    if not sees_protected(caller):
+        shown = shown.where(Learner.security_marking == "none")
     async with caller.begin() as session:
         rows = await session.scalars(shown.order_by(Learner.learner_id).limit(limit).offset(offset))
         total = await session.scalar(select(func.count()).select_from(shown.subquery()))
@@ -150,7 +150,10 @@ async def open_request(caller: Staff, new: NewRequest) -> RequestView:
     """Say that a learner needs a placement."""
     async with caller.begin() as session:
         learner = await learners.find_learner(
-            session, municipality=caller.municipality, learner_id=new.learner_id
+            session,
+            municipality=caller.municipality,
+            learner_id=new.learner_id,
+            by_hand=sees_protected(caller),
         )
         school = await learners.school_of(session, municipality=caller.municipality, code=learner.school)
         row = await learners.open_request(
@@ -177,6 +180,8 @@ async def list_requests(
 ) -> Listed[RequestView]:
     """The requests of one's own administrations, by first day."""
     shown = select(Request).where(Request.municipality == caller.municipality)
+    if not sees_protected(caller):
+        shown = shown.where(Request.by_hand.is_(False))
     if state:
         shown = shown.where(Request.state == state)
     async with caller.begin() as session:
@@ -191,7 +196,12 @@ async def list_requests(
 async def close_request(caller: Staff, request_id: UUID) -> RequestView:
     """The learner needs no placement any more."""
     async with caller.begin() as session:
-        row = await learners.close_request(session, municipality=caller.municipality, request_id=request_id)
+        row = await learners.close_request(
+            session,
+            municipality=caller.municipality,
+            request_id=request_id,
+            by_hand=sees_protected(caller),
+        )
         return RequestView.model_validate(row)
 
 

@@ -9,8 +9,18 @@ from pydantic import BaseModel
 from sqlalchemy import func, select
 
 from kompetensnav_contracts.vocabulary import Party, Reason
-from kompetensnav_registry.actions import offers
-from kompetensnav_registry.api.views import Coordinator, Limit, Listed, Offset, Staff, View
+from kompetensnav_registry.actions import by_hand, offers
+from kompetensnav_registry.api.views import (
+    CaseWorker,
+    Coordinator,
+    Following,
+    Limit,
+    Listed,
+    Offset,
+    Staff,
+    View,
+    sees_protected,
+)
 from kompetensnav_registry.tables import Offer, Placement
 
 router = APIRouter(prefix="/{municipality}")
@@ -54,6 +64,19 @@ class Answer(BaseModel):
     party: Literal[Party.EMPLOYER, Party.LEARNER, Party.GUARDIAN, Party.PROVIDER, Party.AUTHORITY]
 
 
+class No(BaseModel):
+    """Whose no it is; `coordinator` for anyone who has a part in it but no say, such as a pupil in prao."""
+
+    party: Party
+
+
+class ByHand(BaseModel):
+    """A protected learner's request, and the slot a case worker has chosen."""
+
+    request_id: UUID
+    slot_id: UUID
+
+
 class Interruption(BaseModel):
     """Why a placement ends early."""
 
@@ -70,6 +93,8 @@ async def list_offers(
 ) -> Listed[OfferView]:
     """The offers to learners of one's own administrations."""
     shown = select(Offer).where(Offer.municipality == caller.municipality)
+    if not sees_protected(caller):
+        shown = shown.where(Offer.by_hand.is_(False))
     if state:
         shown = shown.where(Offer.state == state)
     if round_id:
@@ -91,7 +116,7 @@ async def accept(caller: Coordinator, offer_id: UUID, answer: Answer) -> OfferVi
 
 
 @router.post("/offers/{offer_id}/decline")
-async def decline(caller: Coordinator, offer_id: UUID, answer: Answer) -> OfferView:
+async def decline(caller: Coordinator, offer_id: UUID, answer: No) -> OfferView:
     """Record a no that was given in another way."""
     async with caller.begin() as session:
         row = await offers.find_offer(session, municipality=caller.municipality, offer_id=offer_id)
@@ -104,6 +129,8 @@ async def list_placements(
 ) -> Listed[PlacementView]:
     """The placements of learners of one's own administrations."""
     shown = select(Placement).where(Placement.municipality == caller.municipality)
+    if not sees_protected(caller):
+        shown = shown.where(Placement.by_hand.is_(False))
     if state:
         shown = shown.where(Placement.state == state)
     async with caller.begin() as session:
@@ -114,25 +141,37 @@ async def list_placements(
         return Listed(items=[PlacementView.model_validate(r) for r in rows], total=total or 0)
 
 
+@router.post("/placements/by-hand", status_code=201)
+async def place_by_hand(caller: CaseWorker, chosen: ByHand) -> PlacementView:
+    """Place a protected learner. The seat is taken in the same ledger; nobody is told, nothing is mailed."""
+    async with caller.begin() as session:
+        row = await by_hand.place_by_hand(session, municipality=caller.municipality, **chosen.model_dump())
+        return PlacementView.model_validate(row)
+
+
 @router.post("/placements/{placement_id}/progress/{step}")
-async def advance(
-    caller: Coordinator, placement_id: UUID, step: Literal["start", "complete"]
-) -> PlacementView:
+async def advance(caller: Following, placement_id: UUID, step: Literal["start", "complete"]) -> PlacementView:
     """Say that a placement has begun, or was carried through."""
     to = {"start": "started", "complete": "completed"}[step]
     async with caller.begin() as session:
         row = await offers.find_placement(
-            session, municipality=caller.municipality, placement_id=placement_id
+            session,
+            municipality=caller.municipality,
+            placement_id=placement_id,
+            by_hand=sees_protected(caller),
         )
         return PlacementView.model_validate(await offers.advance(session, placement=row, to=to))
 
 
 @router.post("/placements/{placement_id}/interrupt")
-async def interrupt(caller: Coordinator, placement_id: UUID, why: Interruption) -> PlacementView:
+async def interrupt(caller: Following, placement_id: UUID, why: Interruption) -> PlacementView:
     """End a placement early and free the seat."""
     async with caller.begin() as session:
         row = await offers.find_placement(
-            session, municipality=caller.municipality, placement_id=placement_id
+            session,
+            municipality=caller.municipality,
+            placement_id=placement_id,
+            by_hand=sees_protected(caller),
         )
         return PlacementView.model_validate(
             await offers.interrupt(session, placement=row, reason=Reason(why.reason))

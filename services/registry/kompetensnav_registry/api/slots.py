@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field, model_validator
 from sqlalchemy import func, select
 
+from kompetensnav_chassis.codes import Administration, Day, Municipality
 from kompetensnav_chassis.errors import NotFound
 from kompetensnav_contracts.vocabulary import LanguageLevel, Need, PlacementType, Sharing
 from kompetensnav_registry.actions import slots
@@ -15,8 +16,6 @@ from kompetensnav_registry.api.views import Coordinator, Limit, Listed, Offset, 
 from kompetensnav_registry.tables import Slot, slots_of
 
 router = APIRouter(prefix="/{municipality}/slots")
-Code = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")]
-Municipality = Annotated[str, Field(pattern=r"^\d{4}$")]
 
 
 class NewSlot(BaseModel):
@@ -25,14 +24,14 @@ class NewSlot(BaseModel):
     workplace_id: UUID
     placement_type: PlacementType
     occupation: str = Field(pattern=r"^\d{4}$", description="SSYK 2012, four digits.")
-    starts_on: date
-    ends_on: date
+    starts_on: Day
+    ends_on: Day
     seats: int = Field(ge=1, le=10_000)
     min_language: LanguageLevel = LanguageLevel.NONE
     offers_needs: list[Need] = []
     shared_with: Sharing = Sharing.MUNICIPALITY
     named_municipalities: list[Municipality] = []
-    administration: Code | None = None
+    administration: Administration | None = None
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -47,8 +46,8 @@ class Changes(BaseModel):
     """What to correct; what is left out stays."""
 
     occupation: str | None = Field(None, pattern=r"^\d{4}$")
-    starts_on: date | None = None
-    ends_on: date | None = None
+    starts_on: Day | None = None
+    ends_on: Day | None = None
     seats: int | None = Field(None, ge=1, le=10_000)
     min_language: LanguageLevel | None = None
     offers_needs: list[Need] | None = None

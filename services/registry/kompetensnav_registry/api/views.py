@@ -10,10 +10,19 @@ from kompetensnav_chassis.identity import Caller, May
 T = TypeVar("T")
 
 Coordinator = Annotated[Caller, Depends(May("coordinator"))]
-Staff = Annotated[Caller, Depends(May("coordinator", "guidance_counsellor"))]
+Staff = Annotated[Caller, Depends(May("coordinator", "guidance_counsellor", "case_worker"))]
+CaseWorker = Annotated[Caller, Depends(May("case_worker"))]
+"""May see and place learners with protected identity."""
+Following = Annotated[Caller, Depends(May("coordinator", "case_worker"))]
+"""Follows placements; a case worker also those of protected learners."""
 Reader = Annotated[Caller, Depends(May("coordinator", "guidance_counsellor", "operator", "admin"))]
 Limit = Annotated[int, Query(ge=1, le=500, description="Rows per page.")]
-Offset = Annotated[int, Query(ge=0, description="Rows to skip.")]
+Offset = Annotated[int, Query(ge=0, le=1_000_000_000, description="Rows to skip.")]
+
+
+def sees_protected(caller: Caller) -> bool:
+    """Whether the caller may see rows of protected learners."""
+    return "case_worker" in caller.identity.roles
 
 
 class View(BaseModel):

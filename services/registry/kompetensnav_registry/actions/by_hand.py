@@ -1,0 +1,80 @@
+"""Protected learners: placed by a case worker, in the same ledger, told to nobody.
+
+The ledger tells only that there are fewer seats left, as it does for any hold.
+"""
+
+from datetime import UTC, datetime
+from uuid import UUID
+
+import uuid_utils.compat as uuids
+from sqlalchemy import select
+
+from kompetensnav_chassis.db import Session
+from kompetensnav_chassis.errors import NotFound
+from kompetensnav_registry import domain
+from kompetensnav_registry.actions import ledger
+from kompetensnav_registry.tables import Offer, Placement, Slot
+
+
+async def place_by_hand(session: Session, *, municipality: str, request_id: UUID, slot_id: UUID) -> Placement:
+    """A confirmed placement for a request that is handled by hand. Raises NotFound and the ledger's
+    refusals."""
+    slot = await session.scalar(
+        select(Slot).where(Slot.slot_id == slot_id, Slot.municipality == municipality)
+    )
+    if slot is None:
+        raise NotFound("There is no such slot.", "Det finns ingen sådan plats.")
+    books = await ledger.open_books(
+        session, workplaces={slot.workplace_id: municipality}, requests={request_id: municipality}
+    )
+    request = books.requests.get(request_id)
+    if request is None or not request.by_hand:
+        raise NotFound("There is no such request.", "Det finns inget sådant önskemål.")
+    refusal = ledger.refusal(books, slot, request)
+    if refusal:
+        raise domain.refused(refusal)
+    seat = ledger.take_seat(session, books, slot, told=False)
+    books.accounts.settle(session)
+    now = datetime.now(UTC)
+    request.state = "placed"
+    offer = Offer(
+        offer_id=uuids.uuid7(),
+        municipality=request.municipality,
+        administration=request.administration,
+        round_id=uuids.uuid7(),
+        seat_id=seat.seat_id,
+        slot_id=slot.slot_id,
+        workplace_id=slot.workplace_id,
+        workplace_municipality=slot.municipality,
+        request_id=request.request_id,
+        learner_id=request.learner_id,
+        placement_type=slot.placement_type,
+        occupation=slot.occupation,
+        starts_on=slot.starts_on,
+        ends_on=slot.ends_on,
+        must_answer=[],
+        are_told=[],
+        answers={},
+        answer_by=now.date(),
+        by_hand=True,
+        state="confirmed",
+        revision=1,
+        settled_at=now,
+    )
+    session.add(offer)
+    await session.flush()
+    placement = Placement(
+        placement_id=uuids.uuid7(),
+        municipality=request.municipality,
+        administration=request.administration,
+        offer_id=offer.offer_id,
+        learner_id=request.learner_id,
+        slot_id=slot.slot_id,
+        starts_on=slot.starts_on,
+        ends_on=slot.ends_on,
+        by_hand=True,
+        state="confirmed",
+        revision=1,
+    )
+    session.add(placement)
+    return placement

@@ -51,12 +51,13 @@ class Stack:
         *,
         municipality: str | None = None,
         administrations: tuple[str, ...] = ("school",),
+        role: str = "coordinator",
         status: int | None = None,
         **how: Any,
     ) -> Any:
-        """A coordinator's request; checks the status and returns the JSON body."""
+        """A request, a coordinator's unless said otherwise; checks the status and returns the JSON body."""
         code = municipality or path.split("/")[1]
-        token = self.token("coordinator", municipalities=(code,), administrations=administrations)
+        token = self.token(role, municipalities=(code,), administrations=administrations)
         headers = {"authorization": f"Bearer {token}", **how.pop("headers", {})}
         answered = httpx.request(
             method, self.running["services"][service] + path, headers=headers, timeout=30, **how
@@ -201,10 +202,11 @@ class Town:
     def slot(
         self, ref: str, workplace: str = "w0", occupation: str = "5321", seats: int = 1, **more: str
     ) -> None:
-        """A slot in February and March 2027."""
+        """A slot in February and March 2027, unless told otherwise."""
         values = {"min_language": "none", "offers_needs": "", "shared_with": "municipality"} | more
+        last = more.get("ends_on", "2027-03-26")
         tail = ",".join(values[c] for c in ("min_language", "offers_needs", "shared_with"))
-        row = f"{ref},{workplace},{self.placement_type},{occupation},2027-02-01,2027-03-26,{seats},{tail}\n"
+        row = f"{ref},{workplace},{self.placement_type},{occupation},2027-02-01,{last},{seats},{tail}\n"
         self.stack.bring_in(self.code, "slots", f"{SLOT_COLUMNS}\n{row}")
 
     def learner(self, ref: str, wishes: str = "5321", born: str = "2009-05-05", needs: str = "") -> None:

@@ -1,5 +1,6 @@
 """Item 3, the chassis: identity, scope, health, delivery under failure, all on real servers."""
 
+import contextlib
 import json
 from importlib import import_module
 from itertools import product
@@ -8,6 +9,7 @@ import asyncpg
 import httpx
 import pytest
 import uuid_utils.compat as uuids
+from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 
 from kompetensnav_chassis.identity import May
 from kompetensnav_chassis.testing import eventually, headers_of
@@ -17,7 +19,9 @@ from kompetensnav_embedded.stack import SERVICES
 
 pytestmark = pytest.mark.real
 
-ROLES = ("coordinator", "guidance_counsellor", "partner", "funder", "operator", "admin", "")
+ROLES = (
+    "coordinator", "guidance_counsellor", "case_worker", "partner", "funder", "operator", "admin", "",
+)  # fmt: skip
 REACH = {
     "own": ("2580", ("2580",)),
     "other": ("2580", ("2581",)),
@@ -227,6 +231,8 @@ async def test_3_poison_becomes_a_dead_letter_at_once_and_the_queue_goes_on(stac
     found = await eventually(letter)
     assert found.headers["Kn-Dead-Reason"] == reason
     assert found.headers["Kn-Dead-Deliveries"] == "1"
+    assert found.headers["Kn-Dead-In"] == "local"
+    assert "Unfit at broker.py" in found.headers["Kn-Dead-Stack"]
     assert found.data == body
     marker = a_slot()
     await publish(stack, marker)
@@ -261,6 +267,75 @@ async def test_3_a_lost_commit_is_told_again_and_nothing_is_told_that_was_not_co
             "drop trigger lose on open_slot; drop function lose_commit; drop sequence lost_commits"
         )
         await connection.close()
+
+
+async def letter_of(js, seq, consumer):
+    """The dead letter of a message, if there is one."""
+    state = (await js.stream_info("DEAD_LOCAL")).state
+    for n in range(state.first_seq, state.last_seq + 1):
+        found = await js.get_msg("DEAD_LOCAL", n, direct=True)
+        about = found.headers or {}
+        if about.get("Kn-Dead-Seq") == str(seq) and about["Kn-Dead-Consumer"] == consumer:
+            return found
+    return None
+
+
+async def test_3_a_message_nobody_ever_answers_is_collected_as_a_dead_letter(stack):
+    """A listener that takes a message and never answers, as one does that crashes each time. The server then
+    tells no more than an advisory, and the services make the dead letter of it."""
+    event = a_slot()
+    headers = await publish(stack, event, municipality="2321")
+    topology = await stack.nats("topology")
+    js = topology.jetstream()
+    config = ConsumerConfig(
+        durable_name="crashing", filter_subject=subject(event, "2321"), ack_policy=AckPolicy.EXPLICIT,
+        ack_wait=0.3, max_deliver=3, deliver_policy=DeliverPolicy.LAST,
+    )  # fmt: skip
+    await js.add_consumer("INT_LOCAL", config)
+    subscription = await js.pull_subscribe_bind("crashing", "INT_LOCAL")
+    taken = [await subscription.fetch(1, timeout=5) for _ in range(3)]
+    assert {m.headers["ce-id"] for (m,) in taken} == {headers["ce-id"]}
+    care = await stack.nats()
+    seq = taken[0][0].metadata.sequence.stream
+    with contextlib.suppress(TimeoutError):  # the fourth is never delivered: the server gives up and tells
+        await subscription.fetch(1, timeout=1)
+    found = await eventually(lambda: letter_of(care.jetstream(), seq, "crashing"), 40)
+    assert (found.headers["Kn-Dead-Reason"], found.headers["Kn-Dead-Deliveries"]) == ("max-deliveries", "3")
+    assert found.headers["ce-id"] == headers["ce-id"]
+    await js.delete_consumer("INT_LOCAL", "crashing")
+    await care.close()
+    await topology.close()
+
+
+async def test_3_nats_acknowledges_only_what_is_on_disk_and_durables_are_as_the_topology_says(stack):
+    monitor = stack.running["monitor"]
+    told = httpx.get(
+        f"{monitor}/jsz", params={"config": "true", "consumers": "true", "accounts": "true"}
+    ).json()
+    assert told["config"]["sync_always"] is True
+    streams = {s["name"]: s for a in told["account_details"] for s in a["stream_detail"]}
+    for name in ("INT_LOCAL", "PUB_LOCAL", "FED_LOCAL"):
+        config = streams[name]["config"]
+        assert (config["storage"], config["discard"], config["retention"]) == ("file", "new", "limits")
+        assert config["duplicate_window"] == 600 * 10**9
+    durables = {c["name"]: c["config"] for c in streams["INT_LOCAL"]["consumer_detail"] if "name" in c}
+    assert durables["matching-registry"]["ack_policy"] == "explicit"
+    assert durables["matching-registry"]["max_ack_pending"] == 1000
+    assert "replay.int.matching-registry.>" in durables["matching-registry"]["filter_subjects"]
+
+
+async def test_3_a_trace_goes_from_the_request_through_the_event(stack, towns):
+    town = towns("0163")
+    town.employers()
+    trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    workplace = stack.call("GET", "registry", "/0163/workplaces")["items"][0]["workplace_id"]
+    slot = {"workplace_id": workplace, "placement_type": "apl", "occupation": "5321", "seats": 1,
+            "starts_on": "2027-02-01", "ends_on": "2027-03-01"}  # fmt: skip
+    stack.call("POST", "registry", "/0163/slots", json=slot, headers={"traceparent": trace}, status=201)
+    rows = await stack.sql(
+        "registry", "select headers from outbox where subject = 'nav.0163.int.registry.slot.posted.v1'"
+    )
+    assert [json.loads(r["headers"])["traceparent"] for r in rows] == [trace]
 
 
 async def test_3_an_event_is_told_only_when_its_transaction_commits(stack, towns):

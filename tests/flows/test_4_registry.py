@@ -258,3 +258,172 @@ async def test_4_a_sole_traders_number_is_not_taken_in_as_an_organisation_number
         status=422,
     )
     assert any("sole trader" in e["reason"] or "organisation" in e["reason"] for e in refused["errors"])
+
+
+async def test_4_a_protected_learner_is_placed_in_silence(stack, towns):
+    """All that anyone outside hears is that there is a seat less, as of any hold."""
+    town = towns("0123")
+    town.employers()
+    town.slot("s", seats=2)
+    head = "ref,administration,school,given_name,family_name,email,born_on,locality,security_marking\n"
+    person = "p,school,gy1,Skyddad,B,p@elev.example.com,2009-01-01,lulea,protected_registration\n"
+    stack.bring_in("0123", "learners", head + person)
+    head = "ref,learner,administration,placement_type,starts_on,ends_on\n"
+    stack.bring_in("0123", "requests", f"{head}rp,p,school,apl,2027-02-01,2027-03-26\n")
+    assert stack.call("GET", "registry", "/0123/requests")["total"] == 0
+    (request,) = stack.call("GET", "registry", "/0123/requests", role="case_worker")["items"]
+    slot = stack.call("GET", "registry", "/0123/slots")["items"][0]
+    query = "select subject from outbox where subject like 'nav.0123.%' order by id"
+    before = len(await stack.sql("registry", query))
+    chosen = {"request_id": request["request_id"], "slot_id": slot["slot_id"]}
+    path = "/0123/placements/by-hand"
+    stack.call("POST", "registry", path, json=chosen, status=403)
+    placed = stack.call("POST", "registry", path, json=chosen, role="case_worker", status=201)
+    assert placed["state"] == "confirmed"
+    told_since = [r["subject"] for r in (await stack.sql("registry", query))[before:]]
+    assert told_since == ["nav.0123.int.registry.capacity.changed.v1"]
+    for things in ("offers", "placements", "learners"):
+        assert stack.call("GET", "registry", f"/0123/{things}")["total"] == 0
+        assert stack.call("GET", "registry", f"/0123/{things}", role="case_worker")["total"] == 1
+    path = f"/0123/placements/{placed['placement_id']}/interrupt"
+    stack.call("POST", "registry", path, json={"reason": "other"}, status=404)
+    stack.call("POST", "registry", path, json={"reason": "other"}, role="case_worker")
+    told_since = [r["subject"] for r in (await stack.sql("registry", query))[before:]]
+    assert told_since == ["nav.0123.int.registry.capacity.changed.v1"] * 2
+    assert stack.mails("p@elev.example.com") == []
+
+
+async def test_4_a_learner_who_becomes_protected_disappears_from_matching(stack, towns):
+    town = towns("0125")
+    town.employers()
+    town.slot("s")
+    town.learner("l")
+    await town.known(1, 1)
+    town.approve(town.draft()["round_id"])
+    await town.offers(1)
+    head = "ref,administration,school,given_name,family_name,born_on,locality,security_marking\n"
+    row = "l,school,gy1,Namnl,Efternamn,2009-05-05,lulea,protected_registration\n"
+    assert stack.bring_in("0125", "learners", head + row)["changed"] == 1
+    await town.offers(1, "declined")
+    assert await told(stack, "0125", "registry.request.closed.v1") == 1
+    await town.known(1, 0)
+    assert stack.call("GET", "registry", "/0125/requests")["total"] == 0
+    slot = stack.call("GET", "registry", "/0125/slots")["items"][0]
+    assert slot["taken"] == 0
+
+
+async def test_4_withdrawing_and_answering_at_once_ends_in_no_error(stack, towns):
+    """Both lock the workplace first, so neither waits for the other for ever."""
+    town = towns("0126")
+    town.employers(6)
+    for n in range(6):
+        town.slot(f"s{n}", workplace=f"w{n}", seats=3)
+    for n in range(18):
+        town.learner(f"l{n}")
+    await town.known(6, 18)
+    town.approve(town.draft()["round_id"])
+    offers = await town.offers(18)
+    slots = stack.call("GET", "registry", "/0126/slots")["items"]
+    base = stack.running["services"]["registry"]
+    token = stack.token("coordinator", municipalities=("0126",))
+    async with httpx.AsyncClient(headers={"authorization": f"Bearer {token}"}, timeout=30) as client:
+        answers = await asyncio.gather(
+            *(client.post(f"{base}/0126/slots/{s['slot_id']}/withdraw") for s in slots),
+            *(
+                client.post(f"{base}/0126/offers/{o['offer_id']}/decline", json={"party": "learner"})
+                for o in offers
+            ),
+        )
+    assert {a.status_code for a in answers} <= {200, 409}
+    held = await stack.sql(
+        "registry", "select count(*) from seat where municipality = '0126' and released_at is null"
+    )
+    assert held[0]["count"] == 0
+
+
+async def test_4_the_deciding_authority_has_its_say_in_work_practice(stack, towns):
+    town = towns("0127", "work_practice")
+    town.employers()
+    town.slot("s")
+    town.learner("l", born="1990-01-01")
+    await town.known(1, 1)
+    town.approve(town.draft()["round_id"])
+    (offer,) = await town.offers(1)
+    assert set(offer["must_answer"]) == {"employer", "learner", "authority"}
+    path = f"/0127/offers/{offer['offer_id']}/accept"
+    for party, state in (("employer", "open"), ("learner", "open"), ("authority", "confirmed")):
+        assert stack.call("POST", "registry", path, json={"party": party})["state"] == state
+
+
+async def test_4_a_pupils_no_in_prao_is_recorded_by_the_coordinator(stack, towns):
+    town = towns("0128", "prao")
+    town.employers()
+    town.slot("s")
+    town.learner("l", born="2012-05-05")
+    await town.known(1, 1)
+    town.approve(town.draft()["round_id"])
+    (offer,) = await town.offers(1)
+    path = f"/0128/offers/{offer['offer_id']}"
+    refused = stack.call("POST", "registry", f"{path}/accept", json={"party": "learner"}, status=403)
+    assert refused["type"] == "urn:kompetensnav:problem:not-yours"
+    done = stack.call("POST", "registry", f"{path}/decline", json={"party": "coordinator"})
+    assert done["state"] == "declined"
+
+
+async def test_4_what_was_agreed_stays_while_seats_are_taken(stack, towns):
+    town = towns("0136")
+    town.employers()
+    town.slot("s", seats=2)
+    town.learner("l")
+    await town.known(1, 1)
+    town.approve(town.draft()["round_id"])
+    await town.offers(1)
+    slot = stack.call("GET", "registry", "/0136/slots")["items"][0]
+    path = f"/0136/slots/{slot['slot_id']}"
+    for change in ({"ends_on": "2027-03-25"}, {"occupation": "5120"}):
+        refused = stack.call("PATCH", "registry", path, json=change, status=409)
+        assert refused["type"] == "urn:kompetensnav:problem:seats-are-taken"
+    assert stack.call("PATCH", "registry", path, json={"seats": 1})["seats"] == 1
+    head = "ref,org_number,name,locality,reception_capacity,contact_name,contact_email\n"
+    number = stack.call("GET", "registry", "/0136/employers?limit=500")["items"]
+    mine = next(e["org_number"] for e in number if e["employer_id"] == _employer_of(stack, "0136"))
+    row = f"w0,{mine},Arbetsplats 0,lulea,0,Kontakt,w0.0136@firma.example.com\n"
+    refused = stack.bring_in("0136", "workplaces", head + row, status=422)
+    assert [e["column"] for e in refused["errors"]] == ["reception_capacity"]
+
+
+def _employer_of(stack, code):
+    return stack.call("GET", "registry", f"/{code}/workplaces")["items"][0]["employer_id"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "row", "column"),
+    [
+        ("slots", "x,w0,apl,5321,2027-02-01,2027-03-26,1,named,0000,", "named_municipalities"),
+        ("slots", "x,w0,apl,5321,0001-01-01,9999-12-31,1,municipality,,", "starts_on"),
+        ("slots", "x,w0,apl,5321,2027-02-01,2027-03-26,1,administration,,", ""),
+        ("slots", "x\0,w0,apl,5321,2027-02-01,2027-03-26,1,municipality,,", "ref"),
+    ],
+)
+async def test_4_a_value_that_no_one_could_mean_is_told_with_its_place(stack, towns, kind, row, column):
+    towns("0138").employers()
+    head = "ref,workplace,placement_type,occupation,starts_on,ends_on,seats,shared_with,named_municipalities"
+    refused = stack.bring_in("0138", kind, f"{head},administration\n{row}\n", status=422)
+    assert column in [e["column"] for e in refused["errors"]]
+
+
+async def test_4_an_import_does_not_move_what_others_hang_on(stack, towns):
+    town = towns("0139")
+    town.employers(2)
+    town.slot("s")
+    town.learner("l")
+    text = "ref,workplace,placement_type,occupation,starts_on,ends_on,seats\n"
+    moved = f"{text}s,w1,apl,5321,2027-02-01,2027-03-26,1\n"
+    refused = stack.bring_in("0139", "slots", moved, status=422)
+    assert [(e["line"], e["column"]) for e in refused["errors"]] == [(2, "workplace")]
+    request = stack.call("GET", "registry", "/0139/requests")["items"][0]
+    stack.call("POST", "registry", f"/0139/requests/{request['request_id']}/close")
+    head = "ref,learner,administration,placement_type,starts_on,ends_on,wishes\n"
+    changed = f"{head}rl,l,school,apl,2027-02-01,2027-03-26,5120\n"
+    refused = stack.bring_in("0139", "requests", changed, status=422)
+    assert [(e["line"], e["column"]) for e in refused["errors"]] == [(2, "ref")]

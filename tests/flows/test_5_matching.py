@@ -116,6 +116,8 @@ async def test_5_a_no_is_repaired_by_the_standing_rule_and_never_proposed_again(
         ("1421", {}, {"needs": "step_free"}, "only_needs"),
         ("1427", {"shared_with": "public"}, {}, None),
         ("1430", {"occupation": "5120"}, {}, "only_occupation"),
+        ("0180", {"ends_on": "2027-03-20"}, {}, None),
+        ("0181", {"ends_on": "2027-03-27"}, {}, "only_period"),
     ],
 )
 async def test_5_a_hard_rule_lets_through_or_says_so(stack, towns, code, slot, learner, rule):
@@ -209,8 +211,122 @@ async def test_5_travel_times_decide_what_is_too_far(stack, towns):
     (row,) = town.proposals(town.draft()["round_id"])
     assert row["reasons"][0]["rule"] == "only_too_far", "an unknown way is too far"
     times = [{"home": "borta1441", "work": "lulea", "minutes": 61}]
-    stack.call("PUT", "matching", "/1441/travel-times", json=times)
+    stack.call("PUT", "matching", "/1441/travel-times", json=times, role="operator")
     assert town.draft()["matched"] == 0
-    stack.call("PUT", "matching", "/1441/travel-times", json=[times[0] | {"minutes": 60}])
+    times[0]["minutes"] = 60
+    stack.call("PUT", "matching", "/1441/travel-times", json=times, role="operator")
     (row,) = town.proposals(town.draft()["round_id"])
     assert {"rule": "travel", "value": 600} in row["reasons"]
+
+
+async def test_5_another_administration_neither_sees_nor_decides_a_round(stack, towns):
+    town = towns("0114")
+    town.employers()
+    town.slot("s")
+    town.learner("l")
+    await town.known(1, 1)
+    drafted = town.draft()
+    path, other = f"/0114/rounds/{drafted['round_id']}", {"administrations": ("social",), "status": 404}
+    for method, way in (("GET", path), ("GET", f"{path}/proposals"), ("POST", f"{path}/approve"),
+                        ("POST", f"{path}/solve"), ("POST", f"{path}/drop")):  # fmt: skip
+        stack.call(method, "matching", way, **other)
+    assert stack.call("GET", "matching", "/0114/rounds", administrations=("social",))["total"] == 0
+    assert town.approve(drafted["round_id"])["matches"] == 1
+
+
+async def test_5_a_place_that_came_to_nothing_opens_the_request_again(stack, towns):
+    """A learner with an own-found place on its way is refused a second seat; when the place comes to nothing,
+    the next repair looks at the learner again."""
+    town = towns("0115")
+    town.employers(2)
+    town.slot("s")
+    town.learner("l")
+    await town.known(1, 1)
+    stack.call("PUT", "matching", "/0115/standing-rule", json={"approve_repairs": True})
+    request = stack.call("GET", "registry", "/0115/requests")["items"][0]
+    workplaces = stack.call("GET", "registry", "/0115/workplaces")["items"]
+    found = {"request_id": request["request_id"], "workplace_id": workplaces[1]["workplace_id"]}
+    own = stack.call("POST", "registry", "/0115/own-found", json=found | {"occupation": "5321"}, status=201)
+    town.approve(town.draft()["round_id"])
+
+    async def waits():
+        rows = await stack.sql("matching", "select state from open_request where municipality = '0115'")
+        return [r["state"] for r in rows] == ["waiting"]
+
+    await eventually(waits)
+    stack.call("POST", "registry", f"/0115/offers/{own['offer_id']}/decline", json={"party": "employer"})
+    (offer,) = await town.offers(1)
+    assert offer["offer_id"] != own["offer_id"]
+
+
+async def test_5_a_seat_that_frees_elsewhere_at_the_workplace_is_matched(stack, towns):
+    """The workplace takes three a week. While they are there its other slot has no room; when one leaves, it
+    has."""
+    town = towns("0117")
+    town.employers()
+    town.slot("full", seats=3)
+    town.slot("other", occupation="5120")
+    for n in range(3):
+        town.learner(f"l{n}")
+    await town.known(2, 3)
+    town.approve(town.draft()["round_id"])
+    offers = await town.offers(3)
+    stack.call("PUT", "matching", "/0117/standing-rule", json={"approve_repairs": True})
+    town.learner("cook", wishes="5120")
+
+    async def told():
+        rows = await stack.sql(
+            "matching",
+            "select l.seats from seats_left l join open_slot s using (slot_id, municipality)"
+            " where s.municipality = '0117' and s.occupation = '5120'",
+        )
+        return [r["seats"] for r in rows] == [0]
+
+    await eventually(told)
+    await town.known(2, 1)
+    assert town.draft()["matched"] == 0
+    path = f"/0117/offers/{offers[0]['offer_id']}/decline"
+    stack.call("POST", "registry", path, json={"party": "employer"})
+
+    async def cook():
+        page = stack.call("GET", "registry", "/0117/offers?state=open")["items"]
+        return [o for o in page if o["occupation"] == "5120"]
+
+    await eventually(cook)
+
+
+async def test_5_a_pin_whose_slot_is_gone_is_let_go_and_repair_goes_on(stack, towns):
+    town = towns("0120")
+    town.employers(2)
+    town.slot("s0")
+    town.slot("s1", workplace="w1")
+    for ref in ("a", "b"):
+        town.learner(ref)
+    await town.known(2, 2)
+    drafted = town.draft()
+    chosen = town.proposals(drafted["round_id"])[0]
+    town.approve(drafted["round_id"], proposals=[chosen["proposal_id"]])
+
+    async def repair():
+        found = stack.call("GET", "matching", "/0120/rounds?state=draft")["items"]
+        return [r for r in found if r["repairs"] and r["matched"] == 1]
+
+    (draft,) = await eventually(repair)
+    (row,) = [p for p in town.proposals(draft["round_id"]) if p["slot_id"]]
+    path = f"/0120/rounds/{draft['round_id']}/proposals/{row['proposal_id']}"
+    assert stack.call("POST", "matching", f"{path}/pin")["pinned"] is True
+    stack.call("POST", "registry", f"/0120/slots/{row['slot_id']}/withdraw")
+    town.slot("s2", workplace="w1")
+
+    async def moved():
+        found = stack.call("GET", "matching", "/0120/rounds?state=draft")["items"]
+        rows = [p for r in found if r["repairs"] for p in town.proposals(r["round_id"])]
+        return [p for p in rows if p["slot_id"] not in (None, row["slot_id"])]
+
+    (again,) = await eventually(moved)
+    assert again["pinned"] is False
+    stale = stack.call(
+        "POST", "matching", f"/0120/rounds/{draft['round_id']}/approve", status=409,
+        json={"proposals": [row["proposal_id"]]},
+    )  # fmt: skip
+    assert stale["type"].rpartition(":")[2] in ("draft-has-changed", "round-is-decided")

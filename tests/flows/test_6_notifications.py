@@ -136,3 +136,60 @@ async def test_6_no_address_is_kept(stack, towns):
     for table in {r["table_name"] for r in columns if not r["table_name"].startswith("outbox_")}:
         rows = await stack.sql("notifications", f"select t::text from {table} t limit 2000", role="owner")
         assert not [r for r in rows if "@" in r[0]], table
+
+
+async def test_6_one_message_that_cannot_be_sent_holds_back_no_other(stack, towns):
+    town = towns("0140")
+    town.employers()
+    town.slot("s", seats=3)
+    for ref in ("a", "b", "c"):
+        town.learner(ref)
+    await town.known(1, 3)
+    odd = "update vault.learner set email = 'åsa@elev.example.com' where municipality = '0140' and ref = 'b'"
+    await stack.sql("registry", odd, role="owner")
+    town.approve(town.draft()["round_id"])
+    await town.offers(3)
+
+    async def settled():
+        rows = await stack.sql(
+            "notifications",
+            "select state, reason from message where municipality = '0140' and kind = 'offer'"
+            " and party = 'learner'",
+        )
+        return len(rows) == 3 and all(r["state"] in ("sent", "failed") for r in rows) and rows
+
+    rows = await eventually(settled)
+    assert sorted((r["state"], r["reason"]) for r in rows if r["state"] == "failed") == [
+        ("failed", "refused")
+    ]
+    for ref in ("a", "c"):
+        assert len(stack.mails(f"{ref}.0140@elev.example.com")) == 1
+    head = "ref,administration,school,given_name,family_name,email,born_on,locality\n"
+    refused = stack.bring_in(
+        "0140", "learners", f"{head}d,school,gy1,A,B,åsa@elev.example.com,2009-01-01,lulea\n", status=422
+    )
+    assert [e["column"] for e in refused["errors"]] == ["email"]
+
+
+async def test_6_the_outcome_waits_until_the_last_offer_has_run_out(stack, towns):
+    town = towns("0160")
+    town.employers()
+    town.slot("s", seats=2)
+    for ref in ("a", "b"):
+        town.learner(ref)
+    await town.known(1, 2)
+    town.approve(town.draft()["round_id"])
+    first, _ = await town.offers(2)
+    for party in ("employer", "learner"):
+        path = f"/0160/offers/{first['offer_id']}/accept"
+        stack.call("POST", "registry", path, json={"party": party})
+
+    async def waits():
+        rows = await stack.sql(
+            "notifications",
+            "select due_at from message where municipality = '0160' and kind = 'outcome'",
+        )
+        return rows
+
+    (row,) = await eventually(waits)
+    assert row["due_at"].date().isoformat() > first["answer_by"]

@@ -107,3 +107,32 @@ async def test_7_a_published_report_is_kept_and_told(stack, towns):
             await care.close()
 
     assert json.loads((await eventually(told)).data)["sha256"] == made["sha256"]
+
+
+async def test_7_what_is_hidden_cannot_be_worked_out_by_subtraction(stack, towns):
+    """Nine learners of the school and three of the social services. Neither sees the other's number by taking
+    its own from the sum, nor by moving the limits of a report."""
+    line = await placed(stack, towns, "0162", 9)
+    assert line["requests"] == 9
+    head = "ref,administration,school,given_name,family_name,born_on,locality\n"
+    rows = "".join(f"s{n},social,vux,A,B,1990-01-01,lulea\n" for n in range(3))
+    social = {"administrations": ("social",)}
+    stack.bring_in("0162", "learners", head + rows, **social)
+    head = "ref,learner,administration,placement_type,starts_on,ends_on\n"
+    rows = "".join(f"rs{n},s{n},social,apl,2027-02-01,2027-03-26\n" for n in range(3))
+    stack.bring_in("0162", "requests", head + rows, **social)
+    path = "/0162/reports/placements"
+
+    async def counted():
+        (own,) = stack.call("GET", "reporting", path, **social)["lines"]
+        return own["requests"] == 3
+
+    await eventually(counted)
+    (every,) = stack.call("GET", "reporting", f"{path}?every_administration=true")["lines"]
+    assert every["requests"] is None, "12 in all less one's own 9 would be the other's 3"
+    (every,) = stack.call("GET", "reporting", f"{path}?every_administration=true", **social)["lines"]
+    assert every["requests"] == 12, "the other's 9 are no small count"
+    limited = f"{path}?every_administration=true&first=2027-02-01"
+    refused = stack.call("GET", "reporting", limited, status=400)
+    assert "by=week" in refused["detail_en"]
+    assert stack.call("GET", "reporting", f"{limited}&by=week")["lines"]

@@ -247,3 +247,32 @@ def test_service_packages_ship_their_data():
     for path in TRACKED:
         if path.suffix in {".toml", ".html", ".css", ".txt"} and "/kompetensnav_" in str(path):
             assert path.stat().st_size > 0
+
+
+def _avoided():
+    """Word in code -> words to avoid for it, of the rows of the glossary that name something in code."""
+    for line in (ROOT / "docs/glossary.md").read_text().splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if len(cells) == 4 and cells[1].startswith("`") and cells[3].startswith("*"):
+            yield cells[1].strip("`"), {word.strip() for word in cells[3].strip("*").split(",")}
+
+
+TAKEN = {"school", "contact", "place", "agreement", "message"}
+"""Words that are to be avoided for one thing and are right for another: a school unit's table, whom to write
+to, the verb of placing by hand, a sharing agreement, what notifications sends."""
+
+
+def test_no_event_table_or_path_uses_a_word_the_glossary_avoids():
+    import json
+
+    avoided = {word: for_ for for_, words in _avoided() for word in words} | {"learner_ref": "learner_id"}
+    right = {for_ for for_, _ in _avoided()}
+    names = set()
+    for schema in (ROOT / "shared/contracts/schemas").glob("*.json"):
+        names |= set(schema.stem.split(".")) | set(json.loads(schema.read_text())["properties"])
+    for service in SERVICES:
+        metadata = import_module(f"kompetensnav_{service}.tables").Base.metadata
+        names |= {table.name for table in metadata.tables.values()}
+        names |= {part.rstrip("s") for route in routes(service) for part in route.path.split("/")}
+    wrong = {n: avoided[n] for n in names if n in avoided and n not in right | TAKEN}
+    assert not wrong

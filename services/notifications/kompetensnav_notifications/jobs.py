@@ -134,7 +134,7 @@ async def _hand_over(app: FastAPI, row: Message, facts: dict[str, Any], contact:
         return LATER
     except Exception as bad:  # one message that cannot be sent must not hold back the wave it is in
         log.error("message_cannot_be_sent", kind=row.kind, error=type(bad).__name__)
-        return "unfit"
+        return "refused"
 
 
 JOBS = (Job(actions.JOB, 1, send),)

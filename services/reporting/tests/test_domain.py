@@ -68,6 +68,21 @@ def test_no_small_count_is_shown_nor_can_be_worked_out_from_the_total(rows):
             assert line.median_days is None
 
 
+@given(st.lists(st.integers(0, 12), min_size=4, max_size=12), st.integers(2, 4))
+def test_no_hidden_count_stands_alone_in_a_row_or_column(numbers, width):
+    lines = [
+        Line((f"row{i // width}", f"column{i % width}"), dict.fromkeys(domain.MEASURES, n), None)
+        for i, n in enumerate(numbers)
+    ]
+    hidden = domain.suppress(lines)
+    for dimension in (0, 1):
+        for name in {line.key[dimension] for line in lines}:
+            pairs = [(a, b) for a, b in zip(lines, hidden, strict=True) if a.key[dimension] == name]
+            unseen = [a for a, b in pairs if b.counts["requests"] is None]
+            shown = [a for a, b in pairs if b.counts["requests"]]
+            assert len(unseen) != 1 or not shown, "what is shown and a total would tell the hidden one"
+
+
 def test_only_the_newest_state_of_a_slot_counts():
     def slot(name, revision, seats, id):
         return Fact(

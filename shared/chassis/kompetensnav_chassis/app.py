@@ -121,7 +121,8 @@ def serve(app: FastAPI, settings: ServiceSettings) -> None:
         timeout_graceful_shutdown=5,
     )
     server = uvicorn.Server(config)
-    server.run()
+    with contextlib.suppress(SystemExit):  # uvicorn's own way to end when the start has failed
+        server.run()
     if not server.started:
         sys.exit(f"{app.state.listener.service} did not start: {app.state.failure}")
 

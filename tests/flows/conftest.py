@@ -209,7 +209,14 @@ class Town:
         row = f"{ref},{workplace},{self.placement_type},{occupation},2027-02-01,{last},{seats},{tail}\n"
         self.stack.bring_in(self.code, "slots", f"{SLOT_COLUMNS}\n{row}")
 
-    def learner(self, ref: str, wishes: str = "5321", born: str = "2009-05-05", needs: str = "") -> None:
+    def learner(
+        self,
+        ref: str,
+        wishes: str = "5321",
+        born: str = "2009-05-05",
+        needs: str = "",
+        until: str = "2027-03-26",
+    ) -> None:
         """A learner with a request for the same weeks."""
         head = "ref,administration,school,given_name,family_name,email,guardian_email,born_on,locality\n"
         mail = f"{ref}.{self.code}@elev.example.com"
@@ -222,7 +229,7 @@ class Town:
         self.stack.bring_in(
             self.code,
             "requests",
-            f"{head}r{ref},{ref},school,{self.placement_type},2027-02-01,2027-03-26,{wishes},{needs}\n",
+            f"{head}r{ref},{ref},school,{self.placement_type},2027-02-01,{until},{wishes},{needs}\n",
         )
 
     async def known(self, slots: int, requests: int) -> None:

@@ -117,7 +117,7 @@ async def test_5_a_no_is_repaired_by_the_standing_rule_and_never_proposed_again(
         ("1427", {"shared_with": "public"}, {}, None),
         ("1430", {"occupation": "5120"}, {}, "only_occupation"),
         ("0180", {"ends_on": "2027-03-20"}, {}, None),
-        ("0181", {"ends_on": "2027-03-27"}, {}, "only_period"),
+        ("0181", {}, {"until": "2027-03-25"}, "only_period"),
     ],
 )
 async def test_5_a_hard_rule_lets_through_or_says_so(stack, towns, code, slot, learner, rule):

@@ -25,7 +25,7 @@ async def test_6_everyone_is_told_once(stack, towns):
     town.approve(town.draft()["round_id"])
     await town.offers(3)
     employer, learner = "w0.1452@firma.example.com", "a.1452@elev.example.com"
-    link = await stack.link(employer, "3 förfrågan")
+    link = await stack.link(employer, "3 förfrågningar")
     assert len(stack.mails(employer)) == 1, "one mail per workplace and round"
     async with httpx.AsyncClient() as client:
         offers = await town.offers(3)

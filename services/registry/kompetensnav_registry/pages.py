@@ -124,6 +124,7 @@ def _view(row: Offer, asked: LearnerRequest, party: str, names: Mapping[UUID, st
         "answer_by": row.answer_by,
         "state": row.state,
         "mine": row.answers.get(party),
+        "has_a_say": party in row.must_answer,
         "open": row.state == "open" and party in row.must_answer and party not in row.answers,
         "needs": asked.needs if is_employer else [],
         "language": asked.language if is_employer else "",

@@ -46,6 +46,7 @@ class People:
     pages: int = 0
     yes: int = 0
     no: int = 0
+    _heard: dict[str, dict[str, tuple[str, str]]] = field(default_factory=dict)
     _have_declined: set[str] = field(default_factory=set)
     _crowd: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(WORKERS))
     _kept: local = field(default_factory=local)
@@ -60,16 +61,13 @@ class People:
             await asyncio.to_thread(lambda: list(self._crowd.map(self._open, new)))
         return len(new)
 
+    @property
     def told(self) -> dict[str, list[str]]:
         """Learner (the mailbox's name) -> subjects of what came, the first one first; each message once."""
-        found: dict[str, dict[str, str]] = {}
-        for path in sorted(self.folder.glob("*.eml")):
-            message = email.message_from_bytes(path.read_bytes())
-            address = str(message["To"])
-            if address.startswith(LEARNERS):
-                subject = str(make_header(decode_header(str(message["Subject"]))))
-                found.setdefault(address.partition("@")[0], {})[str(message["Message-ID"])] = subject
-        return {who: list(messages.values()) for who, messages in sorted(found.items())}
+        return {
+            who: [subject for _, subject in sorted(messages.values())]
+            for who, messages in sorted(self._heard.items())
+        }
 
     def _open(self, path: Path) -> None:
         """Opens the link of a message that asks for an answer; what only tells is left unopened."""
@@ -81,13 +79,17 @@ class People:
         text = part.get_payload(decode=True)
         link = LINK.search(text.decode() if isinstance(text, bytes) else "")
         subject = str(make_header(decode_header(str(message["Subject"]))))
+        address = str(message["To"])
+        if address.startswith(LEARNERS):
+            messages = self._heard.setdefault(address.partition("@")[0], {})
+            messages.setdefault(str(message["Message-ID"]), (path.name, subject))
         if not link or not ASKS.search(subject):
             return
         form = Form()
         form.feed(self._ask("GET", link[0]))
         self.pages += 1
         if form.questions:
-            said = self._decide(str(message["To"]))
+            said = self._decide(address)
             self._ask("POST", link[0], urlencode(dict.fromkeys(form.questions, said)))
             self.yes += len(form.questions) * (said == "yes")
             self.no += len(form.questions) * (said == "no")

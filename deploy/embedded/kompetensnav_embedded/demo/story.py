@@ -258,7 +258,7 @@ async def _tell(
     summary["seconds"]["total"] = round(monotonic() - started, 1)
     out.mkdir(parents=True, exist_ok=True)
     (out / "summary.json").write_text(json.dumps(summary, indent=1))
-    told = story.people.told()
+    told = story.people.told
     with (out / "told.csv").open("w", newline="") as file:
         csv.writer(file).writerows(
             [("learner", "messages"), *((who, " | ".join(m)) for who, m in told.items())]

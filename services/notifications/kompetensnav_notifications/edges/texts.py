@@ -19,7 +19,8 @@ def compose(
 ) -> tuple[str, str, str]:
     """(subject, plain text, HTML) of a message."""
     words = TEXTS[language]
-    chosen = words.get(f"{kind}_{party}", words.get(kind))
+    many = "_many" if facts.get("n", 1) > 1 else ""
+    chosen = words.get(f"{kind}_{party}{many}", words.get(f"{kind}_{party}", words.get(kind)))
     assert isinstance(chosen, dict)
     values = facts | {"type": words["types"][facts["placement_type"]]}
     subject = chosen["subject"].format(**values)

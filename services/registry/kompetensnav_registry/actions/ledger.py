@@ -26,10 +26,12 @@ async def reaching(session: Session, hosts: Iterable[str]) -> AsyncIterator[None
     """A scope that also covers these municipalities: the seats of a learner's offer may lie in another one,
     whose ledger the offer's authority may write here only."""
     before = session.info["scope"]
+    beyond = set(hosts) - set(before.own)
+    if "*" in before.own or not beyond:
+        yield
+        return
     await session.flush()
-    if "*" not in before.own:
-        own = tuple({*before.own, *hosts})
-        await rescope(session, Scope(own, before.shared, before.administrations))
+    await rescope(session, Scope((*before.own, *sorted(beyond)), before.shared, before.administrations))
     yield
     await session.flush()
     await rescope(session, before)

@@ -24,6 +24,7 @@ TEXTS: dict[str, dict[str, Any]] = {
         "other_code": "en",
         "title": "Svara på erbjudande",
         "gone": "Länken gäller inte",
+        "about": "Ett erbjudande är på gång",
         "ask_employer": "Kan ni ta emot?",
         "ask_learner": "Vill du ha platsen?",
         "intro_employer": "Svara ja eller nej för varje erbjudande. "
@@ -89,6 +90,7 @@ TEXTS: dict[str, dict[str, Any]] = {
         "other_code": "sv",
         "title": "Answer an offer",
         "gone": "The link is not valid",
+        "about": "An offer is on its way",
         "ask_employer": "Can you receive a learner?",
         "ask_learner": "Do you want the place?",
         "intro_employer": "Answer yes or no to each offer. You may answer some now and the rest later.",

@@ -5,6 +5,7 @@ import contextlib
 import gc
 import os
 import sys
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -25,7 +26,9 @@ from kompetensnav_chassis.settings import ServiceSettings
 
 log = structlog.get_logger()
 PACE = 0.02
-"""Seconds between two runs of a job, however often it is woken."""
+"""Seconds between two runs of a job, however often it is woken, at least."""
+PATIENCE = 0.1
+"""Seconds at most to rest after a run that took as long: a busy job does more in each run."""
 
 
 @dataclass(frozen=True)
@@ -131,7 +134,7 @@ async def _repeat(app: FastAPI, job: Job, woken: asyncio.Event) -> None:
     """Runs a job for ever; an error is logged and the job tried again after its pause."""
     while True:
         woken.clear()
-        more = False
+        more, began = False, time.monotonic()
         try:
             more = await job.run(app)
         except asyncio.CancelledError:
@@ -139,7 +142,8 @@ async def _repeat(app: FastAPI, job: Job, woken: asyncio.Event) -> None:
         except Exception as error:
             log.error("job_failed", job=job.name, error=type(error).__name__, exc_info=not _is_outage(error))
             await asyncio.sleep(min(job.every, 1.0))
-        await asyncio.sleep(PACE)
+        took = time.monotonic() - began
+        await asyncio.sleep(max(PACE, min(took, PATIENCE)))
         if not more:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(woken.wait(), job.every)

@@ -49,7 +49,10 @@ log = structlog.get_logger()
 BATCH = 100
 WORKERS = 4
 PACE = 0.02
-"""Seconds between the starts of two batches that are not full."""
+"""Seconds between the starts of two batches that are not full, at least."""
+PATIENCE = 0.1
+"""Seconds at most to let messages gather after a batch that took as long: a busy listener works in larger
+batches, which cost less for each message."""
 Handler = Callable[[Any, AsyncSession], Awaitable[None]]
 Answerer = Callable[[str, Any, Sessions], Awaitable[Any]]
 
@@ -295,7 +298,8 @@ async def _pull(self: Any, cb: Callable[[Msg], Awaitable[None]] | None = None) -
                 began = time.monotonic()
                 await self.consume(messages)
                 if len(messages) < BATCH:  # let some gather; the first after a pause is taken at once
-                    await asyncio.sleep(max(0.0, PACE - (time.monotonic() - began)))
+                    took = time.monotonic() - began
+                    await asyncio.sleep(max(PACE - took, min(took, PATIENCE)))
             continue
         for message in messages:
             if self.running:

@@ -32,7 +32,9 @@ MAX_PAYLOAD = 1_000_000
 """Largest body with headers in bytes, a little under the server's 1 MiB."""
 BATCH = 500
 PACE = 0.02
-"""Seconds between the starts of two batches."""
+"""Seconds between the starts of two batches, at least."""
+PATIENCE = 0.1
+"""Seconds at most to let rows gather after a batch that took as long."""
 RELAY = "relay"
 """The relay's name among the jobs that a commit can wake."""
 LOCK = 7_301
@@ -177,7 +179,8 @@ class Relay:
                 if await self.publish(connection):
                     # under load a batch a moment costs far less than a look per commit; the first goes at
                     # once
-                    await asyncio.sleep(max(0.0, PACE - (time.monotonic() - began)))
+                    took = time.monotonic() - began
+                    await asyncio.sleep(max(PACE - took, min(took, PATIENCE)))
                 else:
                     with contextlib.suppress(TimeoutError):
                         await asyncio.wait_for(self._woken.wait(), self._poll)

@@ -274,7 +274,7 @@ class Town:
 
         async def look() -> Any:
             page = self.stack.call("GET", "registry", f"/{self.code}/offers?state={state}")
-            return page["items"] if page["total"] == n else None
+            return page["items"] if len(page["items"]) == n == page["total"] else None
 
         return await eventually(look)
 

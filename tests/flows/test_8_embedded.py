@@ -29,7 +29,7 @@ CONNECTIONS = 12
 
 def load(name):
     """A function of the stories' conftest (which is no importable module)."""
-    spec = importlib.util.spec_from_file_location("stories", Path(__file__).with_name("conftest.py"))
+    spec = importlib.util.spec_from_file_location("stories", Path(__file__).parents[1] / "conftest.py")
     module = importlib.util.module_from_spec(spec)
     sys.modules["stories"] = module
     spec.loader.exec_module(module)

@@ -5,7 +5,7 @@ import json
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import asyncpg
 import nats.errors
@@ -14,6 +14,9 @@ from rich.console import Console
 from rich.table import Table
 
 from kompetensnav_care import counts
+
+if TYPE_CHECKING:
+    from kompetensnav_care.verify import Verdict
 
 care = typer.Typer(add_completion=False, no_args_is_help=True, help="Counts and checks over a running stack.")
 RunFile = Annotated[
@@ -56,12 +59,55 @@ def waiting(
     _show(found, as_json, found or {"nothing waits": 0})
 
 
-def _ask(run: Path, what: Callable[[counts.Running], Awaitable[dict[str, Any]]]) -> dict[str, Any]:
+def verify(
+    run: RunFile = DEFAULT,
+    as_json: AsJson = False,
+    mail: Annotated[Path | None, typer.Option(help="A folder of messages that the mail server kept.")] = None,
+    asked: Annotated[
+        Path | None,
+        typer.Option(help="What was asked for, a JSON object a line: municipality, ref, outcome."),
+    ] = None,
+    canary: Annotated[
+        list[str] | None, typer.Option(help="A text that must stand nowhere outside the vault.")
+    ] = None,
+) -> None:
+    """Check the invariants I1 to I10 over databases and streams; reads only. Exit 1 with what is wrong, 2
+    when something could not be looked at."""
+    from kompetensnav_care import verify as work
+
+    running = _running(run)
     try:
-        running = counts.Running.read(run)
+        verdict = asyncio.run(work.verify(running, mail=mail, asked=asked, canaries=canary or []))
+    except work.Unreachable as why:
+        print(f"Not verified. {why}", file=sys.stderr)
+        sys.exit(2)
+    if as_json:
+        print(json.dumps(verdict.as_json(), indent=1))
+    else:
+        _print_verdict(verdict)
+    sys.exit(verdict.exit_code)
+
+
+def _print_verdict(verdict: "Verdict") -> None:
+    table = Table("", "invariant", "looked at", "outcome", "what", "which")
+    for line in verdict.lines:
+        which = ", ".join(line.ids[:3]) + (f" and {len(line.ids) - 3} more" if len(line.ids) > 3 else "")
+        mark = {"ok": "[green]✓[/]", "unknown": "[yellow]?[/]"}.get(line.outcome, "[red]✗[/]")
+        table.add_row(mark, line.invariant, line.looked_at, line.outcome, line.what, which)
+    Console().print(table)
+    print(verdict.summary)
+
+
+def _running(run: Path) -> counts.Running:
+    try:
+        return counts.Running.read(run)
     except (OSError, KeyError, ValueError):
         print(f"Nothing runs that {run} tells of; start with `kompetensnav up`", file=sys.stderr)
         sys.exit(2)
+
+
+def _ask(run: Path, what: Callable[[counts.Running], Awaitable[dict[str, Any]]]) -> dict[str, Any]:
+    running = _running(run)
 
     async def go() -> dict[str, Any]:
         return await what(running)

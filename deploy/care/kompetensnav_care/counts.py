@@ -59,6 +59,10 @@ EVENTS = {
 }
 
 
+PATIENCE = 5.0
+"""Seconds a server may take to answer."""
+
+
 @dataclass(frozen=True)
 class Running:
     """A running stack, as `run.json` tells of it."""
@@ -76,12 +80,29 @@ class Running:
         return cls(about["nats"], about["stack"].upper(), Path(about["care_seed"]), urls)
 
 
+async def connect(running: Running) -> Any:
+    """A connection as the care user. Raises OSError, or what nats-py raises, when the server does not
+    answer."""
+    try:
+        async with asyncio.timeout(PATIENCE):  # left alone, the client tries for minutes
+            return await nats.connect(
+                running.nats,
+                nkeys_seed_str=running.care_seed.read_text().strip(),
+                connect_timeout=2,
+                allow_reconnect=False,
+                error_cb=_quiet,
+            )
+    except TimeoutError as silent:
+        raise OSError("NATS does not answer") from silent
+
+
+async def _quiet(_: Exception) -> None:
+    """The error is told once, by whoever asked."""
+
+
 async def count(running: Running) -> dict[str, Any]:
     """The counts of tables and streams, each read on its own, and what must be 0."""
-    seed = running.care_seed.read_text().strip()
-    connection = await nats.connect(
-        running.nats, nkeys_seed_str=seed, connect_timeout=5, allow_reconnect=False
-    )
+    connection = await connect(running)
     try:
         js = connection.jetstream()
         databases = await asyncio.gather(*(_database(running, s, TABLES[s]) for s in TABLES))
@@ -134,9 +155,10 @@ async def follow(running: Running, every: float) -> AsyncIterator[dict[str, int]
             try:
                 for name in ("INT", "ADVISORY"):
                     for consumer in await connection.jetstream().consumers_info(f"{name}_{running.stack}"):
-                        left[consumer.name or ""] = (consumer.num_pending or 0) + (
-                            consumer.num_ack_pending or 0
-                        )
+                        if consumer.config.durable_name:  # not somebody who only reads, such as verify
+                            left[consumer.name] = (consumer.num_pending or 0) + (
+                                consumer.num_ack_pending or 0
+                            )
             except (nats.errors.Error, nats.js.errors.Error):
                 left["nats_away"] = 1
             yield {place: n for place, n in left.items() if n}
@@ -184,7 +206,7 @@ async def _bodies(js: Any, stack: str) -> dict[str, int]:
         config=nats.js.api.ConsumerConfig(
             filter_subjects=[f"nav.*.int.{name}" for name in names],
             ack_policy=nats.js.api.AckPolicy.NONE,
-            inactive_threshold=60,
+            inactive_threshold=10,
         ),
     )
     left = (await subscription.consumer_info()).num_pending or 0

@@ -6,6 +6,7 @@ relay (outbox only) and care (reads, for operators' checks).
 
 import asyncio
 import secrets
+from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
 from typing import Any, Literal
@@ -163,6 +164,19 @@ def protect(table: str, kind: Literal["municipality", "administration"], *, sche
         op.execute(statement)
 
 
+def facts(views: Mapping[str, str]) -> None:
+    """Views for checks, in a schema of their own, in a migration: name -> select. They show what the reader's
+    role may see (`security_invoker`), and are kept when tables change."""
+    op.execute("create schema if not exists facts")
+    for name, query in views.items():
+        op.execute(f"create or replace view facts.{name} with (security_invoker) as {query}")
+
+
+def drop_facts() -> None:
+    """Takes them away again."""
+    op.execute("drop schema facts cascade")
+
+
 def _partition(connection: Connection) -> None:
     """The outbox's months: the current one and the next few. What comes later, when nobody has migrated
     since, goes to the default partition; a month that has rows there stays there."""
@@ -203,6 +217,9 @@ def _grant(connection: Connection, service: str) -> None:
         f"grant select on all tables in schema public to {care}",
     ):
         connection.execute(text(statement))
+    if connection.scalar(text("select 1 from pg_namespace where nspname = 'facts'")):
+        connection.execute(text(f"grant usage on schema facts to {care}"))
+        connection.execute(text(f"grant select on all tables in schema facts to {care}"))
 
 
 def template_directory() -> Path:

@@ -12,8 +12,8 @@ from sqlalchemy import select
 from kompetensnav_chassis.db import Session
 from kompetensnav_chassis.errors import NotFound
 from kompetensnav_registry import domain
-from kompetensnav_registry.actions import ledger
-from kompetensnav_registry.tables import Offer, Placement, Slot
+from kompetensnav_registry.actions import ledger, offers
+from kompetensnav_registry.tables import Placement, Slot
 
 
 async def place_by_hand(session: Session, *, municipality: str, request_id: UUID, slot_id: UUID) -> Placement:
@@ -37,44 +37,20 @@ async def place_by_hand(session: Session, *, municipality: str, request_id: UUID
     books.accounts.settle(session)
     now = datetime.now(UTC)
     request.state = "placed"
-    offer = Offer(
-        offer_id=uuids.uuid7(),
-        municipality=request.municipality,
-        administration=request.administration,
-        round_id=uuids.uuid7(),
+    offer = offers.new_offer(
+        request,
+        slot,
         seat_id=seat.seat_id,
-        slot_id=slot.slot_id,
-        workplace_id=slot.workplace_id,
-        workplace_municipality=slot.municipality,
-        request_id=request.request_id,
-        learner_id=request.learner_id,
-        placement_type=slot.placement_type,
-        occupation=slot.occupation,
-        starts_on=slot.starts_on,
-        ends_on=slot.ends_on,
+        round_id=uuids.uuid7(),
         must_answer=[],
         are_told=[],
-        answers={},
         answer_by=now.date(),
         by_hand=True,
         state="confirmed",
-        revision=1,
         settled_at=now,
     )
     session.add(offer)
     await session.flush()
-    placement = Placement(
-        placement_id=uuids.uuid7(),
-        municipality=request.municipality,
-        administration=request.administration,
-        offer_id=offer.offer_id,
-        learner_id=request.learner_id,
-        slot_id=slot.slot_id,
-        starts_on=slot.starts_on,
-        ends_on=slot.ends_on,
-        by_hand=True,
-        state="confirmed",
-        revision=1,
-    )
+    placement = offers.new_placement(offer)
     session.add(placement)
     return placement

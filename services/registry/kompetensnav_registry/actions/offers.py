@@ -55,33 +55,61 @@ def make_offer(
     """Holds the seat for the learner and asks those who must answer."""
     rule = domain.answer_rule(answer_rules(), slot.placement_type, slot.starts_on)
     must_answer, are_told = domain.parties(rule, request.age_class)
-    row = Offer(
-        offer_id=uuids.uuid7(),
-        municipality=request.municipality,
-        administration=request.administration,
-        match_id=match_id,
-        round_id=round_id,
+    row = new_offer(
+        request,
+        slot,
         seat_id=seat_id,
-        slot_id=slot.slot_id,
-        workplace_id=slot.workplace_id,
-        workplace_municipality=slot.municipality,
-        request_id=request.request_id,
-        learner_id=request.learner_id,
-        placement_type=slot.placement_type,
-        occupation=slot.occupation,
-        starts_on=slot.starts_on,
-        ends_on=slot.ends_on,
+        round_id=round_id,
+        match_id=match_id,
         must_answer=[*must_answer, *also_must_answer],
         are_told=list(are_told),
-        answers={},
         answer_by=datetime.now(UTC).date() + timedelta(days=rule.days_to_answer),
         at_workplace=at_workplace,
-        state="open",
-        revision=1,
     )
     session.add(row)
     _tell(session, row, OfferMade(answer_by=row.answer_by, **facts(row)), cause)
     return row
+
+
+def new_offer(request: Request, slot: Slot, **values: Any) -> Offer:
+    """The row of an offer of a slot to a learner; whether anyone is asked or told is in `values`."""
+    about: dict[str, Any] = {
+        "offer_id": uuids.uuid7(),
+        "municipality": request.municipality,
+        "administration": request.administration,
+        "slot_id": slot.slot_id,
+        "workplace_id": slot.workplace_id,
+        "workplace_municipality": slot.municipality,
+        "request_id": request.request_id,
+        "learner_id": request.learner_id,
+        "placement_type": slot.placement_type,
+        "occupation": slot.occupation,
+        "starts_on": slot.starts_on,
+        "ends_on": slot.ends_on,
+        "answers": {},
+        "at_workplace": 1,
+        "by_hand": False,
+        "state": "open",
+        "revision": 1,
+    }
+    return Offer(**about | values)
+
+
+def new_placement(offer: Offer) -> Placement:
+    """The row of the placement that an offer becomes."""
+    return Placement(
+        placement_id=uuids.uuid7(),
+        municipality=offer.municipality,
+        administration=offer.administration,
+        offer_id=offer.offer_id,
+        learner_id=offer.learner_id,
+        slot_id=offer.slot_id,
+        starts_on=offer.starts_on,
+        ends_on=offer.ends_on,
+        by_hand=offer.by_hand,
+        state="confirmed",
+        revision=1,
+    )
 
 
 async def accept(session: Session, *, offer: Offer, party: str) -> Offer:
@@ -266,18 +294,7 @@ async def _confirm(session: Session, offer: Offer) -> None:
     assert request is not None
     offer.state, offer.settled_at = Outcome.CONFIRMED, now
     request.state = "placed"
-    placement = Placement(
-        placement_id=uuids.uuid7(),
-        municipality=offer.municipality,
-        administration=offer.administration,
-        offer_id=offer.offer_id,
-        learner_id=offer.learner_id,
-        slot_id=offer.slot_id,
-        starts_on=offer.starts_on,
-        ends_on=offer.ends_on,
-        state="confirmed",
-        revision=1,
-    )
+    placement = new_placement(offer)
     session.add(placement)
     days = max(0, (now.date() - request.opened_at.date()).days)
     _tell(

@@ -19,7 +19,7 @@ import pytest
 from kompetensnav_chassis.testing import eventually
 
 BIN = Path(sys.executable).parent
-SHARED = Path(__file__).parents[3] / "shared/data"
+SHARED = Path(__file__).parents[2] / "shared/data"
 LINK = re.compile(r"https?://\S+/answer/\S+")
 
 
@@ -290,3 +290,15 @@ def org_number(n: int) -> str:
 def towns(stack: Stack) -> Any:
     """Makes a town of a code."""
     return lambda code, placement_type="apl": Town(stack, code, placement_type)
+
+
+@pytest.fixture(scope="module")
+async def own_stack(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A stack that no other module touches, and towns in it."""
+    folder = tmp_path_factory.mktemp("own") / ".kompetensnav"
+    process = start(folder)
+    try:
+        made = Stack(folder, await started(process, folder), process)
+        yield made, lambda code, placement_type="apl": Town(made, code, placement_type)
+    finally:
+        finish(process)

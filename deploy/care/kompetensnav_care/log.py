@@ -1,0 +1,77 @@
+"""The event log as it stands in the streams, read from the first message to the last."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
+
+MOST = 500
+"""Messages a fetch."""
+
+
+@dataclass(frozen=True)
+class Told:
+    """One message of a stream. `body` is None when it is no JSON object."""
+
+    stream: str
+    seq: int
+    subject: str
+    headers: dict[str, str]
+    data: bytes
+    body: dict[str, Any] | None
+
+    @property
+    def name(self) -> str:
+        """The event's name, such as `registry.slot.posted.v1`; that of the original for a replay."""
+        parts = self.subject.split(".")
+        if parts[0] == "replay":
+            parts = parts[3:]
+        return ".".join(parts[3:])
+
+    @property
+    def municipality(self) -> str:
+        """The municipality in the subject."""
+        parts = self.subject.split(".")
+        return parts[4] if parts[0] == "replay" else parts[1]
+
+    @property
+    def id(self) -> str:
+        """The event's id; the same for a repeat and for a replay."""
+        return self.headers.get("ce-id", f"{self.stream}:{self.seq}")
+
+    def fact(self, name: str) -> Any:
+        """A field of the body; None when there is none."""
+        return (self.body or {}).get(name)
+
+
+async def read_log(js: Any, stream: str) -> list[Told]:
+    """Every message of a stream, oldest first. Raises what nats-py raises when the stream is not there."""
+    config = ConsumerConfig(
+        deliver_policy=DeliverPolicy.ALL, ack_policy=AckPolicy.NONE, inactive_threshold=10
+    )
+    subscription = await js.pull_subscribe("", stream=stream, config=config)
+    left = (await subscription.consumer_info()).num_pending or 0
+    log: list[Told] = []
+    while left > 0:
+        for message in await subscription.fetch(min(MOST, left), timeout=10):
+            left -= 1
+            log.append(
+                Told(
+                    stream,
+                    message.metadata.sequence.stream,
+                    message.subject,
+                    dict(message.headers or {}),
+                    message.data,
+                    _object(message.data),
+                )
+            )
+    return log
+
+
+def _object(data: bytes) -> dict[str, Any] | None:
+    try:
+        found = json.loads(data)
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None

@@ -1,0 +1,183 @@
+"""All that `verify` looks at, read once: the event log, the services' facts, and how far each listener is.
+
+How far a listener is (the floor of its acknowledgements) is read before its facts: whatever lies below the
+floor had been committed by then, and whatever lies above is on its way and proves nothing.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import nats.errors
+import nats.js.errors
+
+from kompetensnav_care.counts import Running, connect
+from kompetensnav_care.log import Told, read_log
+
+Row = Mapping[str, Any]
+
+FACTS: dict[str, tuple[str, ...]] = {
+    "registry": ("slot", "seat", "workplace", "request", "offer", "placement"),
+    "matching": ("slot", "request", "match"),
+    "notifications": ("message",),
+    "reporting": ("fact",),
+}
+"""Service -> its `facts` views: what it promises to checks like this, whatever its tables look like."""
+
+BASES = {
+    ("registry", "slot"): "registry.slot.posted.v1",
+    ("registry", "offer"): "registry.offer.made.v1",
+    ("registry", "placement"): "registry.placement.confirmed.v1",
+    ("matching", "slot"): "registry.slot.posted.v1",
+    ("matching", "request"): "registry.request.opened.v1",
+    ("reporting", "fact"): "registry.slot.posted.v1",
+}
+"""A view that cannot be empty once such an event has been told."""
+
+
+class Unreachable(Exception):
+    """Something could not be read, so nothing can be said; the message says what."""
+
+
+@dataclass(frozen=True)
+class World:
+    """What is held against each other."""
+
+    log: Sequence[Told]
+    before: Mapping[str, int] = field(default_factory=dict)
+    """Stream -> its last sequence before the facts were read: what is told up to there is in the facts, and
+    what came later need not be."""
+    dead: Sequence[Told] = ()
+    facts: Mapping[tuple[str, str], Sequence[Row]] = field(default_factory=dict)
+    inboxes: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    """Consumer -> event id -> how often it was handled (0 or 1)."""
+    floors: Mapping[str, int] = field(default_factory=dict)
+    """Consumer -> the stream sequence up to which everything is settled."""
+    filters: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """Consumer -> the names of the events it lets in."""
+    waiting: Mapping[str, int] = field(default_factory=dict)
+    """Consumer -> how many messages are pending or in flight."""
+    unsent: frozenset[str] = frozenset()
+    """Ids of events that lie in an outbox and are not published yet."""
+    mails: Mapping[str, int] | None = None
+    """Message-ID's message -> how often the mail server got it; None = nobody kept the mail."""
+    asked: Sequence[Row] = ()
+    """What a client asked for: {municipality, ref, outcome: acked | unknown | refused}."""
+
+    def of(self, service: str, view: str) -> Sequence[Row]:
+        """The rows of a view."""
+        return self.facts.get((service, view), ())
+
+    def told(self, *names: str) -> list[Told]:
+        """The events of these names, oldest first, each once."""
+        wanted, seen, found = set(names), set(), []
+        for event in self.log:
+            if event.name in wanted and event.id not in seen:
+                seen.add(event.id)
+                found.append(event)
+        return found
+
+    def told_before(self, *names: str) -> list[Told]:
+        """Those of them that were told before the facts were read."""
+        return [event for event in self.told(*names) if self._is_before(event)]
+
+    @property
+    def is_at_rest(self) -> bool:
+        """Whether nothing waits, and nothing was told while the facts were read."""
+        still = all(self._is_before(event) for event in self.log)
+        return still and not self.unsent and not any(self.waiting.values())
+
+    def _is_before(self, event: Told) -> bool:
+        return event.seq <= self.before.get(event.stream, 0)
+
+    def due(self, consumer: str, *names: str) -> list[Told]:
+        """Those of them that the consumer has settled and that are not dead letters of it."""
+        dead = {d.headers.get("ce-id") for d in self.dead if d.headers.get("Kn-Dead-Consumer") == consumer}
+        floor = self.floors.get(consumer, 0)
+        return [event for event in self.told(*names) if event.seq <= floor and event.id not in dead]
+
+
+async def read_world(running: Running) -> World:
+    """Reads all of it. Raises Unreachable with what did not answer."""
+    try:
+        connection = await connect(running)
+    except (OSError, nats.errors.Error) as down:
+        raise Unreachable(f"NATS does not answer: {type(down).__name__}") from down
+    try:
+        js = connection.jetstream()
+        consumers = await js.consumers_info(f"INT_{running.stack}")
+        floors = {c.name: c.ack_floor.stream_seq for c in consumers if c.config.durable_name and c.ack_floor}
+        waiting = {
+            c.name: (c.num_pending or 0) + (c.num_ack_pending or 0)
+            for c in consumers
+            if c.config.durable_name
+        }
+        filters = {
+            c.name: frozenset(
+                f.split(".", 3)[3] for f in c.config.filter_subjects or [] if f.startswith("nav.")
+            )
+            for c in consumers
+            if c.config.durable_name
+        }
+        streams = [f"{name}_{running.stack}" for name in ("INT", "PUB")]
+        before = {name: (await js.stream_info(name)).state.last_seq for name in streams}
+        found = await asyncio.gather(*(_read(running, service) for service in FACTS))
+        log = [event for name in streams for event in await read_log(js, name)]
+        dead = await read_log(js, f"DEAD_{running.stack}")
+    except (OSError, nats.errors.Error, nats.js.errors.Error, TimeoutError) as down:
+        raise Unreachable(f"NATS does not answer: {type(down).__name__}") from down
+    finally:
+        await connection.close()
+    return World(
+        log=log,
+        before=before,
+        dead=dead,
+        facts={key: rows for facts, _, _ in found for key, rows in facts.items()},
+        inboxes={key: ids for _, inboxes, _ in found for key, ids in inboxes.items()},
+        floors=floors,
+        filters=filters,
+        waiting=waiting,
+        unsent=frozenset(id for _, _, unsent in found for id in unsent),
+    )
+
+
+Found = tuple[dict[tuple[str, str], list[Row]], dict[str, dict[str, int]], list[str]]
+
+
+async def _read(running: Running, service: str) -> Found:
+    try:
+        connection = await asyncpg.connect(running.urls[service]["care"], timeout=5)
+    except (OSError, asyncpg.PostgresError, TimeoutError, KeyError) as down:
+        raise Unreachable(f"The database of {service} does not answer: {type(down).__name__}") from down
+    try:
+        async with connection.transaction(isolation="repeatable_read", readonly=True):
+            unsent = await connection.fetch("select event_id from outbox where published_at is null")
+            facts = {
+                (service, view): [
+                    _plain(row) for row in await connection.fetch(f"select * from facts.{view}")
+                ]
+                for view in FACTS[service]
+            }
+            inbox: dict[str, dict[str, int]] = {}
+            for consumer, id in await connection.fetch(
+                "select consumer, event_id from inbox where handled_at is not null"
+            ):
+                inbox.setdefault(consumer, {})[str(id)] = 1
+        return facts, inbox, [str(row["event_id"]) for row in unsent]
+    except asyncpg.PostgresError as bad:
+        raise Unreachable(f"The facts of {service} cannot be read: {type(bad).__name__}") from bad
+    finally:
+        await connection.close()
+
+
+def _plain(row: asyncpg.Record) -> Row:
+    """Ids as text, as the events have them."""
+    return {
+        name: str(value) if isinstance(value, UUID) else value
+        for name, value in row.items()
+        if isinstance(value, UUID | str | int | float | bool | date | datetime | list | type(None))
+    }

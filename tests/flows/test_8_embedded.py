@@ -192,6 +192,7 @@ async def test_8_killing_every_service_during_the_demo_loses_nothing(tmp_path):
     summary = json.loads((out / "summary.json").read_text())
     assert summary["confirmed"] + summary["unmatched"] == summary["learners"] == 400
     assert (summary["limbo"], summary["capacity_violations"], summary["disagreements"]) == (0, 0, [])
+    assert summary["violations"] == 0, summary["broken"]
     ids = Counter()
     mails = list((tmp_path / "demo/mail").glob("*.eml"))
     for path in mails:

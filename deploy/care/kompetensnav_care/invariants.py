@@ -305,6 +305,8 @@ def i9_a_rows_municipality_is_its_events(world: World) -> Findings:
 
 
 ADDRESS = re.compile(rb"[\w.+-]+@[\w-]+\.[\w.-]+")
+DIGITS = re.compile(rb"\d{6}[-+]?\d{4}")
+"""Cheap to look for, and part of every personal number."""
 NUMBER = re.compile(rb"(?<![0-9a-f-])(?:19|20)?\d{6}[-+]?\d{4}(?![0-9a-f-])", re.IGNORECASE)
 
 
@@ -319,9 +321,9 @@ def i10_nothing_personal_is_told(world: World, canaries: Sequence[str] = ()) -> 
     marks = [canary.encode() for canary in canaries if canary]
     addresses, numbers, found = set(), set(), set()
     for where, text in texts:
-        if ADDRESS.search(text):
+        if b"@" in text and ADDRESS.search(text):
             addresses.add(where)
-        if any(_is_personal(number) for number in NUMBER.findall(text)):
+        if DIGITS.search(text) and any(_is_personal(number) for number in NUMBER.findall(text)):
             numbers.add(where)
         if any(mark in text for mark in marks):
             found.add(where)

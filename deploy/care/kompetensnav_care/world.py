@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from functools import cached_property
 from typing import Any
 from uuid import UUID
 
@@ -72,14 +73,21 @@ class World:
         """The rows of a view."""
         return self.facts.get((service, view), ())
 
+    @cached_property
+    def _by_name(self) -> dict[str, list[Told]]:
+        """Name -> events, oldest first, each once."""
+        seen: set[str] = set()
+        found: dict[str, list[Told]] = {}
+        for event in self.log:
+            if event.id not in seen:
+                seen.add(event.id)
+                found.setdefault(event.name, []).append(event)
+        return found
+
     def told(self, *names: str) -> list[Told]:
         """The events of these names, oldest first, each once."""
-        wanted, seen, found = set(names), set(), []
-        for event in self.log:
-            if event.name in wanted and event.id not in seen:
-                seen.add(event.id)
-                found.append(event)
-        return found
+        found = [event for name in set(names) for event in self._by_name.get(name, ())]
+        return sorted(found, key=lambda event: (event.stream, event.seq)) if len(names) > 1 else found
 
     def told_before(self, *names: str) -> list[Told]:
         """Those of them that were told before the facts were read."""

@@ -191,16 +191,17 @@ class Story:
                 return items[::-1]
 
 
-def _care(what: str) -> dict[str, Any]:
+def _care(*command: str) -> dict[str, Any]:
+    """What an operator's check says; exit 1 means that it found something, which is in the answer."""
     done = subprocess.run(
-        [str(BIN / "kompetensnav"), "care", what, "--json"],
+        [str(BIN / "kompetensnav"), *command, "--json"],
         capture_output=True,
         text=True,
         check=False,
         env=_environment,
     )
     if done.returncode not in (0, 1):
-        raise RuntimeError(f"kompetensnav care {what}: {done.stderr.strip()[-300:]}")
+        raise RuntimeError(f"kompetensnav {' '.join(command)}: {done.stderr.strip()[-300:]}")
     answered: dict[str, Any] = json.loads(done.stdout)
     return answered
 
@@ -248,13 +249,17 @@ async def _tell(
                 await story.approve(repair["round_id"])
                 await story.rest(bar.to, story.people.answer_new)
         with steps.step("Counted"):
-            counted = await asyncio.to_thread(_care, "count")
+            counted = await asyncio.to_thread(_care, "care", "count")
             reports = [
                 (await story.call("GET", "reporting", f"/{code}/reports/placements"))["lines"][0]
                 for code in data.municipalities
             ]
             rounds = await story.all_rounds()
+        with steps.step("Verified"):
+            verdict = await asyncio.to_thread(_care, "verify", "--mail", str(story.people.folder))
     summary = _summary(data, counted, reports, rounds, story.people, steps)
+    summary["violations"] = verdict["violations"]
+    summary["broken"] = [line for line in verdict["lines"] if line["outcome"] not in ("ok", "unknown")]
     summary["seconds"]["total"] = round(monotonic() - started, 1)
     out.mkdir(parents=True, exist_ok=True)
     (out / "summary.json").write_text(json.dumps(summary, indent=1))
@@ -265,7 +270,7 @@ async def _tell(
         )
     _print(summary, out)
     _print_told(told, out)
-    wrong = ("disagreements", "capacity_violations", "limbo", "dead_letters")
+    wrong = ("disagreements", "capacity_violations", "limbo", "dead_letters", "violations")
     return not any(summary[name] for name in wrong)
 
 
@@ -358,6 +363,7 @@ def _print(summary: dict[str, Any], out: Path) -> None:
         "dead_letters",
         "limbo",
         "capacity_violations",
+        "violations",
     )
     for key in shown:
         table.add_row(key.replace("_", " "), f"{summary[key]:,}")
@@ -366,8 +372,10 @@ def _print(summary: dict[str, Any], out: Path) -> None:
     console.print(table)
     for line in summary["disagreements"]:
         console.print(f"The counts do not agree on {line}", style="bold red")
-    if not summary["disagreements"]:
-        console.print("Tables, event stream, reporting and mail sink agree.")
+    for line in summary["broken"]:
+        console.print(f"{line['invariant']} {line['outcome']}: {line['what']}", style="bold red")
+    if not summary["disagreements"] and not summary["broken"]:
+        console.print("Tables, event stream, reporting and mail sink agree, and every promise is kept.")
     console.print(f"Written to {out / 'summary.json'}", highlight=False)
 
 

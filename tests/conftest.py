@@ -269,6 +269,16 @@ class Town:
             "POST", "matching", f"/{self.code}/rounds/{round_id}/approve", json=body or None
         )
 
+    async def offered(self, *learners: str, seats: int = 1, born: str = "2009-05-05") -> list[dict[str, Any]]:
+        """A slot at a workplace, a round approved for these learners, and the offers they got."""
+        self.employers()
+        self.slot("s", seats=seats)
+        for ref in learners:
+            self.learner(ref, born=born)
+        await self.known(1, len(learners))
+        self.approve(self.draft()["round_id"])
+        return await self.offers(len(learners))
+
     async def offers(self, n: int, state: str = "open") -> list[dict[str, Any]]:
         """The offers in a state, once there are n of them."""
 

@@ -107,12 +107,7 @@ async def test_4_a_workplace_receives_no_more_than_it_can_over_all_placement_typ
 
 async def test_4_employer_and_learner_say_yes_by_link_and_opening_it_changes_nothing(stack, towns):
     town = towns("2417")
-    town.employers()
-    town.slot("s")
-    town.learner("l")
-    await town.known(1, 1)
-    town.approve(town.draft()["round_id"])
-    await town.offers(1)
+    await town.offered("l")
     employer = await stack.link("w0.2417@firma.example.com", "svara")
     learner = await stack.link("l.2417@elev.example.com", "svara")
     async with httpx.AsyncClient() as client:
@@ -169,12 +164,7 @@ async def test_4_a_placement_is_started_completed_or_interrupted_in_order(stack,
 
 async def test_4_a_withdrawn_slot_frees_seats_and_tells_the_learner(stack, towns):
     town = towns("2421")
-    town.employers()
-    town.slot("s")
-    town.learner("l")
-    await town.known(1, 1)
-    town.approve(town.draft()["round_id"])
-    await town.offers(1)
+    await town.offered("l")
     slot = stack.call("GET", "registry", "/2421/slots")["items"][0]
     withdrawn = stack.call("POST", "registry", f"/2421/slots/{slot['slot_id']}/withdraw")
     assert (withdrawn["withdrawn"], withdrawn["taken"]) == (True, 0)
@@ -220,12 +210,7 @@ async def test_4_an_own_found_place_takes_the_same_ledger_and_one_more_yes(stack
 
 async def test_4_an_offer_nobody_answers_expires_and_the_seat_is_free(stack, towns):
     town = towns("2425")
-    town.employers()
-    town.slot("s")
-    town.learner("l")
-    await town.known(1, 1)
-    town.approve(town.draft()["round_id"])
-    await town.offers(1)
+    await town.offered("l")
     await stack.sql(
         "registry", "update offer set answer_by = '2026-01-01' where municipality = '2425'", role="owner"
     )
@@ -295,12 +280,7 @@ async def test_4_a_protected_learner_is_placed_in_silence(stack, towns):
 
 async def test_4_a_learner_who_becomes_protected_disappears_from_matching(stack, towns):
     town = towns("0125")
-    town.employers()
-    town.slot("s")
-    town.learner("l")
-    await town.known(1, 1)
-    town.approve(town.draft()["round_id"])
-    await town.offers(1)
+    await town.offered("l")
     head = "ref,administration,school,given_name,family_name,born_on,locality,security_marking\n"
     row = "l,school,gy1,Namnl,Efternamn,2009-05-05,lulea,protected_registration\n"
     assert stack.bring_in("0125", "learners", head + row)["changed"] == 1
@@ -343,12 +323,7 @@ async def test_4_withdrawing_and_answering_at_once_ends_in_no_error(stack, towns
 
 async def test_4_the_deciding_authority_has_its_say_in_work_practice(stack, towns):
     town = towns("0127", "work_practice")
-    town.employers()
-    town.slot("s")
-    town.learner("l", born="1990-01-01")
-    await town.known(1, 1)
-    town.approve(town.draft()["round_id"])
-    (offer,) = await town.offers(1)
+    (offer,) = await town.offered("l", born="1990-01-01")
     assert set(offer["must_answer"]) == {"employer", "learner", "authority"}
     path = f"/0127/offers/{offer['offer_id']}/accept"
     for party, state in (("employer", "open"), ("learner", "open"), ("authority", "confirmed")):
@@ -357,12 +332,7 @@ async def test_4_the_deciding_authority_has_its_say_in_work_practice(stack, town
 
 async def test_4_a_pupils_no_in_prao_is_recorded_by_the_coordinator(stack, towns):
     town = towns("0128", "prao")
-    town.employers()
-    town.slot("s")
-    town.learner("l", born="2012-05-05")
-    await town.known(1, 1)
-    town.approve(town.draft()["round_id"])
-    (offer,) = await town.offers(1)
+    (offer,) = await town.offered("l", born="2012-05-05")
     path = f"/0128/offers/{offer['offer_id']}"
     refused = stack.call("POST", "registry", f"{path}/accept", json={"party": "learner"}, status=403)
     assert refused["type"] == "urn:kompetensnav:problem:not-yours"
@@ -372,12 +342,7 @@ async def test_4_a_pupils_no_in_prao_is_recorded_by_the_coordinator(stack, towns
 
 async def test_4_what_was_agreed_stays_while_seats_are_taken(stack, towns):
     town = towns("0136")
-    town.employers()
-    town.slot("s", seats=2)
-    town.learner("l")
-    await town.known(1, 1)
-    town.approve(town.draft()["round_id"])
-    await town.offers(1)
+    await town.offered("l", seats=2)
     slot = stack.call("GET", "registry", "/0136/slots")["items"][0]
     path = f"/0136/slots/{slot['slot_id']}"
     for change in ({"ends_on": "2027-03-25"}, {"occupation": "5120"}):

@@ -173,13 +173,7 @@ async def test_6_one_message_that_cannot_be_sent_holds_back_no_other(stack, town
 
 async def test_6_the_outcome_waits_until_the_last_offer_has_run_out(stack, towns):
     town = towns("0160")
-    town.employers()
-    town.slot("s", seats=2)
-    for ref in ("a", "b"):
-        town.learner(ref)
-    await town.known(1, 2)
-    town.approve(town.draft()["round_id"])
-    first, _ = await town.offers(2)
+    first, _ = await town.offered("a", "b", seats=2)
     for party in ("employer", "learner"):
         path = f"/0160/offers/{first['offer_id']}/accept"
         stack.call("POST", "registry", path, json={"party": party})

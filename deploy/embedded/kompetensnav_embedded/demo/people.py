@@ -46,6 +46,8 @@ class People:
     pages: int = 0
     yes: int = 0
     no: int = 0
+    received: set[str] = field(default_factory=set)
+    """Message-IDs: a mail that was being sent when its sender was killed comes twice, and is one message."""
     _heard: dict[str, dict[str, tuple[str, str]]] = field(default_factory=dict)
     _have_declined: set[str] = field(default_factory=set)
     _crowd: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(WORKERS))
@@ -80,6 +82,7 @@ class People:
         link = LINK.search(text.decode() if isinstance(text, bytes) else "")
         subject = str(make_header(decode_header(str(message["Subject"]))))
         address = str(message["To"])
+        self.received.add(str(message["Message-ID"]))
         if address.startswith(LEARNERS):
             messages = self._heard.setdefault(address.partition("@")[0], {})
             messages.setdefault(str(message["Message-ID"]), (path.name, subject))

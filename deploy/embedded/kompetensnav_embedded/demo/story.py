@@ -286,7 +286,7 @@ def _summary(
     tables, stream = counted["tables"], counted["stream"]
     told = {m: sum(line[m] for line in reports) for m in ("seats", "matched", "confirmed", "declined")}
     told["learners"] = sum(line["requests"] for line in reports)
-    sent = len(list(people.folder.glob("*.eml")))
+    sent = len(people.received)
     disagreements = [
         f"{name}: {', '.join(f'{source} {value}' for source, value in sources.items())}"
         for name, sources in {

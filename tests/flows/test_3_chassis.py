@@ -200,6 +200,17 @@ async def test_3_a_withdrawal_before_its_posting_still_wins(stack):
     assert (await slot_row(stack, event.slot_id))["withdrawn"] is True
 
 
+async def letter_of(js, seq, consumer):
+    """The dead letter of a message, if there is one."""
+    state = (await js.stream_info("DEAD_LOCAL")).state
+    for n in range(max(1, state.first_seq), state.last_seq + 1):
+        found = await js.get_msg("DEAD_LOCAL", n, direct=True)
+        about = found.headers or {}
+        if about.get("Kn-Dead-Seq") == str(seq) and about["Kn-Dead-Consumer"] == consumer:
+            return found
+    return None
+
+
 POISON = {
     "bad-json": (b"{", {}),
     "bad-facts": (b'{"slot_id": 5}', {}),
@@ -219,16 +230,7 @@ async def test_3_poison_becomes_a_dead_letter_at_once_and_the_queue_goes_on(stac
     care = await stack.nats()
     js = care.jetstream()
 
-    async def letter():
-        state = (await js.stream_info("DEAD_LOCAL")).state
-        for seq in range(state.first_seq, state.last_seq + 1):
-            found = await js.get_msg("DEAD_LOCAL", seq, direct=True)
-            about = found.headers or {}
-            if about.get("Kn-Dead-Seq") == str(ack.seq) and about["Kn-Dead-Consumer"] == "matching-registry":
-                return found
-        return None
-
-    found = await eventually(letter)
+    found = await eventually(lambda: letter_of(js, ack.seq, "matching-registry"))
     assert found.headers["Kn-Dead-Reason"] == reason
     assert found.headers["Kn-Dead-Deliveries"] == "1"
     assert found.headers["Kn-Dead-In"] == "local"
@@ -267,17 +269,6 @@ async def test_3_a_lost_commit_is_told_again_and_nothing_is_told_that_was_not_co
             "drop trigger lose on open_slot; drop function lose_commit; drop sequence lost_commits"
         )
         await connection.close()
-
-
-async def letter_of(js, seq, consumer):
-    """The dead letter of a message, if there is one."""
-    state = (await js.stream_info("DEAD_LOCAL")).state
-    for n in range(state.first_seq, state.last_seq + 1):
-        found = await js.get_msg("DEAD_LOCAL", n, direct=True)
-        about = found.headers or {}
-        if about.get("Kn-Dead-Seq") == str(seq) and about["Kn-Dead-Consumer"] == consumer:
-            return found
-    return None
 
 
 async def test_3_a_message_nobody_ever_answers_is_collected_as_a_dead_letter(stack):

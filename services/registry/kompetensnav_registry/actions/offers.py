@@ -147,7 +147,7 @@ async def expire_offers(session: Session, *, today: date, most: int = 200) -> in
         .order_by(Offer.workplace_id, Offer.offer_id)
         .limit(most)
     )
-    late = await _lock(session, found.all(), *is_late)
+    late = await lock_offers(session, found.all(), *is_late)
     for offer in late:
         _settle(offer, "expired")
         _tell(session, offer, OfferExpired(**facts(offer)))
@@ -214,7 +214,7 @@ async def find_offer(session: Session, *, municipality: str, offer_id: UUID) -> 
             Offer.offer_id == offer_id, Offer.municipality == municipality, Offer.by_hand.is_(False)
         )
     )
-    locked = await _lock(session, found.all())
+    locked = await lock_offers(session, found.all())
     if not locked:
         raise NotFound("There is no such offer.", "Det finns inget sådant erbjudande.")
     return locked[0]
@@ -230,7 +230,7 @@ async def find_placement(
         .join(Placement, Placement.offer_id == Offer.offer_id)
         .where(Placement.placement_id == placement_id, Placement.municipality == municipality)
     )
-    locked = await _lock(session, found.all())
+    locked = await lock_offers(session, found.all())
     row = await session.scalar(
         select(Placement)
         .where(Placement.placement_id == placement_id, Placement.municipality == municipality)
@@ -241,12 +241,11 @@ async def find_placement(
     return row
 
 
-async def lock_offers(session: Session, offers: Sequence[Offer]) -> Sequence[Offer]:
-    """The offers as they are now, locked after their workplaces (the ledger's lock order)."""
-    return await _lock(session, offers)
-
-
-async def _lock(session: Session, offers: Sequence[Offer], *still: ColumnElement[bool]) -> Sequence[Offer]:
+async def lock_offers(
+    session: Session, offers: Sequence[Offer], *still: ColumnElement[bool]
+) -> Sequence[Offer]:
+    """The offers as they are now, locked after their workplaces (the ledger's lock order); `still` leaves out
+    those that have changed meanwhile."""
     await ledger.lock_workplaces(session, {o.workplace_id: o.workplace_municipality for o in offers})
     found = await session.scalars(
         select(Offer)

@@ -7,7 +7,7 @@ MEMBERS := $(patsubst %/pyproject.toml,%,$(wildcard $(addsuffix /*/pyproject.tom
 export UV_PYTHON_DOWNLOADS := never
 export VIRTUAL_ENV := $(CURDIR)/.venv
 
-.PHONY: help setup lock demo up down status test quick check bench events topology docs migration clean
+.PHONY: help setup lock demo up down status test quick check soak model mutants bench events topology docs clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -54,6 +54,9 @@ check: setup ## format, lint, types, import contracts, house rules
 	@$(BIN)/mypy $(foreach m,$(MEMBERS),$(wildcard $(m)/kompetensnav_*))
 	@$(BIN)/lint-imports --no-cache
 	@$(BIN)/python -m pytest tests/house shared/contracts/tests
+
+soak: setup ## strike a working stack again and again, then verify (KILLS=200 SEED=1)
+	@PYTHONPATH=tests $(BIN)/python tests/faults/soak.py $(if $(KILLS),--kills $(KILLS)) $(if $(SEED),--seed $(SEED))
 
 bench: setup ## run the benchmarks and print their tables
 	@$(BIN)/python benchmarks/pipeline.py

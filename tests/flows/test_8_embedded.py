@@ -1,7 +1,6 @@
 """Item 8, one machine and one command: starts, tells how it is, survives kills, leaves nothing behind."""
 
 import csv
-import importlib.util
 import json
 import os
 import signal
@@ -19,24 +18,13 @@ from ortools.graph.python.min_cost_flow import SimpleMinCostFlow
 
 from kompetensnav_chassis.testing import eventually
 from kompetensnav_embedded import servers
+from support.stack import finish, start, started
 
 BIN = Path(sys.executable).parent
 SHARED = Path(__file__).parents[3] / "shared/data"
 pytestmark = [pytest.mark.real, pytest.mark.slow]
 CONNECTIONS = 12
 """Of notifications to the mail server: so many messages are being sent at most."""
-
-
-def load(name):
-    """A function of the stories' conftest (which is no importable module)."""
-    spec = importlib.util.spec_from_file_location("stories", Path(__file__).parents[1] / "conftest.py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["stories"] = module
-    spec.loader.exec_module(module)
-    return getattr(module, name)
-
-
-start, started, finish = load("start"), load("started"), load("finish")
 
 
 def alive(folder):

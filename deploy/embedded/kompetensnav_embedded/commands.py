@@ -40,14 +40,21 @@ def _orderly() -> Iterator[None]:
         print("Stopped.")
 
 
-def up(folder: Folder = FOLDER, ports: Ports = 8600) -> None:
+Via = Annotated[
+    list[str] | None,
+    typer.Option(hidden=True, help="nats=PORT or postgres=PORT: what stands between it and the services."),
+]
+
+
+def up(folder: Folder = FOLDER, ports: Ports = 8600, via: Via = None) -> None:
     """Start everything on this machine, show how it is, and stop it all on Ctrl-C."""
     from kompetensnav_embedded.progress import Steps
     from kompetensnav_embedded.stack import Stack, running
 
     with _orderly():
         steps = Steps()
-        with running(Stack(folder, ports), steps.step) as supervisor:
+        between = {place: int(port) for place, _, port in (each.partition("=") for each in via or ())}
+        with running(Stack(folder, ports, via=between), steps.step) as supervisor:
             steps.screen(folder)
             supervisor.wait()
 

@@ -45,6 +45,8 @@ class Stack:
     base: int = 8600
     ports: dict[str, int] = field(default_factory=dict)
     durable: bool = True
+    via: dict[str, int] = field(default_factory=dict)
+    """Ports on which the services reach nats and postgres, when a test has put something between."""
     announced: Path | None = None
     """Another folder whose run.json tells of this stack, so that commands find it without being told where.
     """
@@ -154,10 +156,10 @@ class Stack:
         seed = self.folder / f"keys/{service}.nk"
         values = {
             "STACK": NAME,
-            "NATS_URL": f"nats://127.0.0.1:{self.ports['nats']}",
+            "NATS_URL": f"nats://127.0.0.1:{self.via.get('nats', self.ports['nats'])}",
             "NATS_SEED": seed.read_text().strip() if seed.exists() else "",
-            "DATABASE_URL": urls.get("app", ""),
-            "RELAY_DATABASE_URL": urls.get("relay", ""),
+            "DATABASE_URL": self._through(urls.get("app", "")),
+            "RELAY_DATABASE_URL": self._through(urls.get("relay", "")),
             "ISSUER": self.url("issuer"),
             "PORT": str(self.ports[service]),
             "PUBLIC_URL": self.url(service),
@@ -167,6 +169,12 @@ class Stack:
         if service == "notifications":
             values |= {"SMTP_PORT": str(self.ports["smtp"])}
         return {f"{service.upper()}_{name}": value for name, value in values.items()}
+
+    def _through(self, database_url: str) -> str:
+        """A database's address as the services use it."""
+        if "postgres" not in self.via:
+            return database_url
+        return database_url.replace(f":{self.ports['postgres']}/", f":{self.via['postgres']}/")
 
     def secret(self, name: str) -> str:
         """A secret of this stack, made the first time."""

@@ -57,7 +57,10 @@ def apply(
     stack: Stack,
     url: Annotated[str, typer.Option(help="NATS server.")] = "nats://127.0.0.1:4222",
     seed: Annotated[Path | None, typer.Option(help="File with the topology user's seed.")] = None,
-    ack_wait: Annotated[float, typer.Option(help="Seconds before an unanswered message comes again.")] = 30.0,
+    ack_wait: Annotated[
+        float,
+        typer.Option(envvar="KOMPETENSNAV_ACK_WAIT", help="Seconds until an unanswered message comes again."),
+    ] = 30.0,
     max_bytes: Annotated[int, typer.Option(help="Most bytes per event stream.")] = 8 << 30,
     dry_run: Annotated[bool, typer.Option("--plan", help="Only show what would be done.")] = False,
 ) -> None:

@@ -19,6 +19,7 @@ from fastapi import APIRouter, FastAPI
 from kompetensnav_chassis import broker as brokers
 from kompetensnav_chassis import db, health, http, logs
 from kompetensnav_chassis.broker import Listener
+from kompetensnav_chassis.failpoints import failpoint
 from kompetensnav_chassis.identity import Tokens
 from kompetensnav_chassis.outbox import RELAY, Relay
 from kompetensnav_chassis.retry import collect
@@ -80,7 +81,7 @@ def service_app(
                 raise
             await brokers.answer_questions(app.state.broker, listener, app.state.sessions)
             js = brokers.jetstream(app.state.broker)
-            relay = app.state.relay = Relay(str(settings.relay_database_url), js)
+            relay = app.state.relay = Relay(listener.service, str(settings.relay_database_url), js)
             inbox_prefix = f"_INBOX_{listener.service}.".encode()
             tasks = [
                 asyncio.create_task(relay.run()),
@@ -135,8 +136,10 @@ async def _repeat(app: FastAPI, job: Job, woken: asyncio.Event) -> None:
     while True:
         woken.clear()
         more, began = False, time.monotonic()
+        failpoint(f"{app.state.listener.service}.{job.name}.before")
         try:
             more = await job.run(app)
+            failpoint(f"{app.state.listener.service}.{job.name}.after")
         except asyncio.CancelledError:
             raise
         except Exception as error:

@@ -40,6 +40,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from kompetensnav_chassis import tracing, wire
 from kompetensnav_chassis.db import Scope, Sessions, transaction
 from kompetensnav_chassis.errors import Unfit
+from kompetensnav_chassis.failpoints import failpoint
 from kompetensnav_chassis.inbox import failed, first_time
 from kompetensnav_chassis.retry import Aside
 from kompetensnav_chassis.settings import ServiceSettings
@@ -200,11 +201,15 @@ class Work:
                     session.info["cause"] = fresh[0].envelope
                     _bind(fresh[0].envelope)
                     await self._door.handler(_distinct(fresh), session)
+                failpoint(f"{self._door.durable}.before-commit")
         except Exception:
             for message in messages:
                 await self._alone(message)
             return
-        await asyncio.gather(*(message.ack() for message in messages))
+        failpoint(f"{self._door.durable}.after-commit")
+        await messages[0].ack()
+        failpoint(f"{self._door.durable}.mid-batch")
+        await asyncio.gather(*(message.ack() for message in messages[1:]))
 
     async def _alone(self, message: Msg) -> None:
         event: Event | None = None
@@ -216,9 +221,11 @@ class Work:
             ) as session:
                 if await first_time(session, self._door.durable, [event.envelope.id]):
                     await self._door.handler([event] if self._door.many else event, session)
+                failpoint(f"{self._door.durable}.before-commit")
         except Exception as error:
             await self._failed(message, event, error)
         else:
+            failpoint(f"{self._door.durable}.after-commit")
             await message.ack()
 
     async def _failed(self, message: Msg, event: Event | None, error: Exception) -> None:

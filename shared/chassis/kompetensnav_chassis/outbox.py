@@ -23,6 +23,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, Session, declared_attr, mapped_column
 
 from kompetensnav_chassis import wire
+from kompetensnav_chassis.failpoints import failpoint
 from kompetensnav_contracts import Envelope, Event, subject
 
 log = structlog.get_logger()
@@ -122,6 +123,7 @@ def _write(session: Session) -> None:
     if rows:
         session.flush()
         session.execute(insert(session.info["outbox"].__table__).inline(), rows)
+        failpoint(f"{session.info['service']}.tell.before-commit")
         session.info.setdefault("nudged", set()).add(RELAY)
 
 
@@ -138,8 +140,9 @@ class Relay:
     order is kept, and tries again; a row the server refuses for good is parked and logged as an error.
     """
 
-    def __init__(self, database_url: str, jetstream: Any, *, poll_seconds: float = 0.1) -> None:
-        self._url, self._js, self._poll = database_url, jetstream, poll_seconds
+    def __init__(self, service: str, database_url: str, jetstream: Any, *, poll_seconds: float = 0.1) -> None:
+        self._service, self._url = service, database_url
+        self._js, self._poll = jetstream, poll_seconds
         self._woken = asyncio.Event()
         self.backlog = 0
         """Rows waiting at the last look."""
@@ -197,6 +200,7 @@ class Relay:
         self.backlog = len(rows)
         if not rows:
             return 0
+        failpoint(f"{self._service}.relay.before-publish")
         # not publish_async: nats-py leaves its future pending for ever when the server refuses
         answers = await asyncio.gather(*(self._send(row) for row in rows), return_exceptions=True)
         published: list[tuple[int, int]] = []
@@ -209,6 +213,7 @@ class Relay:
                 log.warning("relay_stopped", error=type(answered).__name__)
                 await asyncio.sleep(0.2)
                 break
+        failpoint(f"{self._service}.relay.after-publish")
         if published:
             await connection.execute(
                 "update outbox o set published_at = now(), published_seq = u.seq"

@@ -21,6 +21,7 @@ from nats.aio.msg import Msg
 from nats.js import JetStreamContext
 
 from kompetensnav_chassis.errors import Unfit
+from kompetensnav_chassis.failpoints import failpoint
 
 log = structlog.get_logger()
 
@@ -69,6 +70,7 @@ class Aside:
             with contextlib.suppress(nats.errors.Error):
                 await message.nak(5)
             return
+        failpoint(f"{about.consumer}.after-dead-letter")
         reason = error.reason if isinstance(error, Unfit) else type(error).__name__
         await message._client.publish(message.reply, f"+TERM {reason}".encode())
         message._ackd = True

@@ -1,0 +1,110 @@
+"""A stack that can be struck: its processes by signal, its connections through a proxy."""
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from kompetensnav_chassis.testing import eventually
+from kompetensnav_embedded import servers
+from kompetensnav_embedded import stack as embedded
+from support.proxy import Proxy, proxy
+from support.stack import Stack, finish, start, started
+
+SERVICES = embedded.SERVICES
+SERVERS = ("nats", "postgres")
+ACK_WAIT = 5
+"""Seconds before an unanswered message comes again."""
+
+
+@dataclass
+class Rig:
+    """A running stack, and the means to do it harm."""
+
+    stack: Stack
+    ports: dict[str, int]
+    proxies: dict[str, Proxy]
+
+    @property
+    def _supervisor(self) -> embedded.Supervisor:
+        return embedded.Supervisor(embedded.Stack(self.stack.folder))
+
+    def pid(self, part: str) -> int:
+        """The process of a part; 0 while there is none."""
+        return int(next(p["pid"] for p in self._supervisor.processes() if p["name"] == part))
+
+    def signal(self, part: str, how: signal.Signals) -> int:
+        """Sends a signal to a part; returns its process, 0 when it was not there."""
+        pid = self.pid(part)
+        if pid:
+            with suppress(ProcessLookupError):
+                os.kill(pid, how)
+        return pid
+
+    async def kill(self, part: str) -> int:
+        """kill -9 of a part that runs; returns the process that was killed."""
+
+        async def there() -> int:
+            return self.signal(part, signal.SIGKILL)
+
+        return await eventually(there, 30)
+
+    async def back(self, *parts: str, seconds: float = 60) -> None:
+        """Waits until services say that they are ready."""
+
+        async def look() -> bool:
+            urls = [self.stack.running["services"][part] for part in parts or SERVICES]
+            return all([await asyncio.to_thread(servers.ready, url) for url in urls])
+
+        await eventually(look, seconds)
+
+    async def kill_and_back(self, part: str) -> float:
+        """kill -9, and seconds until it answers again as another process."""
+        began, was = time.monotonic(), await self.kill(part)
+
+        async def replaced() -> bool:
+            return self.pid(part) not in (0, was)
+
+        await eventually(replaced, 60)
+        await self.back(*([part] if part in SERVICES else []))
+        return time.monotonic() - began
+
+    def heal(self) -> None:
+        """Nothing is cut, held, slow or frozen any more."""
+        for each in self.proxies.values():
+            each.heal()
+        for part in (*SERVICES, *SERVERS):
+            self.signal(part, signal.SIGCONT)
+
+
+def ten_free_ports() -> int:
+    """The first of ten free loopback ports in a row."""
+    while True:
+        base = servers.free_port()
+        if base < 65_000 and all(servers.is_free(base + n) for n in range(10)):
+            return base
+
+
+@asynccontextmanager
+async def rig(
+    folder: Path, *, through: tuple[str, ...] = SERVERS, environment: Mapping[str, str] = {}, seed: int = 0
+) -> AsyncIterator[Rig]:
+    """A stack in a folder whose services reach NATS and PostgreSQL through proxies."""
+    base = ten_free_ports()
+    ports = {place: base + n for n, place in enumerate(embedded.PLACES)}
+    async with AsyncExitStack() as open_:
+        proxies = {p: await open_.enter_async_context(proxy(ports[p], seed)) for p in through}
+        via = [part for p in through for part in ("--via", f"{p}={proxies[p].port}")]
+        settings = {"KOMPETENSNAV_ACK_WAIT": str(ACK_WAIT)} | dict(environment)
+        process = start(folder, *via, ports=base, environment=settings)
+        try:
+            running = await started(process, folder)
+            yield Rig(Stack(folder, running, process), ports, proxies)
+        finally:
+            for each in proxies.values():
+                each.heal()
+            await asyncio.to_thread(finish, process)

@@ -1,0 +1,285 @@
+"""A whole stack as its users see it, started as a person would, and a small town in it."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from email import message_from_bytes, policy
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import httpx
+import nats
+
+from kompetensnav_chassis.testing import eventually
+
+BIN = Path(sys.executable).parent
+LINK = re.compile(r"https?://\S+/answer/\S+")
+
+
+@dataclass
+class Stack:
+    """A running stack as its users see it."""
+
+    folder: Path
+    running: dict[str, Any]
+    process: subprocess.Popen[bytes]
+    tokens: dict[Any, str] = field(default_factory=dict)
+
+    def token(
+        self, *roles: str, municipalities: tuple[str, ...], administrations: tuple[str, ...] = ("school",)
+    ) -> str:
+        """A token from the stack's own issuer."""
+        key = (roles, municipalities, administrations)
+        if key not in self.tokens:
+            wanted = {"roles": roles, "municipalities": municipalities, "administrations": administrations}
+            answered = httpx.post(f"{self.running['issuer']}/token", json=wanted)
+            self.tokens[key] = answered.raise_for_status().json()["token"]
+        return self.tokens[key]
+
+    def call(
+        self,
+        method: str,
+        service: str,
+        path: str,
+        *,
+        municipality: str | None = None,
+        administrations: tuple[str, ...] = ("school",),
+        role: str = "coordinator",
+        status: int | None = None,
+        **how: Any,
+    ) -> Any:
+        """A request, a coordinator's unless said otherwise; checks the status and returns the JSON body."""
+        code = municipality or path.split("/")[1]
+        token = self.token(role, municipalities=(code,), administrations=administrations)
+        headers = {"authorization": f"Bearer {token}", **how.pop("headers", {})}
+        answered = httpx.request(
+            method, self.running["services"][service] + path, headers=headers, timeout=30, **how
+        )
+        wanted = status or (200 if method == "GET" else None)
+        assert answered.status_code == wanted if wanted else answered.is_success, answered.text
+        return answered.json() if answered.content else None
+
+    def bring_in(self, municipality: str, kind: str, text: str, **how: Any) -> Any:
+        """Imports a CSV file."""
+        return self.call(
+            "POST",
+            "registry",
+            f"/{municipality}/imports/{kind}",
+            content=text.encode(),
+            headers={"content-type": "text/csv"},
+            **how,
+        )
+
+    def mails(self, to: str) -> list[Any]:
+        """What an address has received, oldest first."""
+        read = [
+            message_from_bytes(p.read_bytes(), policy=policy.default) for p in sorted(self.mail.glob("*.eml"))
+        ]
+        return [m for m in read if m["To"] == to]
+
+    @property
+    def mail(self) -> Path:
+        """The mail sink's folder."""
+        return Path(self.running["mail"]["folder"])
+
+    async def link(self, to: str, subject: str) -> str:
+        """The link in the first mail to an address whose subject matches."""
+
+        async def look() -> str:
+            for mail in self.mails(to):
+                found = LINK.search(mail.get_body(("plain",)).get_content())
+                if re.search(subject, mail["Subject"]) and found:
+                    return found[0]
+            return ""
+
+        return await eventually(look)
+
+    async def sql(self, service: str, query: str, *values: Any, role: str = "care") -> list[asyncpg.Record]:
+        """Rows from a service's database."""
+        urls = json.loads(Path(self.running["databases"]).read_text())
+        connection = await asyncpg.connect(urls[service][role])
+        try:
+            return list(await connection.fetch(query, *values))
+        finally:
+            await connection.close()
+
+    async def nats(self, user: str = "care") -> Any:
+        """A connection as one of the stack's users."""
+        seed = (Path(self.running["care_seed"]).parent / f"{user}.nk").read_text()
+        prefix = {} if user in ("care", "topology") else {"inbox_prefix": f"_INBOX_{user}"}
+        return await nats.connect(self.running["nats"], nkeys_seed_str=seed, **prefix)
+
+    def run(self, *command: str) -> subprocess.CompletedProcess[str]:
+        """A command of the product, told about this stack."""
+        environment = os.environ | {
+            "KOMPETENSNAV_RUN": str(self.folder / "run.json"),
+            "KOMPETENSNAV_ISSUER": self.running["issuer"],
+        }
+        return subprocess.run(
+            [str(BIN / "kompetensnav"), *command],
+            capture_output=True,
+            text=True,
+            env=environment,
+            check=False,
+            cwd=self.folder.parent,
+        )
+
+
+def start(
+    folder: Path, *options: str, ports: int = 0, environment: Mapping[str, str] = {}
+) -> subprocess.Popen[bytes]:
+    """`kompetensnav up` in a folder, on free ports unless told which."""
+    log = (folder.parent / f"{folder.name}.log").open("wb")
+    command = [BIN / "kompetensnav", "up", "--folder", folder, "--ports", str(ports), *options]
+    return subprocess.Popen(command, stdout=log, stderr=log, env=os.environ | environment)
+
+
+async def started(process: subprocess.Popen[bytes], folder: Path) -> dict[str, Any]:
+    """run.json, once everything is ready."""
+    log = folder.parent / f"{folder.name}.log"
+
+    async def look() -> bool:
+        assert process.poll() is None, log.read_text()
+        return "Everything runs" in log.read_text()
+
+    await eventually(look, 120)
+    running: dict[str, Any] = json.loads((folder / "run.json").read_text())
+    return running
+
+
+def finish(process: subprocess.Popen[bytes]) -> None:
+    """Ctrl-C, and a patient wait."""
+    process.send_signal(signal.SIGINT)
+    try:
+        process.wait(60)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        raise
+
+
+SLOT_COLUMNS = (
+    "ref,workplace,placement_type,occupation,starts_on,ends_on,seats,min_language,offers_needs,shared_with"
+)
+
+
+@dataclass
+class Town:
+    """A small municipality with workplaces, slots, learners and requests, built through the CSV doors."""
+
+    stack: Stack
+    code: str
+    placement_type: str = "apl"
+
+    def employers(self, n: int = 1) -> None:
+        """Employers and workplaces w0, w1 ... with a capacity of 3 a week."""
+        rows = "".join(f"{org_number(int(self.code) * 10 + i)},Bolag {i},private\n" for i in range(n))
+        self.stack.bring_in(self.code, "employers", "org_number,name,sector\n" + rows)
+        rows = "".join(
+            f"w{i},{org_number(int(self.code) * 10 + i)},Arbetsplats {i},lulea,3,Kontakt,"
+            f"w{i}.{self.code}@firma.example.com\n"
+            for i in range(n)
+        )
+        head = "ref,org_number,name,locality,reception_capacity,contact_name,contact_email\n"
+        self.stack.bring_in(self.code, "workplaces", head + rows)
+
+    def slot(
+        self, ref: str, workplace: str = "w0", occupation: str = "5321", seats: int = 1, **more: str
+    ) -> None:
+        """A slot in February and March 2027, unless told otherwise."""
+        values = {"min_language": "none", "offers_needs": "", "shared_with": "municipality"} | more
+        last = more.get("ends_on", "2027-03-26")
+        tail = ",".join(values[c] for c in ("min_language", "offers_needs", "shared_with"))
+        row = f"{ref},{workplace},{self.placement_type},{occupation},2027-02-01,{last},{seats},{tail}\n"
+        self.stack.bring_in(self.code, "slots", f"{SLOT_COLUMNS}\n{row}")
+
+    def learner(
+        self,
+        ref: str,
+        wishes: str = "5321",
+        born: str = "2009-05-05",
+        needs: str = "",
+        until: str = "2027-03-26",
+    ) -> None:
+        """A learner with a request for the same weeks."""
+        head = "ref,administration,school,given_name,family_name,email,guardian_email,born_on,locality\n"
+        mail = f"{ref}.{self.code}@elev.example.com"
+        self.stack.bring_in(
+            self.code,
+            "learners",
+            f"{head}{ref},school,gy1,Namn{ref},Efternamn,{mail},vh.{mail},{born},lulea\n",
+        )
+        head = "ref,learner,administration,placement_type,starts_on,ends_on,wishes,needs\n"
+        self.stack.bring_in(
+            self.code,
+            "requests",
+            f"{head}r{ref},{ref},school,{self.placement_type},2027-02-01,{until},{wishes},{needs}\n",
+        )
+
+    async def known(self, slots: int, requests: int) -> None:
+        """Waits until matching has heard of them."""
+
+        async def look() -> bool:
+            (row,) = await self.stack.sql(
+                "matching",
+                "select (select count(*) from open_slot where municipality = $1 and not withdrawn) slots,"
+                " (select count(*) from open_request where municipality = $1 and state = 'open') requests",
+                self.code,
+            )
+            return (row["slots"], row["requests"]) == (slots, requests)
+
+        await eventually(look)
+
+    def draft(self, **more: Any) -> dict[str, Any]:
+        """A round over everyone."""
+        wanted = {
+            "placement_type": self.placement_type,
+            "starts_on": "2027-02-01",
+            "ends_on": "2027-03-26",
+            **more,
+        }
+        drafted: dict[str, Any] = self.stack.call("POST", "matching", f"/{self.code}/rounds", json=wanted)
+        return drafted
+
+    def proposals(self, round_id: str) -> list[dict[str, Any]]:
+        """The rows of a draft."""
+        page = self.stack.call("GET", "matching", f"/{self.code}/rounds/{round_id}/proposals")
+        items: list[dict[str, Any]] = page["items"]
+        return items
+
+    def approve(self, round_id: str, **body: Any) -> Any:
+        """Approves."""
+        return self.stack.call(
+            "POST", "matching", f"/{self.code}/rounds/{round_id}/approve", json=body or None
+        )
+
+    async def offered(self, *learners: str, seats: int = 1, born: str = "2009-05-05") -> list[dict[str, Any]]:
+        """A slot at a workplace, a round approved for these learners, and the offers they got."""
+        self.employers()
+        self.slot("s", seats=seats)
+        for ref in learners:
+            self.learner(ref, born=born)
+        await self.known(1, len(learners))
+        self.approve(self.draft()["round_id"])
+        return await self.offers(len(learners))
+
+    async def offers(self, n: int, state: str = "open") -> list[dict[str, Any]]:
+        """The offers in a state, once there are n of them."""
+
+        async def look() -> Any:
+            page = self.stack.call("GET", "registry", f"/{self.code}/offers?state={state}")
+            return page["items"] if len(page["items"]) == n == page["total"] else None
+
+        return await eventually(look)
+
+
+def org_number(n: int) -> str:
+    """A made-up organisation number with a right check digit."""
+    digits = f"5590{n:05}"[-9:]
+    total = sum(sum(divmod(int(d) * (2 - i % 2), 10)) for i, d in enumerate(digits))
+    return digits + str(-total % 10)

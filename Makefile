@@ -58,6 +58,12 @@ check: setup ## format, lint, types, import contracts, house rules
 soak: setup ## strike a working stack again and again, then verify (KILLS=200 SEED=1)
 	@PYTHONPATH=tests $(BIN)/python tests/faults/soak.py $(if $(KILLS),--kills $(KILLS)) $(if $(SEED),--seed $(SEED))
 
+model: setup ## 5,000 stories of 50 steps on the chassis in memory, any order, any loss, any kill
+	@MODEL_STORIES=$(or $(STORIES),5000) $(BIN)/python -m pytest tests/model --timeout 1200
+
+mutants: setup ## break the protocol in one place at a time; every break must be caught
+	@PYTHONPATH=tests $(BIN)/python tests/model/mutants.py $(if $(ONLY),--only "$(ONLY)")
+
 bench: setup ## run the benchmarks and print their tables
 	@$(BIN)/python benchmarks/pipeline.py
 	@$(BIN)/python benchmarks/footprint.py

@@ -184,8 +184,9 @@ class Soak:
         return told
 
 
-async def soak(kills: int, seed: int, out: Path) -> dict[str, Any]:
-    """Strikes a stack so many times; returns the result. Raises Failed."""
+async def soak(kills: int, seed: int, out: Path, work: float = 0) -> dict[str, Any]:
+    """Strikes a stack so many times, while people work so many seconds at least; returns the result. Raises
+    Failed."""
     with tempfile.TemporaryDirectory() as folder:
         asked = out / "asked.jsonl"
         asked.write_text("")
@@ -206,6 +207,7 @@ async def soak(kills: int, seed: int, out: Path) -> dict[str, Any]:
                     await run.strike(strike)
                     if number % 25 == 0:
                         print(f"{number} strikes in {time.monotonic() - began:.0f} s", flush=True)
+                await asyncio.sleep(max(0.0, began + work - time.monotonic()))
                 seconds = time.monotonic() - began
             finally:
                 made.heal()
@@ -272,11 +274,12 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("--kills", type=int, default=200)
     options.add_argument("--seed", type=int, default=1)
+    options.add_argument("--work", type=float, default=0, help="Seconds that people work, at least.")
     options.add_argument("--out", type=Path, default=ROOT / "build/soak")
     chosen = options.parse_args()
     chosen.out.mkdir(parents=True, exist_ok=True)
     try:
-        result = asyncio.run(soak(chosen.kills, chosen.seed, chosen.out))
+        result = asyncio.run(soak(chosen.kills, chosen.seed, chosen.out, chosen.work))
     except Failed as why:
         again = f"make soak KILLS={chosen.kills} SEED={chosen.seed}"
         sys.exit(f"The soak failed: {why}. Run it again with `{again}`.")

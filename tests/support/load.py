@@ -29,7 +29,7 @@ class People:
     """Coordinators of two municipalities."""
 
     def __init__(self, running: dict[str, Any], asked: TextIO, seed: int) -> None:
-        self.running, self.asked = running, asked
+        self.running, self.asked, self.seed = running, asked, seed
         self.chance = random.Random(seed)
         self.client = httpx.AsyncClient(timeout=10)
         self.tokens: dict[str, str] = {}
@@ -47,7 +47,10 @@ class People:
         """A request."""
         headers = {"authorization": f"Bearer {await self.token(code)}"} | how.pop("headers", {})
         url = f"{self.running['services'][service]}/{code}/{path}"
-        return await self.client.request(method, url, headers=headers, **how)
+        answered = await self.client.request(method, url, headers=headers, **how)
+        if answered.status_code == 401:  # the clock has gone on
+            self.tokens.clear()
+        return answered
 
     async def bring_in(self, code: str, kind: str, text: str) -> str:
         """Imports a CSV file: acked, refused, or unknown."""
@@ -59,7 +62,7 @@ class People:
         if answered.is_success:
             print(json.dumps({"did": kind, "at": time.monotonic()}), flush=True)
             return "acked"
-        return "refused" if answered.status_code < 500 else "unknown"
+        return "refused" if answered.status_code < 500 and answered.status_code != 401 else "unknown"
 
     async def insist(self, code: str, kind: str, text: str) -> None:
         """Imports until it is acknowledged."""
@@ -81,7 +84,7 @@ class People:
     async def post_slot(self) -> None:
         """One slot more, and what came of it."""
         code, self.made = self.chance.choice(TOWNS), self.made + 1
-        ref, workplace = f"s{self.made}", self.chance.randrange(WORKPLACES)
+        ref, workplace = f"s{self.seed}-{self.made}", self.chance.randrange(WORKPLACES)
         occupation, seats = self.chance.choice(OCCUPATIONS), self.chance.randint(1, 3)
         row = f"{ref},w{workplace},apl,{occupation},{PERIOD[0]},{PERIOD[1]},{seats},none,,municipality\n"
         outcome = await self.bring_in(code, "slots", f"{SLOT_COLUMNS}\n{row}")
@@ -91,7 +94,7 @@ class People:
     async def open_request(self) -> None:
         """One learner more, who wishes for something."""
         code, self.made = self.chance.choice(TOWNS), self.made + 1
-        ref, mail = f"l{self.made}", f"l{self.made}.{code}@elev.example.com"
+        ref, mail = f"l{self.seed}-{self.made}", f"l{self.seed}-{self.made}.{code}@elev.example.com"
         head = "ref,administration,school,given_name,family_name,email,guardian_email,born_on,locality\n"
         row = f"{ref},school,gy1,Namn{ref},Efternamn,{mail},vh.{mail},2009-05-05,lulea\n"
         if await self.bring_in(code, "learners", head + row) == "acked":

@@ -81,6 +81,9 @@ def verify(
     except work.Unreachable as why:
         print(f"Not verified. {why}", file=sys.stderr)
         sys.exit(2)
+    except Exception as error:  # a fault of ours is no verdict, and must not look like one
+        print(f"Not verified. {type(error).__name__}: {error}", file=sys.stderr)
+        sys.exit(2)
     if as_json:
         print(json.dumps(verdict.as_json(), indent=1))
     else:

@@ -111,7 +111,7 @@ def i3_seats_are_never_exceeded(world: World) -> Findings:
     for event in world.told(*names):
         slot_id = str(event.fact("slot_id"))
         if event.name.startswith("registry.slot."):
-            seats[slot_id] = int(event.fact("seats"))
+            seats[slot_id] = int(event.fact("seats") or 0)
         elif event.name.startswith("registry.seat.reserved"):
             held[slot_id].add(event.fact("seat_id"))
         else:
@@ -173,7 +173,7 @@ def i4_one_effect_per_event(world: World) -> Findings:
     told_ids = {e.id for e in world.told(*countable)}
     yield from _finding("I4", "lost", "told, not counted in reporting", due_ids - counted.keys())
     yield from _finding("I4", "phantom", "counted in reporting, never told", counted.keys() - told_ids)
-    ids = {e.id for e in world.log}
+    ids = {e.id for e in world.log if e.is_event}
     for consumer, handled in world.inboxes.items():
         yield from _finding("I4", "phantom", f"handled by {consumer}, never told", handled.keys() - ids)
 
@@ -195,7 +195,7 @@ def i5_revisions_are_contiguous(world: World) -> Findings:
 def _once(log: Iterable[Told]) -> Iterator[Told]:
     seen = set()
     for event in log:
-        if event.id not in seen and event.headers.get("ce-specversion"):
+        if event.is_event and event.id not in seen:
             seen.add(event.id)
             yield event
 

@@ -40,6 +40,11 @@ class Told:
         """The event's id; the same for a repeat and for a replay."""
         return self.headers.get("ce-id", f"{self.stream}:{self.seq}")
 
+    @property
+    def is_event(self) -> bool:
+        """Whether it has an envelope and facts; poison has not."""
+        return self.body is not None and "ce-specversion" in self.headers
+
     def fact(self, name: str) -> Any:
         """A field of the body; None when there is none."""
         return (self.body or {}).get(name)

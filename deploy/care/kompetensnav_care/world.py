@@ -75,11 +75,12 @@ class World:
 
     @cached_property
     def _by_name(self) -> dict[str, list[Told]]:
-        """Name -> events, oldest first, each once."""
+        """Name -> events, oldest first, each once. What is no event at all is none: a listener has put it
+        aside, or I8 says that it is nowhere."""
         seen: set[str] = set()
         found: dict[str, list[Told]] = {}
         for event in self.log:
-            if event.id not in seen:
+            if event.is_event and event.id not in seen:
                 seen.add(event.id)
                 found.setdefault(event.name, []).append(event)
         return found

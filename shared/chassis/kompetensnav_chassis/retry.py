@@ -47,7 +47,7 @@ class Aside:
             at=_where(error),
         )
         if not isinstance(error, Unfit) and attempts <= len(self._delays):
-            await message.nak(self._delays[attempts - 1] * random.uniform(0.9, 1.1))
+            await message.nak(self._delays[max(attempts, 1) - 1] * random.uniform(0.9, 1.1))
             return
         try:
             await dead_letter(

@@ -92,13 +92,6 @@ MUTANTS = (
         "message.nak()",
     ),
     Mutant(
-        "retry for ever",
-        f"{CHASSIS}/retry.py",
-        "        if not isinstance(error, Unfit) and attempts <= len(self._delays):\n",
-        "        attempts = min(max(attempts, 1), len(self._delays))\n"
-        "        if not isinstance(error, Unfit):\n",
-    ),
-    Mutant(
         "deliveries counted for failures",
         f"{CHASSIS}/broker.py",
         "                attempts = await failed(self._sessions, self._door.durable, event.envelope.id)\n",
@@ -140,13 +133,6 @@ MUTANTS = (
         f"{CHASSIS}/retry.py",
         "                await _collect(js, stack, json.loads(message.data))\n",
         "",
-    ),
-    Mutant(
-        "advisories acknowledged before they are collected",
-        f"{CHASSIS}/retry.py",
-        "                await _collect(js, stack, json.loads(message.data))\n",
-        "                await message.ack()\n"
-        "                await _collect(js, stack, json.loads(message.data))\n",
     ),
     Mutant(
         "lock dropped",

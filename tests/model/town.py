@@ -195,8 +195,6 @@ class Town:
 
     def judge(self) -> None:
         """Holds every promise against what came of it. Raises Violation."""
-        self.stumbles.clear()
-        self.deadly.clear()
         self.simulation.drain()
         for problem in self.simulation.problems:
             raise Violation(f"a part ended: {problem!r}") from problem

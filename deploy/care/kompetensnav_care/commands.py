@@ -4,16 +4,19 @@ import asyncio
 import json
 import sys
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import asyncpg
 import nats.errors
+import nats.js.errors
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from kompetensnav_care import counts
+from kompetensnav_care import counts, drill
+from kompetensnav_care.world import Unreachable
 
 if TYPE_CHECKING:
     from kompetensnav_care.verify import Verdict
@@ -59,6 +62,69 @@ def waiting(
     _show(found, as_json, found or {"nothing waits": 0})
 
 
+Since = Annotated[datetime | None, typer.Option(help="Only what was told since then (UTC).")]
+
+
+@care.command()
+def backup(
+    to: Annotated[Path, typer.Option(help="Folder for a file per service; kept from others (mode 0700).")],
+    run: RunFile = DEFAULT,
+) -> None:
+    """Write a backup of every service's database, while everything works."""
+    running = _running(run)
+    for path in _reach(lambda: drill.back_up(_admin(running), running.urls, to, running.programs)):
+        print(f"{path}  {path.stat().st_size:,} bytes")
+
+
+@care.command()
+def restore(
+    services: Annotated[list[str], typer.Argument(help="Whose database to put back.")],
+    from_: Annotated[Path, typer.Option("--from", help="Folder that `backup` has written.")],
+    run: RunFile = DEFAULT,
+) -> None:
+    """Put back a backup; the database that was there is kept under another name."""
+    running = _running(run)
+    kept = _reach(lambda: asyncio.run(drill.restore(_admin(running), services, from_, running.programs)))
+    for service, old in zip(services, kept, strict=True):
+        print(f"{service}: restored; what was there is now called {old}")
+    print("Next: `kompetensnav topology redeliver`, `kompetensnav care republish`, `kompetensnav verify`.")
+
+
+@care.command()
+def republish(
+    since: Since = None,
+    run: RunFile = DEFAULT,
+    dry_run: Annotated[bool, typer.Option("--plan", help="Only show what would be done.")] = False,
+) -> None:
+    """Tell again what was told and is not in the stream any more; listeners that have it do nothing."""
+    running = _running(run)
+    moment = since.replace(tzinfo=since.tzinfo or UTC) if since else None
+    found = _reach(lambda: asyncio.run(drill.republish(running, moment, dry_run=dry_run)))
+    verb = "would be told again" if dry_run else "are told again"
+    _show(found, False, {f"{service}: events that {verb}": n for service, n in found.items()})
+
+
+T = TypeVar("T")
+
+
+def _reach(work: Callable[[], T]) -> T:
+    """What the work gives; exit 2 with one line when something could not be reached."""
+    try:
+        return work()
+    except Unreachable as why:
+        print(str(why), file=sys.stderr)
+    except (OSError, nats.errors.Error, nats.js.errors.Error, asyncpg.PostgresError) as down:
+        print(f"Could not reach all of the stack: {type(down).__name__}: {down}", file=sys.stderr)
+    sys.exit(2)
+
+
+def _admin(running: counts.Running) -> str:
+    """A superuser's URL. Raises Unreachable."""
+    if not running.admin_url:
+        raise Unreachable("Set KOMPETENSNAV_ADMIN_URL to a superuser's URL.")
+    return running.admin_url
+
+
 def verify(
     run: RunFile = DEFAULT,
     as_json: AsJson = False,
@@ -70,15 +136,22 @@ def verify(
     canary: Annotated[
         list[str] | None, typer.Option(help="A text that must stand nowhere outside the vault.")
     ] = None,
+    rebuild: Annotated[
+        bool,
+        typer.Option(help="Also I11: rebuild each projection in a database made for it, and compare."),
+    ] = False,
 ) -> None:
-    """Check the invariants I1 to I10 over databases and streams; reads only. Exit 1 with what is wrong, 2
-    when something could not be looked at."""
+    """Check the invariants over databases and streams; reads only. Exit 1 with what is wrong, 2 when
+    something could not be looked at."""
     from kompetensnav_care import verify as work
 
     running = _running(run)
     try:
-        verdict = asyncio.run(work.verify(running, mail=mail, asked=asked, canaries=canary or []))
-    except work.Unreachable as why:
+        admin = _admin(running) if rebuild else ""
+        verdict = asyncio.run(
+            work.verify(running, mail=mail, asked=asked, canaries=canary or [], rebuild_by=admin)
+        )
+    except Unreachable as why:
         print(f"Not verified. {why}", file=sys.stderr)
         sys.exit(2)
     except Exception as error:  # a fault of ours is no verdict, and must not look like one

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,13 +72,21 @@ class Running:
     stack: str
     care_seed: Path
     urls: dict[str, dict[str, str]]
+    admin_url: str = ""
+    """A superuser's, for the few acts that need one; empty = not known."""
+    programs: Path | None = None
+    """The folder of PostgreSQL's programs, when they are not on the path."""
 
     @classmethod
     def read(cls, path: Path) -> "Running":
         """Raises OSError or KeyError when the stack is not running."""
         about = json.loads(path.read_text())
         urls = json.loads(Path(about["databases"]).read_text())
-        return cls(about["nats"], about["stack"].upper(), Path(about["care_seed"]), urls)
+        admin = os.environ.get("KOMPETENSNAV_ADMIN_URL", "")
+        if not admin and "admin_url" in about:
+            admin = Path(about["admin_url"]).read_text()
+        programs = Path(about["postgres_programs"]) if "postgres_programs" in about else None
+        return cls(about["nats"], about["stack"].upper(), Path(about["care_seed"]), urls, admin, programs)
 
 
 async def connect(running: Running) -> Any:

@@ -3,7 +3,7 @@
 import email
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Any
 
 from kompetensnav_care.counts import Running
 from kompetensnav_care.invariants import INVARIANTS, i10_nothing_personal_is_told
+from kompetensnav_care.rebuild import Compared, compare
 from kompetensnav_care.world import BASES, Unreachable, World, read_world
 
 __all__ = ["Line", "Unreachable", "Verdict", "verify"]
@@ -25,6 +26,7 @@ NAMES = {
     "I8": "nothing is in limbo",
     "I9": "municipalities agree",
     "I10": "nothing personal is told",
+    "I11": "a rebuild gives the same",
 }
 
 
@@ -77,9 +79,12 @@ async def verify(
     mail: Path | None = None,
     asked: Path | None = None,
     canaries: Sequence[str] = (),
+    rebuild_by: str = "",
 ) -> Verdict:
-    """The verdict over a system. Raises Unreachable when something could not be read, or when a table is
-    empty that the log says cannot be."""
+    """The verdict over a system; with a superuser's URL also over rebuilt projections.
+
+    Raises Unreachable when something could not be read, or when a table is empty that the log says cannot be.
+    """
     world = await read_world(running)
     if mail is not None:
         world = replace(world, mails=_mails(mail))
@@ -88,7 +93,25 @@ async def verify(
     for (service, view), name in BASES.items():
         if not world.of(service, view) and _settled(world, service, name):
             raise Unreachable(f"facts.{view} of {service} is empty, and {name} has been told.")
-    return judge(world, canaries)
+    verdict = judge(world, canaries)
+    if not rebuild_by:
+        return verdict
+    if not world.is_at_rest:
+        line = Line("I11", NAMES["I11"], "unknown", "the system is at work; a rebuild compares one at rest")
+        return replace(verdict, lines=(*verdict.lines, line))
+    return replace(verdict, lines=(*verdict.lines, *_rebuilt(await compare(running, rebuild_by))))
+
+
+def _rebuilt(compared: Sequence[Compared]) -> Iterator[Line]:
+    for one in compared:
+        about = f"{one.service}: {one.rows:,} rows from {one.events:,} events in {one.seconds:.1f} s"
+        yield Line(
+            "I11",
+            NAMES["I11"],
+            "unexpected" if one.differ else "ok",
+            f"{about}; {'not as rebuilt' if one.differ else f'hash {one.hash}'}",
+            one.differ,
+        )
 
 
 def _settled(world: World, service: str, name: str) -> bool:

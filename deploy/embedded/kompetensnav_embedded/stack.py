@@ -205,7 +205,12 @@ class Stack:
             "mail": {"page": self.url("mail"), "folder": str(self.folder / "mail")},
             "care_seed": str(self.folder / "keys/care.nk"),
             "databases": str(self.folder / "databases.json"),
+            "admin_url": str(self.folder / "keys/admin.url"),
+            "postgres_programs": str(servers.postgres_binaries()),
         }
+        secret = self.folder / "keys/admin.url"
+        secret.touch(mode=0o600)
+        secret.write_text(self.admin_url)
         for folder in {self.folder, self.announced or self.folder}:
             (folder / "run.json").write_text(json.dumps(running, indent=1))
 

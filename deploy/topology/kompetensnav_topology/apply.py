@@ -2,7 +2,9 @@
 
 import hashlib
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from typing import Any
 
 import nats.js.errors
@@ -10,6 +12,7 @@ from nats.js import JetStreamContext
 from nats.js.api import (
     AckPolicy,
     ConsumerConfig,
+    DeliverPolicy,
     DiscardPolicy,
     RetentionPolicy,
     StorageType,
@@ -150,4 +153,19 @@ async def carry_out(
     for on, consumer in durables:
         if ("consumer", consumer.durable_name or "") in todo:
             await js.add_consumer(on, consumer)
+    return changes
+
+
+async def begin_again(
+    js: JetStreamContext, durables: Iterable[tuple[str, ConsumerConfig]], since: datetime
+) -> list[Change]:
+    """Makes consumers anew, from what was told since then."""
+    changes = []
+    for on, consumer in durables:
+        name = consumer.durable_name or ""
+        with suppress(nats.js.errors.NotFoundError):
+            await js.delete_consumer(on, name)
+        consumer.deliver_policy, consumer.opt_start_time = DeliverPolicy.BY_START_TIME, since
+        await js.add_consumer(on, consumer)
+        changes.append(Change("make", "consumer", name))
     return changes

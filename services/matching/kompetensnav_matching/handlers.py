@@ -12,7 +12,7 @@ from kompetensnav_matching.actions.stale import mark_stale
 listener = Listener("matching")
 
 
-@listener.on_many(*projection.KINDS, name="registry")
+@listener.on_many(*projection.KINDS, name="registry", projection=True)
 async def on_registry(events: Sequence[Event], session: Session) -> None:
     """Takes the events into the picture, and has repairs looked at."""
     scope = session.info["scope"]

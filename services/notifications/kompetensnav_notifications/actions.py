@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import NAMESPACE_URL, UUID, uuid5
 
-import uuid_utils.compat as uuids
 from sqlalchemy import and_, func, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
@@ -170,8 +169,11 @@ def _row(
     *, event: Any, kind: str, party: Party, facts: dict[str, Any] | None, **values: Any
 ) -> dict[str, Any]:
     about = {"placement_type": event.placement_type, "starts_on": event.starts_on.isoformat()}
+    key = f"{kind}:{party.value}:{values['recipient_id']}:email"
     return {
-        "message_id": uuids.uuid7(),
+        "message_id": uuid5(
+            values["cause_id"], key
+        ),  # the same after a restored backup, so that a repeat shows
         "kind": kind,
         "party": party.value,
         "channel": "email",

@@ -10,7 +10,7 @@ from kompetensnav_reporting import actions
 listener = Listener("reporting")
 
 
-@listener.on_many(*actions.EVENTS, name="placements")
+@listener.on_many(*actions.EVENTS, name="placements", projection=True)
 async def on_placements(events: Sequence[Event], session: Session) -> None:
     """Adds a fact for each event."""
     await actions.take_in(session, events)

@@ -66,6 +66,8 @@ class Door:
     events: tuple[type[Event], ...]
     handler: Handler
     many: bool
+    projection: bool = False
+    """Whether all it writes follows from the events alone, so that a replay of the log makes it again."""
     polled_at: float = 0.0
     """When it last asked for messages, on the monotonic clock."""
 
@@ -87,10 +89,13 @@ class Listener:
         """The door for handlers that act on one event; named after it."""
         return self._door((event,), f"{self.service}-{event.name.replace('.', '-')}", many=False)
 
-    def on_many(self, *events: type[Event], name: str = "") -> Callable[[Handler], Handler]:
-        """The door for volume; several events share one durable (a projection), which then needs a name."""
+    def on_many(
+        self, *events: type[Event], name: str = "", projection: bool = False
+    ) -> Callable[[Handler], Handler]:
+        """The door for volume; several events share one durable, which then needs a name. What a `projection`
+        writes follows from the events alone: it can be rebuilt."""
         durable = f"{self.service}-{name or events[0].name.replace('.', '-')}"
-        return self._door(events, durable, many=True)
+        return self._door(events, durable, many=True, projection=projection)
 
     def on_ask(self, thing: str) -> Callable[[Answerer], Answerer]:
         """Answers the question `ask.<municipality>.<service>.<thing>`: (municipality, question, sessions) ->
@@ -103,10 +108,10 @@ class Listener:
         return register
 
     def _door(
-        self, events: tuple[type[Event], ...], durable: str, *, many: bool
+        self, events: tuple[type[Event], ...], durable: str, *, many: bool, projection: bool = False
     ) -> Callable[[Handler], Handler]:
         def register(handler: Handler) -> Handler:
-            self.doors.append(Door(durable, events, handler, many))
+            self.doors.append(Door(durable, events, handler, many, projection))
             return handler
 
         return register
@@ -192,16 +197,9 @@ class Work:
     async def many(self, messages: Sequence[Msg]) -> None:
         """Handles a batch in one transaction; on an error one by one, so that only the bad message
         suffers."""
-        events: list[Event] = []
         try:
             events = [self._read(message) for message in messages]
-            async with transaction(self._sessions, Scope.of(e.envelope for e in events)) as session:
-                new = await first_time(session, self._door.durable, [e.envelope.id for e in events])
-                if fresh := [e for e in events if e.envelope.id in new]:
-                    session.info["cause"] = fresh[0].envelope
-                    _bind(fresh[0].envelope)
-                    await self._door.handler(_distinct(fresh), session)
-                failpoint(f"{self._door.durable}.before-commit")
+            await take(self._door, self._sessions, events)
         except Exception:
             for message in messages:
                 await self._alone(message)
@@ -239,12 +237,28 @@ class Work:
         await self._aside.settle(self._js, message, error, attempts)
 
     def _read(self, message: Msg) -> Event:
-        headers = message.headers or {}
-        return wire.read(self._door.event(headers.get("ce-type", "")), headers, message.data)
+        return read(self._door, message)
 
     @property
     def _js(self) -> JetStreamContext:
         return jetstream(self._broker)
+
+
+def read(door: Door, message: Msg) -> Event:
+    """The event in a message of a door. Raises Unfit."""
+    headers = message.headers or {}
+    return wire.read(door.event(headers.get("ce-type", "")), headers, message.data)
+
+
+async def take(door: Door, sessions: Sessions, events: Sequence[Event]) -> None:
+    """Gives a batch to the door's handler, in one transaction with its inbox rows."""
+    async with transaction(sessions, Scope.of(e.envelope for e in events)) as session:
+        new = await first_time(session, door.durable, [e.envelope.id for e in events])
+        if fresh := [e for e in events if e.envelope.id in new]:
+            session.info["cause"] = fresh[0].envelope
+            _bind(fresh[0].envelope)
+            await door.handler(_distinct(fresh), session)
+        failpoint(f"{door.durable}.before-commit")
 
 
 def _bind(envelope: Envelope) -> None:

@@ -57,6 +57,20 @@ def service_commands(service: str, *, main: Callable[[], Any]) -> typer.Typer:
         work(_owner_url(service), service, to)
 
     @commands.command(hidden=True)
+    def rebuild(up_to: Annotated[int, typer.Option(help="Last stream sequence.")]) -> None:
+        """Replay the log into the empty database of the settings, and say how much (for `verify`)."""
+        import json
+        from dataclasses import asdict
+
+        from kompetensnav_chassis import logs, settings
+        from kompetensnav_chassis.rebuild import rebuild as work
+
+        logs.configure(service)
+        module = main()
+        done = asyncio.run(work(module.LISTENER, settings.read(module.Settings), module.Outbox, up_to))
+        print(json.dumps(asdict(done)))
+
+    @commands.command(hidden=True)
     def revise(message: str) -> None:
         """Write a new migration from the tables (for developers)."""
         from kompetensnav_chassis.migrate import revise as work

@@ -6,7 +6,7 @@ relay (outbox only) and care (reads, for operators' checks).
 
 import asyncio
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date
 from pathlib import Path
 from typing import Any, Literal
@@ -89,7 +89,7 @@ def _upgrade(connection: Connection, service: str, to: str) -> None:
     command.upgrade(configuration, to)
     connection.commit()
     _partition(connection)
-    _grant(connection, service)
+    _grant(connection, str(connection.scalar(text("select current_database()"))))
     connection.commit()
 
 
@@ -170,6 +170,12 @@ def facts(views: Mapping[str, str]) -> None:
     op.execute("create schema if not exists facts")
     for name, query in views.items():
         op.execute(f"create or replace view facts.{name} with (security_invoker) as {query}")
+
+
+def drop_views(names: Iterable[str]) -> None:
+    """Takes some of them away again."""
+    for name in names:
+        op.execute(f"drop view facts.{name}")
 
 
 def drop_facts() -> None:

@@ -1,0 +1,83 @@
+"""A projection made again from the log, in a database of its own, to be compared with the one in use."""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+
+import nats
+import structlog
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
+
+from kompetensnav_chassis import db
+from kompetensnav_chassis.broker import BATCH, Door, Listener, read, take
+from kompetensnav_chassis.db import Sessions
+from kompetensnav_chassis.settings import ServiceSettings
+from kompetensnav_contracts import subject
+
+log = structlog.get_logger()
+
+
+@dataclass
+class Rebuilt:
+    """How much was taken in; `aside` could not be, as in the service itself (there they are dead letters)."""
+
+    events: int = 0
+    aside: int = 0
+
+
+async def rebuild(listener: Listener, settings: ServiceSettings, outbox: type, up_to: int) -> Rebuilt:
+    """Replays the stack's log into the database of the settings, for each projection of the service.
+
+    Reads with whatever user the settings name and acknowledges nothing, so that no consumer in use notices.
+    """
+    engine = db.engine(str(settings.database_url))
+    sessions = db.sessions(engine, listener.service, outbox)
+    seed = settings.nats_seed.get_secret_value().strip() if settings.nats_seed else None
+    connection = await nats.connect(settings.nats_url, nkeys_seed_str=seed, connect_timeout=5)
+    rebuilt = Rebuilt()
+    try:
+        for door in (door for door in listener.doors if door.projection):
+            async for messages in _log(connection, settings.stack, door, up_to):
+                await _take(door, sessions, messages, rebuilt)
+    finally:
+        await connection.close()
+        await engine.dispose()
+    return rebuilt
+
+
+async def _log(connection: Client, stack: str, door: Door, up_to: int) -> AsyncIterator[list[Msg]]:
+    """The door's messages in stream order, in batches."""
+    filters = [*(subject(event) for event in door.events), f"replay.int.{door.durable}.>"]
+    config = ConsumerConfig(
+        filter_subjects=filters, deliver_policy=DeliverPolicy.ALL, ack_policy=AckPolicy.NONE,
+        inactive_threshold=60,
+    )  # fmt: skip
+    js = connection.jetstream()
+    subscription = await js.pull_subscribe("", stream=f"INT_{stack.upper()}", config=config)
+    left = (await subscription.consumer_info()).num_pending or 0
+    while left > 0:
+        messages = await subscription.fetch(min(BATCH, left), timeout=10)
+        left -= len(messages)
+        if wanted := [m for m in messages if m.metadata.sequence.stream <= up_to]:
+            yield wanted
+        else:
+            return
+
+
+async def _take(door: Door, sessions: Sessions, messages: Sequence[Msg], rebuilt: Rebuilt) -> None:
+    try:
+        await take(door, sessions, [read(door, message) for message in messages])
+        rebuilt.events += len(messages)
+    except Exception:
+        for message in messages:
+            await _alone(door, sessions, message, rebuilt)
+
+
+async def _alone(door: Door, sessions: Sessions, message: Msg, rebuilt: Rebuilt) -> None:
+    try:
+        await take(door, sessions, [read(door, message)])
+        rebuilt.events += 1
+    except Exception as error:
+        rebuilt.aside += 1
+        log.warning("aside", seq=message.metadata.sequence.stream, error=type(error).__name__)

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import subprocess
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
@@ -13,7 +14,7 @@ from kompetensnav_chassis.testing import eventually
 from kompetensnav_embedded import servers
 from kompetensnav_embedded import stack as embedded
 from support.proxy import Proxy, proxy
-from support.stack import Stack, finish, start, started
+from support.stack import BIN, Stack, finish, start, started
 
 SERVICES = embedded.SERVICES
 SERVERS = ("nats", "postgres")
@@ -72,6 +73,28 @@ class Rig:
         await eventually(replaced, 60)
         await self.back(*([part] if part in SERVICES else []))
         return time.monotonic() - began
+
+    @asynccontextmanager
+    async def second(self, service: str) -> AsyncIterator[str]:
+        """Another instance of a service beside the one there is; its address."""
+        raw = Path(f"/proc/{self.pid(service)}/environ").read_bytes().decode().split("\0")
+        port = servers.free_port()
+        environment = dict(pair.split("=", 1) for pair in raw if "=" in pair)
+        environment[f"{service.upper()}_PORT"] = str(port)
+        with (self.stack.folder / f"logs/{service}-2.log").open("wb") as log:
+            process = subprocess.Popen(
+                [BIN / f"kompetensnav-{service}", "serve"], env=environment, stdout=log, stderr=log
+            )
+            try:
+
+                async def ready() -> bool:
+                    return await asyncio.to_thread(servers.ready, f"http://127.0.0.1:{port}")
+
+                await eventually(ready, 30)
+                yield f"http://127.0.0.1:{port}"
+            finally:
+                process.terminate()
+                await asyncio.to_thread(process.wait, 30)
 
     def heal(self) -> None:
         """Nothing is cut, held, slow or frozen any more."""

@@ -115,6 +115,20 @@ class Stack:
         prefix = {} if user in ("care", "topology") else {"inbox_prefix": f"_INBOX_{user}"}
         return await nats.connect(self.running["nats"], nkeys_seed_str=seed, **prefix)
 
+    def topology(self, command: str, *arguments: str) -> str:
+        """`kompetensnav topology ...` on this stack; what it printed."""
+        seed = str(Path(self.running["care_seed"]).with_name("topology.nk"))
+        at = ("--stack", self.running["stack"], "--url", self.running["nats"], "--seed", seed)
+        done = self.run("topology", command, *arguments, *at)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def care(self, command: str, *arguments: str) -> str:
+        """`kompetensnav care ...` on this stack; what it printed."""
+        done = self.run("care", command, *arguments)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
     def run(self, *command: str) -> subprocess.CompletedProcess[str]:
         """A command of the product, told about this stack."""
         environment = os.environ | {

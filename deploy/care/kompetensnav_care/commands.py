@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from kompetensnav_care import counts, drill
+from kompetensnav_care import replay as replaying
 from kompetensnav_care.world import Unreachable
 
 if TYPE_CHECKING:
@@ -102,6 +103,25 @@ def republish(
     found = _reach(lambda: asyncio.run(drill.republish(running, moment, dry_run=dry_run)))
     verb = "would be told again" if dry_run else "are told again"
     _show(found, False, {f"{service}: events that {verb}": n for service, n in found.items()})
+
+
+@care.command()
+def replay(
+    consumer: Annotated[str, typer.Argument(help="Whose dead letters.")],
+    seq: Annotated[list[int] | None, typer.Option(help="Only these letters.")] = None,
+    reason: Annotated[str, typer.Option(help="Only letters with this reason.")] = "",
+    run: RunFile = DEFAULT,
+    dry_run: Annotated[bool, typer.Option("--plan", help="Only show what would be done.")] = False,
+) -> None:
+    """Give dead letters once more to the consumer that failed; mend the cause first."""
+    running = _running(run)
+    done = _reach(
+        lambda: asyncio.run(replaying.replay(running, consumer, seq or (), reason=reason, dry_run=dry_run))
+    )
+    table = Table("letter", "reason", "outcome")
+    for each in done:
+        table.add_row(str(each.seq), each.reason, each.outcome)
+    Console().print(table if done else f"{consumer} has no such dead letter.")
 
 
 T = TypeVar("T")

@@ -72,6 +72,8 @@ class Running:
     stack: str
     care_seed: Path
     urls: dict[str, dict[str, str]]
+    replay_seed: Path | None = None
+    """Of the user that may give a dead letter to its consumer once more."""
     admin_url: str = ""
     """A superuser's, for the few acts that need one; empty = not known."""
     programs: Path | None = None
@@ -86,17 +88,19 @@ class Running:
         if not admin and "admin_url" in about:
             admin = Path(about["admin_url"]).read_text()
         programs = Path(about["postgres_programs"]) if "postgres_programs" in about else None
-        return cls(about["nats"], about["stack"].upper(), Path(about["care_seed"]), urls, admin, programs)
+        care = Path(about["care_seed"])
+        replay = care.with_name("replay.nk")
+        return cls(about["nats"], about["stack"].upper(), care, urls, replay, admin, programs)
 
 
-async def connect(running: Running) -> Any:
-    """A connection as the care user. Raises OSError, or what nats-py raises, when the server does not
-    answer."""
+async def connect(running: Running, seed: Path | None = None) -> Any:
+    """A connection as the care user, or that of another seed. Raises OSError, or what nats-py raises, when
+    the server does not answer."""
     try:
         async with asyncio.timeout(PATIENCE):  # left alone, the client tries for minutes
             return await nats.connect(
                 running.nats,
-                nkeys_seed_str=running.care_seed.read_text().strip(),
+                nkeys_seed_str=(seed or running.care_seed).read_text().strip(),
                 connect_timeout=2,
                 allow_reconnect=False,
                 error_cb=_quiet,

@@ -65,7 +65,9 @@ def apply(
     url: Annotated[str, typer.Option(help="NATS server.")] = "nats://127.0.0.1:4222",
     seed: Annotated[Path | None, typer.Option(help="File with the topology user's seed.")] = None,
     ack_wait: AckWait = 30.0,
-    max_bytes: Annotated[int, typer.Option(help="Most bytes per event stream.")] = 8 << 30,
+    max_bytes: Annotated[
+        int, typer.Option(envvar="KOMPETENSNAV_MAX_BYTES", help="Most bytes per event stream.")
+    ] = 8 << 30,
     dry_run: Annotated[bool, typer.Option("--plan", help="Only show what would be done.")] = False,
 ) -> None:
     """Make and change streams and consumers; safe to run again."""

@@ -99,7 +99,8 @@ class User:
 
 
 def users(stack: str, services: Iterable[Service]) -> list[User]:
-    """One user for each service, one for the topology and one for operators' checks (care)."""
+    """One user for each service, one for the topology, one for operators' checks (care), and one that may give
+    dead letters to their consumers once more (replay)."""
     code = stack.upper()
     made = []
     for service in services:
@@ -128,6 +129,7 @@ def users(stack: str, services: Iterable[Service]) -> list[User]:
         "$JS.FC.>",
     )
     made.append(User("care", reads, ("_INBOX.>",)))
+    made.append(User("replay", ("replay.>", *reads), ("_INBOX.>",)))
     return made
 
 

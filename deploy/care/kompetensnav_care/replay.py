@@ -1,0 +1,69 @@
+"""Dead letters given once more to the consumer that failed, and to no other.
+
+The event keeps its id, so an effect it has had already is not had again. The message id is that of the letter:
+however many operators replay the same letters at once, each is replayed once.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from kompetensnav_care.counts import Running, connect
+from kompetensnav_care.log import Told, read_log
+from kompetensnav_care.world import Unreachable
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """What came of a letter: `replayed`, or `already` when somebody had done it."""
+
+    seq: int
+    reason: str
+    outcome: str
+
+
+async def replay(
+    running: Running, consumer: str, seqs: Collection[int] = (), *, reason: str = "", dry_run: bool = False
+) -> list[Replayed]:
+    """Replays the dead letters of a consumer: all, or those with these sequences or this reason. Raises
+    Unreachable."""
+    if running.replay_seed is None or not running.replay_seed.exists():
+        raise Unreachable(
+            "The seed of the user `replay` is not there; `kompetensnav topology render` makes it."
+        )
+    connection = await connect(running, running.replay_seed)
+    try:
+        js, done = connection.jetstream(), []
+        for letter in await read_log(js, f"DEAD_{running.stack}"):
+            if not _is_meant(letter, consumer, seqs, reason):
+                continue
+            why = letter.headers.get("Kn-Dead-Reason", "")
+            if dry_run:
+                done.append(Replayed(letter.seq, why, "would be replayed"))
+                continue
+            kept = {k: v for k, v in letter.headers.items() if not k.startswith(("Kn-Dead-", "Nats-"))}
+            ack = await js.publish(
+                _subject(letter),
+                letter.data,
+                headers=kept | {"Nats-Msg-Id": f"replay:{letter.seq}:1"},
+                timeout=5,
+            )
+            done.append(Replayed(letter.seq, why, "already" if ack.duplicate else "replayed"))
+        return done
+    finally:
+        await connection.close()
+
+
+def _is_meant(letter: Told, consumer: str, seqs: Collection[int], reason: str) -> bool:
+    return (
+        letter.headers.get("Kn-Dead-Consumer") == consumer
+        and (not seqs or letter.seq in seqs)
+        and (not reason or letter.headers.get("Kn-Dead-Reason") == reason)
+    )
+
+
+def _subject(letter: Told) -> str:
+    """Where the consumer, and no other, hears it: a letter that is itself a replay goes there again."""
+    original = letter.headers["Kn-Dead-Subject"]
+    if original.startswith("replay."):
+        return original
+    return f"replay.{original.split('.')[2]}.{letter.headers['Kn-Dead-Consumer']}.{original}"

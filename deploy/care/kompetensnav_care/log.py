@@ -40,6 +40,10 @@ class Told:
         """The event's id; the same for a repeat and for a replay."""
         return self.headers.get("ce-id", f"{self.stream}:{self.seq}")
 
+    def is_for(self, consumer: str) -> bool:
+        """Whether a consumer of such events hears it: a replay is for one alone."""
+        return not self.subject.startswith("replay.") or self.subject.split(".")[2] == consumer
+
     @property
     def is_event(self) -> bool:
         """Whether it has an envelope and facts; poison has not."""

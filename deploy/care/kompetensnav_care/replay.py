@@ -1,7 +1,7 @@
 """Dead letters given once more to the consumer that failed, and to no other.
 
-The event keeps its id, so an effect it has had already is not had again. The message id is that of the letter:
-however many operators replay the same letters at once, each is replayed once.
+The event keeps its id, so an effect it has had already is not had again. The message id is that of the
+letter: however many operators replay the same letters at once, each is replayed once.
 """
 
 from collections.abc import Collection

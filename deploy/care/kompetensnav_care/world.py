@@ -74,15 +74,26 @@ class World:
         return self.facts.get((service, view), ())
 
     @cached_property
-    def _by_name(self) -> dict[str, list[Told]]:
-        """Name -> events, oldest first, each once. What is no event at all is none: a listener has put it
-        aside, or I8 says that it is nowhere."""
-        seen: set[str] = set()
-        found: dict[str, list[Told]] = {}
+    def events(self) -> list[Told]:
+        """The log without poison, each event once. Poison is what a listener has put aside as unfit; if none
+        has, I8 says that it is nowhere."""
+        poison = {
+            (d.headers.get("Kn-Dead-Stream"), d.headers.get("Kn-Dead-Seq"))
+            for d in self.dead
+            if d.headers.get("Kn-Dead-Reason") not in ("failed", "max-deliveries")
+        }
+        found: dict[str, Told] = {}
         for event in self.log:
-            if event.is_event and event.id not in seen:
-                seen.add(event.id)
-                found.setdefault(event.name, []).append(event)
+            if event.is_event and (event.stream, str(event.seq)) not in poison:
+                found.setdefault(event.id, event)
+        return list(found.values())
+
+    @cached_property
+    def _by_name(self) -> dict[str, list[Told]]:
+        """Name -> events, oldest first."""
+        found: dict[str, list[Told]] = {}
+        for event in self.events:
+            found.setdefault(event.name, []).append(event)
         return found
 
     def told(self, *names: str) -> list[Told]:

@@ -99,8 +99,8 @@ class User:
 
 
 def users(stack: str, services: Iterable[Service]) -> list[User]:
-    """One user for each service, one for the topology, one for operators' checks (care), and one that may give
-    dead letters to their consumers once more (replay)."""
+    """One user for each service, one for the topology, one for operators' checks (care), and one that may
+    give dead letters to their consumers once more (replay)."""
     code = stack.upper()
     made = []
     for service in services:

@@ -7,7 +7,7 @@ MEMBERS := $(patsubst %/pyproject.toml,%,$(wildcard $(addsuffix /*/pyproject.tom
 export UV_PYTHON_DOWNLOADS := never
 export VIRTUAL_ENV := $(CURDIR)/.venv
 
-.PHONY: help setup lock demo up down status test quick check soak model mutants bench events topology docs clean
+.PHONY: help setup lock tools demo up down status test quick check soak model mutants bench events topology docs clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -28,6 +28,10 @@ lock: ## resolve again and write requirements.lock
 	$(BIN)/uv lock --upgrade
 	$(BIN)/uv export -q --frozen --all-packages --all-groups --no-emit-workspace --format requirements-txt \
 	  --no-header --no-annotate -o requirements.lock
+
+tools: ## install what some tests of faults need and pip has not: strace, libfaketime (Debian, as root)
+	@command -v strace >/dev/null && test -n "$$(find /usr/lib -name libfaketime.so.1)" \
+	  || (apt-get -qq update && apt-get -qq install -y strace faketime >/dev/null)
 
 demo: setup ## set up and run the main job (ONCE=1 stops at the end; DATA=folder; DECLINES=8)
 	@$(BIN)/kompetensnav demo $(if $(ONCE),--once) $(if $(DATA),--data $(DATA)) \

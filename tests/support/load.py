@@ -76,7 +76,7 @@ class People:
             await self.insist(code, "employers", f"org_number,name,sector\n{number},Bolag,private\n")
             head = "ref,org_number,name,locality,reception_capacity,contact_name,contact_email\n"
             rows = "".join(
-                f"w{n},{number},Arbetsplats {n},lulea,6,Kontakt,w{n}.{code}@firma.example.com\n"
+                f"w{n},{number},Arbetsplats {n},lulea,900,Kontakt,w{n}.{code}@firma.example.com\n"
                 for n in range(WORKPLACES)
             )
             await self.insist(code, "workplaces", head + rows)

@@ -84,6 +84,7 @@ def service_app(
             relay = app.state.relay = Relay(listener.service, str(settings.relay_database_url), js)
             inbox_prefix = f"_INBOX_{listener.service}.".encode()
             tasks = [
+                asyncio.create_task(brokers.watch(app.state.broker)),
                 asyncio.create_task(relay.run()),
                 asyncio.create_task(collect(js, settings.stack, inbox_prefix)),
                 *(asyncio.create_task(_repeat(app, job, woken[job.name])) for job in jobs),

@@ -15,7 +15,6 @@ a message is acknowledged only after the commit.
 import asyncio
 import contextlib
 import json
-import os
 import time
 import types
 from collections.abc import Awaitable, Callable, Sequence
@@ -139,7 +138,6 @@ def broker(listener: Listener, settings: ServiceSettings, sessions: Sessions) ->
             NatsPrometheusMiddleware(registry=_metrics()),
             NatsTelemetryMiddleware(tracer_provider=tracing.provider(service, settings.trace_endpoint)),
         ],
-        closed_cb=_closed,
     )
     stream = JStream(f"INT_{settings.stack.upper()}", declare=False)
     aside = Aside(settings.stack, settings.retry_seconds)
@@ -394,24 +392,27 @@ async def ask(broker: NatsBroker, municipality: str, service: str, thing: str, q
     return json.loads(answered.data)
 
 
-async def _closed() -> None:
-    """A closed connection does not come back; the supervisor starts the process again."""
-    if not _stopping:
-        log.error("broker_connection_closed")
-        os._exit(70)
+async def watch(broker: NatsBroker) -> None:
+    """Raises RuntimeError when the connection will not come back; the supervisor starts the process again.
+
+    The client's own call-back is not enough: when the server throws a user out, closing and reconnecting race
+    with each other, and the client may be left neither closed nor trying.
+    """
+    client = broker.config.connection_state.connection
+    while not (client.is_closed or _gave_up(client)):
+        await asyncio.sleep(0.5)
+    raise RuntimeError("the connection to NATS is closed")
 
 
-_stopping: list[bool] = []
+def _gave_up(client: Any) -> bool:
+    trying = client._reconnection_task
+    return not client.is_connected and trying is not None and bool(trying.done())
 
 
 async def stop(broker: NatsBroker) -> None:
     """Stops fetching, lets handlers finish, and closes."""
-    _stopping.append(True)
-    try:
-        with contextlib.suppress(Exception):
-            await broker.stop()
-    finally:
-        _stopping.pop()
+    with contextlib.suppress(Exception):
+        await broker.stop()
 
 
 def _metrics() -> CollectorRegistry:

@@ -53,6 +53,8 @@ PACE = 0.02
 PATIENCE = 0.1
 """Seconds at most to let messages gather after a batch that took as long: a busy listener works in larger
 batches, which cost less for each message."""
+GRACE = 5.0
+"""Seconds a handler may go on when the service is stopped; what is not finished comes again."""
 Handler = Callable[[Any, AsyncSession], Awaitable[None]]
 Answerer = Callable[[str, Any, Sessions], Awaitable[Any]]
 
@@ -129,7 +131,7 @@ def broker(listener: Listener, settings: ServiceSettings, sessions: Sessions) ->
         connect_timeout=2,
         ping_interval=5,
         max_outstanding_pings=2,
-        graceful_timeout=5,
+        graceful_timeout=GRACE,
         ack_policy=AckPolicy.MANUAL,
         apply_types=False,
         logger=None,
@@ -410,9 +412,18 @@ def _gave_up(client: Any) -> bool:
 
 
 async def stop(broker: NatsBroker) -> None:
-    """Stops fetching, lets handlers finish, and closes."""
-    with contextlib.suppress(Exception):
-        await broker.stop()
+    """Stops fetching, lets handlers finish for a while, and closes.
+
+    The framework's own stop drains each subscription, which waits for ever: the client does not count down
+    the server's status messages that a pull subscription has been sent.
+    """
+    subscribers: list[Any] = list(broker.subscribers)
+    for subscriber in subscribers:
+        subscriber.running = False
+    if pulling := [task for subscriber in subscribers for task in subscriber.tasks]:
+        await asyncio.wait(pulling, timeout=GRACE)
+    with contextlib.suppress(Exception):  # it may never have been connected
+        await broker.config.connection_state.connection.close()
 
 
 def _metrics() -> CollectorRegistry:

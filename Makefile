@@ -7,7 +7,8 @@ MEMBERS := $(patsubst %/pyproject.toml,%,$(wildcard $(addsuffix /*/pyproject.tom
 export UV_PYTHON_DOWNLOADS := never
 export VIRTUAL_ENV := $(CURDIR)/.venv
 
-.PHONY: help setup lock tools demo up down status test quick check soak model mutants bench events topology docs clean
+.PHONY: help setup lock tools demo up down status test quick check soak model mutants bench events
+.PHONY: topology docs clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -60,7 +61,8 @@ check: setup ## format, lint, types, import contracts, house rules
 	@$(BIN)/python -m pytest tests/house shared/contracts/tests
 
 soak: setup ## strike a working stack again and again, then verify (KILLS=200 SEED=1)
-	@PYTHONPATH=tests $(BIN)/python tests/faults/soak.py $(if $(KILLS),--kills $(KILLS)) $(if $(SEED),--seed $(SEED))
+	@PYTHONPATH=tests $(BIN)/python tests/faults/soak.py \
+	  $(if $(KILLS),--kills $(KILLS)) $(if $(SEED),--seed $(SEED))
 
 model: setup ## 5,000 stories of 50 steps on the chassis in memory, any order, any loss, any kill
 	@MODEL_STORIES=$(or $(STORIES),5000) $(BIN)/python -m pytest tests/model --timeout 1200
@@ -80,6 +82,7 @@ topology: setup ## write deploy/topology's services.toml from the installed serv
 
 docs: setup events topology ## write every generated page
 	@$(BIN)/kompetensnav docs --write .
+	@PYTHONPATH=tests $(BIN)/python -m support.faults_page --write
 
 clean: ## remove the virtual environment and what was built
 	rm -rf .venv build

@@ -65,6 +65,35 @@ async def test_1_a_healthy_system_is_as_promised_and_a_table_says_so(placed):
     assert "All as promised" in printed.stdout
 
 
+async def test_i11_a_rebuild_from_the_log_gives_the_same(placed):
+    """Every projection is made again from the whole log and has the same hash; a row changed behind the
+    log's back is found, with its id."""
+
+    def rebuilt():
+        done = placed.run("verify", "--json", "--rebuild")
+        assert done.returncode in (0, 1), done.stderr
+        lines = json.loads(done.stdout)["lines"]
+        return done.returncode, [line for line in lines if line["invariant"] == "I11"]
+
+    code, lines = await asyncio.to_thread(rebuilt)
+    assert code == 0
+    assert {line["what"].split(":")[0] for line in lines} == {"matching", "reporting"}
+    assert all("hash" in line["what"] for line in lines)
+    one = "(select min(slot_id::text) from open_slot)::uuid"
+    change = f"update open_slot set seats = seats {{}} 1 where slot_id = {one}"
+    await placed.sql("matching", change.format("+"), role="owner")
+    try:
+        code, lines = await asyncio.to_thread(rebuilt)
+        assert code == 1
+        (wrong,) = [line for line in lines if line["outcome"] == "unexpected"]
+        assert wrong["ids"][0] == "projected_slot"
+        assert len(wrong["ids"]) == 2
+    finally:
+        await placed.sql("matching", change.format("-"), role="owner")
+    databases = await placed.sql("registry", "select datname from pg_database where datname like '%rebuilt%'")
+    assert databases == []
+
+
 async def test_1_what_is_broken_is_named_with_its_ids(placed):
     rows = await placed.sql(
         "reporting",

@@ -71,27 +71,27 @@ async def test_f11_a_disk_is_full_and_then_freed(tmp_path, server):
     """The store of the broker, or of the database, is full: nothing is acknowledged that is not kept, and
     when there is room again everything goes on."""
     stack = servers.reachable(tmp_path) / "stack"
+    # three event streams of so much, so that the broker can promise it
+    small = {"KOMPETENSNAV_MAX_BYTES": str(32 << 20)}
     with small_disk(stack / server, 400):
-        # in three event streams, so that the broker can promise that much
-        async with rig(stack, environment={"KOMPETENSNAV_MAX_BYTES": str(32 << 20)}) as made:
-            async with people_at_work(made) as people:
-                await people.go_on(10)
-                ballast = fill(stack / server)
-                if server == "nats":
-                    await people.go_on(20)  # the databases keep what cannot be told now
-                else:
-                    refused = people.outcomes()["unknown"]
+        async with rig(stack, environment=small) as made, people_at_work(made) as people:
+            await people.go_on(10)
+            ballast = fill(stack / server)
+            if server == "nats":
+                await people.go_on(20)  # the databases keep what cannot be told now
+            else:
+                refused = people.outcomes()["unknown"]
 
-                    async def noticed():
-                        return people.outcomes()["unknown"] > refused
+                async def noticed():
+                    return people.outcomes()["unknown"] > refused
 
-                    await eventually(noticed, 60)
-                ballast.unlink()
-                if server == "nats":
-                    # a broker that has run out of room stays read-only until it is started again
-                    await made.kill_and_back("nats")
-                await made.back(seconds=120)
-                await people.go_on(20, seconds=120)
+                await eventually(noticed, 60)
+            ballast.unlink()
+            if server == "nats":
+                # a broker that has run out of room stays read-only until it is started again
+                await made.kill_and_back("nats")
+            await made.back(seconds=120)
+            await people.go_on(20, seconds=120)
 
 
 @pytest.mark.parametrize("service", ["registry", "matching"])

@@ -1,15 +1,20 @@
-"""F14: the clocks of every service and of the database jump, cross the new year and the summer time."""
+"""F14: the clocks of all services jump, cross the new year and summer time, and differ from the servers'."""
 
+import json
 import os
 import subprocess
+from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 
+from kompetensnav_chassis.testing import eventually
+from kompetensnav_embedded import servers
 from support.people import people_at_work
-from support.rig import rig
+from support.rig import SERVICES
+from support.stack import BIN
 
-pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.timeout(300)]
 
 
 def library():
@@ -30,10 +35,26 @@ JUMPS = {
 }
 
 
+@contextmanager
+def issuer(struck, environment):
+    """An issuer of tokens whose clock is that of the services; its address."""
+    port = servers.free_port()
+    key = struck.stack.folder / "keys/issuer.json"
+    process = subprocess.Popen(
+        [BIN / "kompetensnav", "issuer", "--key", key, "--port", str(port)], env=os.environ | environment
+    )
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
 @pytest.mark.skipif(not library() and not os.environ.get("CI"), reason="libfaketime is missing: `make tools`")
-async def test_f14_clocks_jump_while_people_work(tmp_path):
-    """One hour ahead and behind, over the new year and both changes of summer time; the broker's clock, and
-    the people's, go on as they were."""
+async def test_f14_clocks_jump_while_people_work(struck, tmp_path):
+    """One hour ahead and behind, over the new year and both changes of summer time, while the database, the
+    broker and the people keep their own time."""
+    assert library(), "libfaketime is missing: `make tools` installs it"
     clock = Path(tmp_path) / "clock"
     clock.write_text("+0")
     environment = {
@@ -44,8 +65,21 @@ async def test_f14_clocks_jump_while_people_work(tmp_path):
         "DONT_FAKE_MONOTONIC": "1",
         "TZ": "Europe/Stockholm",
     }
-    assert environment["LD_PRELOAD"], "libfaketime is missing: `make tools` installs it"
-    async with rig(tmp_path / "stack", environment=environment) as made, people_at_work(made) as people:
-        for jump in JUMPS.values():
-            clock.write_text(jump)
-            await people.go_on(25)
+    running = json.loads((struck.stack.folder / "run.json").read_text())
+    async with AsyncExitStack() as open_:
+        running["issuer"] = open_.enter_context(issuer(struck, environment))
+
+        async def issues():
+            return servers.ready(running["issuer"])
+
+        await eventually(issues)
+        for service in SERVICES:
+            settings = environment | {f"{service.upper()}_ISSUER": running["issuer"]}
+            running["services"][service] = await open_.enter_async_context(struck.second(service, settings))
+        open_.enter_context(struck.stopped(*SERVICES))
+        (tmp_path / "run.json").write_text(json.dumps(running))
+        async with people_at_work(struck, tmp_path / "run.json") as people:
+            for jump in JUMPS.values():
+                clock.write_text(jump)
+                await people.go_on(20)
+    await struck.back()

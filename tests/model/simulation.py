@@ -274,7 +274,7 @@ class Session:
             self.info["wake"](job)
 
     def _tell(self, _: Any, rows: Sequence[dict[str, Any]]) -> None:
-        self.change.outbox += [{"published": None, "parked": None, **row} for row in rows]
+        self.change.outbox += [{"published": None, "parked": None, "attempts": 0, **row} for row in rows]
 
     async def _cross(self, label: str) -> None:
         arrives = await self.process.cross(self.line, label)

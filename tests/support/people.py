@@ -101,9 +101,9 @@ def broken(told: dict[str, Any]) -> list[str]:
 
 
 @asynccontextmanager
-async def people_at_work(rig: Rig) -> AsyncIterator[People]:
+async def people_at_work(rig: Rig, run_file: Path | None = None) -> AsyncIterator[People]:
     """People work while the block does harm; then all is healed, comes to rest, and is verified."""
-    people = People(rig.stack.folder / "run.json", rig.stack.folder.parent, next(RUNS))
+    people = People(run_file or rig.stack.folder / "run.json", rig.stack.folder.parent, next(RUNS))
     try:
         await people.go_on(5)
         yield people
@@ -114,5 +114,5 @@ async def people_at_work(rig: Rig) -> AsyncIterator[People]:
         people.stop()
     await at_rest(rig)
     told = await verdict(rig, "--asked", str(people.asked))
-    assert broken(told) == []
+    assert broken(told) == [], broken(told)
     assert people.outcomes()["acked"] > 0

@@ -5,8 +5,8 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -74,13 +74,24 @@ class Rig:
         await self.back(*([part] if part in SERVICES else []))
         return time.monotonic() - began
 
+    @contextmanager
+    def stopped(self, *parts: str) -> Iterator[None]:
+        """Parts that do not run for a while."""
+        for part in parts:
+            self._supervisor._rpc.supervisor.stopProcess(part, True)
+        try:
+            yield
+        finally:
+            for part in parts:
+                self._supervisor._rpc.supervisor.startProcess(part, False)
+
     @asynccontextmanager
-    async def second(self, service: str) -> AsyncIterator[str]:
+    async def second(self, service: str, settings: Mapping[str, str] = {}) -> AsyncIterator[str]:
         """Another instance of a service beside the one there is; its address."""
         raw = Path(f"/proc/{self.pid(service)}/environ").read_bytes().decode().split("\0")
         port = servers.free_port()
         environment = dict(pair.split("=", 1) for pair in raw if "=" in pair)
-        environment[f"{service.upper()}_PORT"] = str(port)
+        environment |= {f"{service.upper()}_PORT": str(port)} | dict(settings)
         with (self.stack.folder / f"logs/{service}-2.log").open("wb") as log:
             process = subprocess.Popen(
                 [BIN / f"kompetensnav-{service}", "serve"], env=environment, stdout=log, stderr=log

@@ -110,7 +110,9 @@ async def republish(running: Running, since: datetime | None, *, dry_run: bool) 
             lacking = [row["id"] for row in rows if str(row["event_id"]) not in there]
             if lacking and not dry_run:
                 await database.execute(
-                    "update outbox set published_at = null, published_seq = null where id = any($1)", lacking
+                    "update outbox set published_at = null, published_seq = null, attempts = attempts + 1"
+                    " where id = any($1)",
+                    lacking,
                 )
             found[service] = len(lacking)
         finally:

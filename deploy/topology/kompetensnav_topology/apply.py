@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import nats.js.errors
@@ -26,6 +26,8 @@ DAY = 86_400.0
 HASH = "kompetensnav.hash"
 MAX_ACK_PENDING = 1_000
 """Delayed naks count: a queue with a low limit stops while its messages wait."""
+MARGIN = timedelta(hours=1)
+"""How much earlier than its backup a restored service hears again: what waited then is not in it."""
 MAX_DELIVER = 20
 """The retry schedule ends long before; what reaches this was never answered (crash loops) and is collected.
 """

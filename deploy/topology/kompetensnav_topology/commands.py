@@ -89,7 +89,12 @@ def apply(
 def redeliver(
     stack: Stack,
     service: Annotated[str, typer.Argument(help="Whose consumers begin again.")],
-    since: Annotated[datetime, typer.Option(help="From what was told then (UTC).")],
+    since: Annotated[
+        datetime,
+        typer.Option(
+            help="When its backup was made (UTC); it hears again from an hour before, for what waited."
+        ),
+    ],
     url: Annotated[str, typer.Option(help="NATS server.")] = "nats://127.0.0.1:4222",
     seed: Annotated[Path | None, typer.Option(help="File with the topology user's seed.")] = None,
     ack_wait: AckWait = 30.0,
@@ -100,7 +105,7 @@ def redeliver(
         sys.exit(
             f"There is no service {service!r}; there are {', '.join(s.name for s in stacks.read_services())}"
         )
-    moment = since.replace(tzinfo=since.tzinfo or UTC)
+    moment = since.replace(tzinfo=since.tzinfo or UTC) - work.MARGIN
 
     async def go(js: JetStreamContext) -> list[work.Change]:
         durables = work.consumers(stack, mine, ack_wait=ack_wait)

@@ -38,6 +38,8 @@ PATIENCE = 0.1
 """Seconds at most to let rows gather after a batch that took as long."""
 RELAY = "relay"
 """The relay's name among the jobs that a commit can wake."""
+AGAIN = "Kn-Again"
+"""Header of an event told again: how often. Its place in the stream is not its place in time."""
 LOCK = 7_301
 """Key of the advisory lock that the active relay of a database holds."""
 
@@ -193,7 +195,7 @@ class Relay:
     async def publish(self, connection: asyncpg.Connection) -> int:
         """Publishes one batch; returns how many rows were settled (0 = nothing to do, or a failure)."""
         rows = await connection.fetch(
-            "select id, event_id, subject, headers, body from outbox"
+            "select id, event_id, subject, headers, body, attempts from outbox"
             " where published_at is null and parked is null order by id limit $1",
             BATCH,
         )
@@ -226,6 +228,8 @@ class Relay:
     async def _send(self, row: asyncpg.Record) -> int:
         """The stream sequence of a published row; raises what nats-py raises."""
         headers = {"Nats-Msg-Id": str(row["event_id"]), **json.loads(row["headers"])}
+        if row["attempts"]:  # told again because the stream has lost it; the server still knows the old id
+            headers |= {"Nats-Msg-Id": f"{row['event_id']}:{row['attempts']}", AGAIN: str(row["attempts"])}
         size = len(row["body"]) + sum(len(name) + len(value) + 4 for name, value in headers.items())
         if size > MAX_PAYLOAD:  # the client checks the body only, and the server then closes the connection
             raise nats.errors.MaxPayloadError

@@ -7,11 +7,11 @@ through here.
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date
 from uuid import UUID
 
 import uuid_utils.compat as uuids
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from kompetensnav_chassis.db import Scope, Session, rescope
 from kompetensnav_chassis.outbox import tell
@@ -146,6 +146,7 @@ def take_seat(session: Session, books: Books, slot: Slot, *, told: bool) -> Seat
         slot_id=slot.slot_id,
         starts_on=slot.starts_on,
         ends_on=slot.ends_on,
+        reserved_at=func.clock_timestamp(),  # the database's clock, under the workplace's lock: in order
         told=told,
     )
     session.add(seat)
@@ -204,7 +205,7 @@ async def release_seats(
         .execution_options(populate_existing=True)
     )
     for seat in rows:
-        seat.released_at, seat.reason = datetime.now(UTC), reason
+        seat.released_at, seat.reason = func.clock_timestamp(), reason
         accounts.slots[seat.slot_id].taken -= 1
         accounts.ledgers[seat.workplace_id].leave(domain.Room(seat.slot_id, 0, seat.starts_on, seat.ends_on))
         if seat.told:

@@ -1,10 +1,12 @@
 """F15, F16 and the restore drill of docs/architecture/delivery.md: streams and databases lost, put back."""
 
 import asyncio
+import re
 import shutil
 import xmlrpc.client
 from contextlib import suppress
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
@@ -129,3 +131,13 @@ async def test_f16_matching_restored_from_an_old_backup_goes_on(own, tmp_path):
     found = broken(await verdict(own))
     named = "I5 duplicated: the same revision told twice: matching.round"
     assert [line for line in found if not line.startswith(named)] == []
+
+
+def test_f16_every_step_of_the_drill_is_a_command_that_these_tests_run():
+    """The commands of the page's section, one by one."""
+    page = (Path(__file__).parents[2] / "docs/architecture/delivery.md").read_text()
+    section = page.partition("## After a disaster")[2].partition("\n## ")[0]
+    steps = set(re.findall(r"^kompetensnav (?:care |topology )?(\w+)", section, re.MULTILINE))
+    assert steps == {"apply", "backup", "redeliver", "republish", "restore", "verify"}
+    mine = Path(__file__).read_text()
+    assert not [step for step in steps if f'"{step}"' not in mine]

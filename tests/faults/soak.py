@@ -14,7 +14,6 @@ import json
 import random
 import signal
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -28,6 +27,7 @@ import httpx
 from rich.console import Console
 from rich.table import Table
 
+from support.people import People, at_rest, verdict
 from support.proxy import DOWN, UP
 from support.rig import SERVICES, Rig, rig
 
@@ -68,23 +68,18 @@ def plan(kills: int, seed: int) -> list[Strike]:
     return made
 
 
-class Failed(Exception):
-    """The soak cannot go on, or did not end as it must; the message says why."""
-
-
 class Soak:
     """One run."""
 
-    def __init__(self, rig: Rig, load: subprocess.Popen[str], asked: Path) -> None:
-        self.rig, self.load, self.asked = rig, load, asked
+    def __init__(self, rig: Rig, people: People) -> None:
+        self.rig, self.people = rig, people
         self.client = httpx.AsyncClient(timeout=2)
         self.recovered: dict[str, list[float]] = defaultdict(list)
         self.struck: Counter[str] = Counter()
 
     async def strike(self, strike: Strike) -> None:
         """Does harm, and waits until what was struck works again."""
-        if self.load.poll() is not None:
-            raise Failed(f"the load generator died (exit {self.load.returncode}): nothing is proven")
+        self.people.check()
         self.struck[strike.how] += 1
         began = time.monotonic()
         if strike.how == "kill":
@@ -119,13 +114,13 @@ class Soak:
         between.heal()
 
     async def _works(self, strike: Strike, healed: float) -> None:
-        """Returns at the first success after the strike. Raises Failed after a minute without one."""
+        """Returns at the first success after the strike. Raises AssertionError after a minute without one."""
         probe = self._publishes if strike.part == "nats" else self._writes
         if strike.part in SERVICES:
             probe = self._answers
         while not await probe(strike.part, healed):
             if time.monotonic() - healed > 60:
-                raise Failed(f"{strike.part} did not recover within a minute of: {strike.how}")
+                raise AssertionError(f"{strike.part} did not recover within a minute of: {strike.how}")
             await asyncio.sleep(0.02)
 
     async def _answers(self, service: str, _: float) -> bool:
@@ -136,7 +131,7 @@ class Soak:
         except httpx.HTTPError:
             return False
         if answered.status_code in (401, 403, 404):
-            raise Failed(f"{url} is no probe: {answered.status_code}")
+            raise AssertionError(f"{url} is no probe: {answered.status_code}")
         return answered.is_success
 
     async def _publishes(self, _: str, healed: float) -> bool:
@@ -162,46 +157,16 @@ class Soak:
         except httpx.HTTPError:
             return False
 
-    async def at_rest(self, seconds: float = 180) -> None:
-        """Returns when nothing waits, seen twice. Raises Failed."""
-        end, seen = time.monotonic() + seconds, 0
-        while seen < 2:
-            done = await asyncio.to_thread(self.rig.stack.run, "care", "waiting", "--json")
-            waits = json.loads(done.stdout or '{"the stack": 1}')
-            seen = 0 if waits else seen + 1
-            if time.monotonic() > end:
-                raise Failed(f"not at rest after {seconds:.0f} s: {waits}")
-
-    async def verdict(self) -> dict[str, Any]:
-        """What verify says."""
-        mail, asked = str(self.rig.stack.mail), str(self.asked)
-        done = await asyncio.to_thread(
-            self.rig.stack.run, "verify", "--json", "--mail", mail, "--asked", asked
-        )
-        if done.returncode not in (0, 1):
-            raise Failed(done.stderr.strip())
-        told: dict[str, Any] = json.loads(done.stdout)
-        return told
-
 
 async def soak(kills: int, seed: int, out: Path, work: float = 0) -> dict[str, Any]:
     """Strikes a stack so many times, while people work so many seconds at least; returns the result. Raises
-    Failed."""
+    AssertionError when it cannot go on or does not end as it must."""
     with tempfile.TemporaryDirectory() as folder:
-        asked = out / "asked.jsonl"
-        asked.write_text("")
         async with rig(Path(folder) / "stack", seed=seed) as made:
-            run_file = made.stack.folder / "run.json"
-            load = subprocess.Popen(
-                [sys.executable, "-m", "support.load", run_file, asked, str(seed)],
-                stdin=subprocess.PIPE, stdout=(out / "did.jsonl").open("w"), text=True, cwd=ROOT / "tests",
-            )  # fmt: skip
-            run = Soak(made, load, asked)
+            people = People(made.stack.folder / "run.json", out, seed)
+            run = Soak(made, people)
             try:
-                while not asked.read_text():  # the people have begun
-                    if load.poll() is not None:
-                        raise Failed("the load generator did not start")
-                    await asyncio.sleep(0.1)
+                await people.go_on(5)
                 began = time.monotonic()
                 for number, strike in enumerate(plan(kills, seed), 1):
                     await run.strike(strike)
@@ -211,16 +176,13 @@ async def soak(kills: int, seed: int, out: Path, work: float = 0) -> dict[str, A
                 seconds = time.monotonic() - began
             finally:
                 made.heal()
-                load.stdin.close()
-                code = load.wait(60)
-            if code:
-                raise Failed(f"the load generator died (exit {code}): nothing is proven")
-            await run.at_rest()
-            return _result(run, await run.verdict(), seed, seconds, asked)
+                people.stop()
+            await at_rest(made, 180)
+            return _result(run, await verdict(made, "--asked", str(people.asked)), seed, seconds)
 
 
-def _result(run: Soak, told: dict[str, Any], seed: int, seconds: float, asked: Path) -> dict[str, Any]:
-    outcomes = Counter(json.loads(line)["outcome"] for line in asked.read_text().splitlines())
+def _result(run: Soak, told: dict[str, Any], seed: int, seconds: float) -> dict[str, Any]:
+    outcomes = run.people.outcomes()
     wrong = Counter()
     for line in told["lines"]:
         wrong[line["outcome"]] += len(line["ids"])
@@ -280,7 +242,7 @@ def main() -> None:
     chosen.out.mkdir(parents=True, exist_ok=True)
     try:
         result = asyncio.run(soak(chosen.kills, chosen.seed, chosen.out, chosen.work))
-    except Failed as why:
+    except AssertionError as why:
         again = f"make soak KILLS={chosen.kills} SEED={chosen.seed}"
         sys.exit(f"The soak failed: {why}. Run it again with `{again}`.")
     (chosen.out / "result.json").write_text(json.dumps(result, indent=1) + "\n")

@@ -9,6 +9,8 @@ import sys
 from collections import defaultdict
 from pathlib import Path
 
+from kompetensnav_care.verify import NAMES
+
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs/architecture/faults.md"
 FAULTS = {
@@ -32,19 +34,6 @@ FAULTS = {
     "F18": "two operators replay the same letters at once",
     "F19": "a receiver that fails or hangs",
     "F20": "two hundred clients reconnect at once",
-}
-PROMISES = {
-    "I1": "every acknowledged slot is everywhere",
-    "I2": "one active placement at a time",
-    "I3": "seats are never exceeded",
-    "I4": "one effect per event",
-    "I5": "revisions are contiguous",
-    "I6": "one message per recipient",
-    "I7": "reports add up",
-    "I8": "nothing is in limbo",
-    "I9": "municipalities agree",
-    "I10": "nothing personal is told",
-    "I11": "a rebuild gives the same",
 }
 HEAD = """# Faults and promises, and the tests that hold them
 
@@ -71,7 +60,7 @@ def tests() -> dict[str, list[tuple[str, str, str]]]:
 def page() -> str:
     """The page's text. Raises KeyError when a fault or a promise has no test."""
     found, lines = tests(), [HEAD]
-    for title, known in (("Faults", FAULTS), ("Promises", PROMISES)):
+    for title, known in (("Faults", FAULTS), ("Promises", NAMES)):
         lines += [f"## {title}", "", "| | What | Test | What it does |", "|---|---|---|---|"]
         for key, what in known.items():
             if not found[key]:

@@ -28,7 +28,7 @@ class People:
 
     def __init__(self, run_file: Path, folder: Path, seed: int) -> None:
         self.asked, self.did = folder / f"asked-{seed}.jsonl", folder / f"did-{seed}.jsonl"
-        self.asked.touch()
+        self.asked.write_text("")
         self.process = subprocess.Popen(
             [sys.executable, "-m", "support.load", run_file, self.asked, str(seed)],
             stdin=subprocess.PIPE, stdout=self.did.open("w"), text=True, cwd=TESTS,

@@ -86,7 +86,7 @@ class Soak:
             await self.rig.kill(strike.part)
         elif strike.how == "freeze":
             self.rig.signal(strike.part, signal.SIGSTOP)
-            await asyncio.sleep(strike.seconds)
+            await asyncio.sleep(strike.seconds)  # so long the fault lasts; nothing is waited for
             self.rig.signal(strike.part, signal.SIGCONT)
         else:
             await self._disturb(strike)
@@ -110,7 +110,7 @@ class Soak:
                 between.latency = 0.05
             case "loss":
                 between.loss = 0.2
-        await asyncio.sleep(strike.seconds)
+        await asyncio.sleep(strike.seconds)  # so long the fault lasts; nothing is waited for
         between.heal()
 
     async def _works(self, strike: Strike, healed: float) -> None:
@@ -121,7 +121,7 @@ class Soak:
         while not await probe(strike.part, healed):
             if time.monotonic() - healed > 60:
                 raise AssertionError(f"{strike.part} did not recover within a minute of: {strike.how}")
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.02)  # how finely a recovery is measured
 
     async def _answers(self, service: str, _: float) -> bool:
         url = f"{self.rig.stack.running['services'][service]}/2580/{READS[service]}"
@@ -172,7 +172,7 @@ async def soak(kills: int, seed: int, out: Path, work: float = 0) -> dict[str, A
                     await run.strike(strike)
                     if number % 25 == 0:
                         print(f"{number} strikes in {time.monotonic() - began:.0f} s", flush=True)
-                await asyncio.sleep(max(0.0, began + work - time.monotonic()))
+                await asyncio.sleep(max(0.0, began + work - time.monotonic()))  # people work so long
                 seconds = time.monotonic() - began
             finally:
                 made.heal()

@@ -187,7 +187,7 @@ def by_model(path: Path) -> str:
         [sys.executable, "-c", "from model import test_model as t; t.test_4_every_promise_holds()"],
         env=os.environ | environment, capture_output=True, text=True, check=False,
     )  # fmt: skip
-    said = [line for line in done.stderr.splitlines() if line.startswith("model.simulation.Violation: ")]
+    said = [line for line in done.stderr.splitlines() if line.startswith("model.bus.Violation: ")]
     if done.returncode and not said:
         sys.exit(f"the model test did not run: {done.stderr[-2000:]}")
     return said[-1].partition(": ")[2] if said else ""

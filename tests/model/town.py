@@ -11,7 +11,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 from uuid import UUID
 
-from model.simulation import DELAYS, Session, Simulation, Violation, effect
+from model.bus import DELAYS, Violation
+from model.simulation import Simulation
+from model.store import Session, effect
 
 from kompetensnav_chassis.broker import Listener
 from kompetensnav_chassis.db import Scope, transaction

@@ -92,7 +92,7 @@ def refused(*arguments, **environment):
 
 async def test_8_what_cannot_start_says_why_in_one_line_and_leaves_nothing(tmp_path):
     with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
+        taken.bind(("127.0.0.1", servers.free_port()))
         taken.listen()
         port = taken.getsockname()[1]
         told = refused("up", "--folder", str(tmp_path / "a"), "--ports", str(port - 3))
@@ -102,6 +102,14 @@ async def test_8_what_cannot_start_says_why_in_one_line_and_leaves_nothing(tmp_p
     told = refused("demo", "--once", "--data", str(tmp_path / "nothing"), "--folder", str(tmp_path / "b"))
     assert len(told.splitlines()) == 1
     assert "WPI" in told
+
+
+def test_8_a_chosen_port_is_not_one_that_the_kernel_gives_to_connections():
+    for _ in range(200):
+        port = servers.free_port()
+        with socket.socket() as outgoing:
+            outgoing.bind(("127.0.0.1", 0))
+            assert port < min(32_768, outgoing.getsockname()[1])
 
 
 @pytest.mark.parametrize("service", ["registry", "matching", "notifications", "reporting"])

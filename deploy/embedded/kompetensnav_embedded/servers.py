@@ -9,6 +9,7 @@ import http.client
 import importlib.util
 import os
 import pwd
+import random
 import shutil
 import socket
 import subprocess
@@ -26,10 +27,17 @@ class CannotStart(Exception):
 
 
 def free_port() -> int:
-    """A free port on loopback."""
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return int(s.getsockname()[1])
+    """A free port on loopback that no outgoing connection takes before it is used.
+
+    The kernel gives connections their ports from a range of its own; we choose below it.
+    """
+    low = 32_768
+    with suppress(OSError):
+        low = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    while True:
+        port = random.SystemRandom().randrange(10_000, max(low, 12_000))
+        if is_free(port):
+            return port
 
 
 def is_free(port: int) -> bool:

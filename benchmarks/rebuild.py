@@ -23,6 +23,8 @@ from typing import Any
 import nats
 import uuid_utils.compat as uuids
 
+from kompetensnav_care.counts import Running
+from kompetensnav_care.rebuild import compare
 from kompetensnav_chassis.testing import headers_of
 from kompetensnav_contracts import Event, subject
 from kompetensnav_contracts.events.registry import SlotChanged, SlotPosted
@@ -92,18 +94,17 @@ async def run(events: int) -> None:
             published = await publish(running, events)
             await heard(running)
             live = time.monotonic() - began
-            done = subprocess.run(
-                [BIN / "kompetensnav", "verify", "--json", "--rebuild"], capture_output=True, text=True,
-                env=os.environ | {"KOMPETENSNAV_RUN": str(folder / "run.json")}, check=False,
-            )  # fmt: skip
+            stack = Running.read(folder / "run.json")
+            compared = await compare(stack, stack.admin_url)
         finally:
             process.terminate()
             process.wait(60)
-    lines = [line for line in json.loads(done.stdout)["lines"] if line["invariant"] == "I11"]
     print(f"{platform.machine()}, {os.cpu_count()} cores; {events:,} events")
     print(f"listeners in use, while it was told: {live:.1f} s (telling alone {published:.1f} s)")
-    for line in lines:
-        print(f"rebuild, {line['outcome']}: {line['what']}")
+    for one in compared:
+        same = "identical" if not one.differ else f"differs: {', '.join(one.differ)}"
+        took = f"{one.events:,} events in {one.seconds:.1f} s"
+        print(f"rebuild of {one.service}: {took}, {one.rows:,} rows, {same}")
 
 
 if __name__ == "__main__":

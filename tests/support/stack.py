@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import signal
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -168,8 +167,8 @@ async def started(process: subprocess.Popen[bytes], folder: Path) -> dict[str, A
 
 
 def finish(process: subprocess.Popen[bytes]) -> None:
-    """Ctrl-C, and a patient wait."""
-    process.send_signal(signal.SIGINT)
+    """An orderly stop (SIGTERM: a shell's background jobs do not hear Ctrl-C), and a patient wait."""
+    process.terminate()
     try:
         process.wait(60)
     except subprocess.TimeoutExpired:

@@ -23,6 +23,8 @@ setup: .venv/ready ## make the virtual environment from requirements.lock
 	@echo "Installing the pinned packages ..."
 	@$(BIN)/uv pip sync -q --require-hashes requirements.lock
 	@$(BIN)/uv pip install -q --no-deps $(MEMBERS:%=-e ./%)
+	@echo "Compiling the matching engine ..."
+	@$(BIN)/python -m kompetensnav_matching.engine.warm
 	@touch $@
 
 lock: ## resolve again and write requirements.lock

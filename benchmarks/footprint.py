@@ -52,7 +52,7 @@ def main() -> None:
         bare.terminate()
         bare.wait()
     finally:
-        process.send_signal(2)
+        process.terminate()
         process.wait(60)
 
 

@@ -33,6 +33,34 @@ async def test_5_a_draft_places_most_and_says_why_and_why_not(stack, towns):
     assert offers["total"] == 0, "a draft tells nobody and reserves nothing"
 
 
+async def test_3_a_draft_is_proved_and_shows_what_each_way_to_place_would_give(stack, towns):
+    """Two learners, one of whom has needs that a single slot meets: it is placed first where there are too
+    few seats, and no way to place serves it worse."""
+    town = towns("1482")
+    town.employers(1)
+    town.slot("only", occupation="5321", offers_needs="step_free")
+    town.learner("one", wishes="5321")
+    town.learner("other", wishes="5321", needs="step_free")
+    await town.known(1, 2)
+    (first,) = await stack.sql(
+        "matching",
+        "select request_id::text id from open_request where municipality = $1 and needs <> '{}'",
+        "1482",
+    )
+    drafts = {mode: town.draft(mode=mode) for mode in ("most_placed", "stable", "stable_filled")}
+    for mode, drafted in drafts.items():
+        proof = drafted["proof"]
+        assert (drafted["mode"], drafted["matched"], proof["gap"]) == (mode, 1, 0)
+        assert [way["mode"] for way in proof["ways"]] == list(drafts)
+        assert {(way["placed"], way["envious"]) for way in proof["ways"]} == {(1, 0)}
+        rows = town.proposals(drafted["round_id"])
+        (placed,) = [row for row in rows if row["slot_id"]]
+        assert placed["request_id"] == first["id"]
+    assert len({drafted["proof"]["seed"] for drafted in drafts.values()}) == 1
+    odd = {"placement_type": "apl", "starts_on": "2027-02-01", "ends_on": "2027-03-26", "mode": "luck"}
+    stack.call("POST", "matching", "/1482/rounds", status=422, json=odd)
+
+
 async def test_5_people_pin_forbid_place_by_hand_and_the_rest_is_solved_again(stack, towns):
     town = towns("1402")
     town.employers(3)

@@ -31,12 +31,35 @@ class NewRound(BaseModel):
     schools: list[UUID] = []
     agreement_id: UUID | None = None
     draft_at: AwareDatetime | None = Field(None, description="When to draft; empty = now.")
+    mode: Literal["most_placed", "stable", "stable_filled"] = Field(
+        "most_placed",
+        description="How to place: as many as can be; so that no learner and slot would both rather have each"
+        " other; or the latter, then filled up.",
+    )
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
         if self.ends_on < self.starts_on:
             raise ValueError("ends_on is before starts_on")
         return self
+
+
+class WayView(BaseModel):
+    """One way to place the learners of a round, in numbers."""
+
+    mode: str
+    placed: int
+    cost: int = Field(description="Sum of the costs, tenths of a minute.")
+    envious: int = Field(description="Learners who would rather have a slot that would rather have them.")
+
+
+class ProofView(BaseModel):
+    """Why the draft is the best there is, and what each way to place would give."""
+
+    gap: int = Field(description="Between the cost and what none can be below; 0 = proved.")
+    way: str = Field(description="Which of the engine's ways found the optimum.")
+    seed: int = Field(description="Of the lottery in the stable ways; comes from the inputs.")
+    ways: list[WayView] = Field(description="The three ways side by side; empty for a repair.")
 
 
 class RoundView(BaseModel):
@@ -58,6 +81,8 @@ class RoundView(BaseModel):
     matched: int
     cost: int = Field(description="Sum of the proposals' costs, tenths of a minute.")
     inputs: str | None = Field(description="SHA-256 over what was solved.")
+    mode: str
+    proof: ProofView | None
     revision: int
 
 
@@ -177,6 +202,7 @@ async def draft_round(caller: Coordinator, new: NewRound) -> RoundView:
             cohorts=new.schools,
             agreement_id=new.agreement_id,
             draft_at=new.draft_at,
+            mode=new.mode,
         )
         if new.draft_at is None:
             await rounds.solve(session, row)

@@ -12,6 +12,7 @@ from kompetensnav_chassis.db import EVERYONE, transaction
 from kompetensnav_matching.actions import repair as repairs
 from kompetensnav_matching.actions import rounds
 from kompetensnav_matching.actions.stale import JOB
+from kompetensnav_matching.domain import ready
 from kompetensnav_matching.tables import Round
 
 LARGE = 0.25
@@ -20,6 +21,7 @@ LARGE = 0.25
 
 async def repair(app: FastAPI) -> bool:
     """Repairs the approved rounds whose slots or learners have changed; each in its own transaction."""
+    await asyncio.to_thread(ready)  # the first time takes a second or two, while the service is well already
     began = monotonic()
     async with transaction(app.state.sessions, EVERYONE) as session:
         # one transaction with the marks: a kill between them would lose the repair

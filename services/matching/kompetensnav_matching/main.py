@@ -3,7 +3,8 @@
 from fastapi import FastAPI
 
 from kompetensnav_chassis.app import service_app
-from kompetensnav_matching import api, domain, handlers
+from kompetensnav_matching import api, handlers
+from kompetensnav_matching.domain import rules
 from kompetensnav_matching.jobs import JOBS
 from kompetensnav_matching.settings import Settings
 from kompetensnav_matching.tables import Outbox
@@ -15,5 +16,5 @@ ROUTERS = (api.router,)
 def app(settings: Settings) -> FastAPI:
     """Matching as an ASGI application."""
     return service_app(
-        settings, listener=LISTENER, outbox=Outbox, routers=ROUTERS, jobs=JOBS, domains=(domain,)
+        settings, listener=LISTENER, outbox=Outbox, routers=ROUTERS, jobs=JOBS, domains=(rules,)
     )

@@ -26,6 +26,7 @@ class Base(DeclarativeBase):
         list[str]: ARRAY(String(40)),
         list[UUID]: ARRAY(Uuid),
         list[dict[str, Any]]: JSONB,
+        dict[str, Any]: JSONB,
     }
 
 
@@ -60,6 +61,9 @@ class Round(Base):
     matched: Mapped[int] = mapped_column(default=0)
     cost: Mapped[int] = mapped_column(default=0)
     inputs: Mapped[str | None] = mapped_column(String(64))
+    mode: Mapped[str] = mapped_column(CODE, default=domain.MOST_PLACED)
+    proof: Mapped[dict[str, Any] | None]
+    """What `domain.Proof` tells of the draft."""
     revision: Mapped[int] = mapped_column(default=0)
     made_at: Mapped[datetime] = mapped_column(server_default=func.now())
     approved_at: Mapped[datetime | None]

@@ -70,6 +70,7 @@ async def new_round(
     cohorts: Collection[UUID] = (),
     agreement_id: UUID | None = None,
     draft_at: datetime | None = None,
+    mode: str = domain.MOST_PLACED,
 ) -> Round:
     """A round that is not solved yet. Raises AgreementDoesNotCover."""
     municipalities = [municipality]
@@ -90,6 +91,7 @@ async def new_round(
         cohorts=list(cohorts),
         state="scheduled" if draft_at else "draft",
         draft_at=draft_at,
+        mode=mode,
         learners=0,
         seats=0,
         matched=0,
@@ -175,6 +177,8 @@ async def work_out(
         travel,
         forbidden=forbidden,
         fixed=fixed,
+        mode=row.mode or domain.MOST_PLACED,
+        compare=row.repairs is None,
     )
     return Solved(draft, requests, slots, {p.request_id: p.by for p in kept if p.request_id in fixed})
 
@@ -205,6 +209,7 @@ def write(session: Session, row: Round, solved: Solved) -> list[Proposal]:
     row.state = "draft"
     row.learners, row.matched, row.cost = len(solved.requests), draft.matched, draft.cost
     row.seats, row.inputs = sum(s.seats for s in solved.slots), draft.inputs
+    row.proof = draft.proof.told()
     row.revision += 1
     tell(session, RoundDrafted(**facts(row)), municipality=row.municipality, revision=row.revision)
     return rows

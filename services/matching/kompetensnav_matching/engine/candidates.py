@@ -1,56 +1,64 @@
-"""Which learner could take which slot, and at what cost: one row of masks per learner over all its wished
-slots.
+"""Which learner could take which slot, and at what cost.
 
-Costs are integers in tenths of a minute, so that no order of additions can change a result.
+One test of bits, one of the period, then travel: from a table between places or, where that is silent or
+there is none, from distance. Without a table only slots in the squares around a learner are looked at.
+Costs are whole tenths of a minute, so that no order of additions can change a result.
 """
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-Ints = NDArray[np.int64]
-Bools = NDArray[np.bool_]
+from kompetensnav_matching.engine.compiled import compiled
+from kompetensnav_matching.engine.instance import BadInstance, sort_keys
+from kompetensnav_matching.engine.travel import RADIUS_KM, kilometres, reach, tenths_by_road
 
-RULES = ("no_seats", "not_shared", "period", "occupation", "language", "needs", "too_far")
-"""The hard rules, in the order they are told. Placement type is the round's own and is not looked at again.
-"""
+Bools = NDArray[np.bool_]
+Floats = NDArray[np.float64]
+Int32s = NDArray[np.int32]
+Int64s = NDArray[np.int64]
+SQUARE_KM = 8.0
+"""Side of a square of the grid."""
+UNKNOWN = -1
+"""In the travel table: no time is known, nor can be estimated."""
 
 
 @dataclass(frozen=True)
 class Slots:
-    """n slots as columns, each of shape (n,)."""
+    """Slots as columns, each of shape (slots,)."""
 
-    seats: Ints
-    starts: Ints
+    seats: Int32s
+    starts: Int32s
     """Days since 0001-01-01."""
-    ends: Ints
-    level: Ints
-    """Lowest language level, as a number."""
-    offers: Ints
-    """Requirement codes it can meet, as bits."""
-    locality: Ints
-    sharing: Ints
-    """Row in the sharing table."""
+    ends: Int32s
+    bars: Int64s
+    """Bits of what bars from it; it bars a learner with any of the same bits."""
+    place: Int32s
+    """Row of the places."""
+    sharing: Int32s
+    """Row of the sharing table."""
 
 
 @dataclass(frozen=True)
 class Learners:
-    """m learners as columns of shape (m,), and their wishes as compressed rows."""
+    """Learners as columns of shape (learners,), and their wishes as compressed rows."""
 
-    starts: Ints
-    ends: Ints
-    level: Ints
-    needs: Ints
-    locality: Ints
-    max_minutes: Ints
-    sharing: Ints
-    """Column in the sharing table."""
-    wish_from: Ints
-    """Shape (m + 1,): learner i's wishes are wish_from[i] to wish_from[i + 1]."""
-    wish_group: Ints
+    starts: Int32s
+    ends: Int32s
+    lacks: Int64s
+    """Bits of what would bar the learner."""
+    place: Int32s
+    max_minutes: Int32s
+    sharing: Int32s
+    """Column of the sharing table."""
+    wish_from: Int64s
+    """Shape (learners + 1,): learner i's wishes are wish_from[i] to wish_from[i + 1]."""
+    wish_group: Int32s
     """The group of slots each wish speaks of."""
-    wish_cost: Ints
+    wish_cost: Int32s
 
 
 @dataclass(frozen=True)
@@ -59,99 +67,180 @@ class World:
 
     slots: Slots
     learners: Learners
-    group_from: Ints
+    group_from: Int64s
     """Shape (groups + 1,): group g's slots are group_slots[group_from[g] : group_from[g + 1]]."""
-    group_slots: Ints
-    minutes: Ints
-    """Shape (localities, localities): travel one way; -1 = unknown."""
+    group_slots: Int32s
+    latitude: Floats
+    """Of each place, degrees."""
+    longitude: Floats
     shared: Bools
     """Shape (slot sharing, learner sharing): may the learner use the slot?"""
+    minutes: Int32s | None = None
+    """Shape (places, places): travel one way, -1 = unknown. None: all from distance."""
 
 
 @dataclass(frozen=True)
-class Edges:
-    """Pairs that are possible: columns of equal length, sorted by learner, then slot."""
+class Pairs:
+    """Pairs that are possible, in compressed rows by learner, each sorted by (cost, slot)."""
 
-    learner: Ints
-    slot: Ints
-    cost: Ints
-    wish: Ints
-    """Which wish of the learner (0 = first) it met; the cheapest."""
-    minutes: Ints
+    first: Int64s
+    """Shape (learners + 1,)."""
+    slot: Int32s
+    cost: Int32s
+    """Tenths of a minute: the cheapest wish's cost + travel."""
 
-
-def wished(world: World, learner: int) -> tuple[Ints, Ints, Ints]:
-    """(slots, cost, wish) that a learner's wishes speak of: each slot once, at its cheapest wish."""
-    them = world.learners
-    low, high = them.wish_from[learner], them.wish_from[learner + 1]
-    groups = them.wish_group[low:high]
-    sizes = world.group_from[groups + 1] - world.group_from[groups]
-    if not sizes.sum():
-        empty = np.empty(0, np.int64)
-        return empty, empty, empty
-    slots = np.concatenate([world.group_slots[world.group_from[g] : world.group_from[g + 1]] for g in groups])
-    cost = np.repeat(them.wish_cost[low:high], sizes)
-    wish = np.repeat(np.arange(high - low), sizes)
-    order = np.lexsort((wish, cost, slots))
-    slots, cost, wish = slots[order], cost[order], wish[order]
-    first = np.ones(len(slots), np.bool_)
-    first[1:] = slots[1:] != slots[:-1]
-    return slots[first], cost[first], wish[first]
+    @property
+    def learner(self) -> Int32s:
+        """The learner of each pair."""
+        return np.repeat(np.arange(len(self.first) - 1, dtype=np.int32), np.diff(self.first))
 
 
-def masks(world: World, learner: int, slots: Ints) -> tuple[dict[str, Bools], Ints]:
-    """For each rule but occupation whether each slot passes, and the minutes of travel (-1 = unknown)."""
-    them, those = world.learners, world.slots
-    minutes = world.minutes[them.locality[learner], those.locality[slots]]
-    return {
-        "no_seats": those.seats[slots] > 0,
-        "not_shared": world.shared[those.sharing[slots], them.sharing[learner]],
-        "period": (those.starts[slots] >= them.starts[learner]) & (those.ends[slots] <= them.ends[learner]),
-        "language": those.level[slots] <= them.level[learner],
-        "needs": (them.needs[learner] & ~those.offers[slots]) == 0,
-        "too_far": (minutes >= 0) & (minutes <= them.max_minutes[learner]),
-    }, minutes
+def candidates(world: World) -> Pairs:
+    """Every possible pair. Time grows with the pairs that are near and wished for, not with all of them.
+
+    Raises BadInstance for coordinates that are no place on earth (unless there is a table).
+    """
+    slots, learners, table = world.slots, world.learners, world.minutes
+    groups, latitude, longitude = world.group_slots, world.latitude, world.longitude
+    if table is None:
+        off = ~(np.abs(latitude) <= 90) | ~(np.abs(longitude) <= 180)
+        if off.any():
+            at = int(np.argmax(off))
+            raise BadInstance(f"place {at} is at {latitude[at]}, {longitude[at]}: not on earth", at)
+        grid = _grid(latitude, longitude)
+        square = grid.square(np.radians(latitude), np.radians(longitude))[slots.place]
+        of_group = np.repeat(np.arange(len(world.group_from) - 1), np.diff(world.group_from))
+        groups = groups[np.lexsort((groups, square[groups], of_group))]
+    else:
+        grid, square = Grid(0, 0, 1, 1, 1, 1), np.zeros(len(slots.place), np.int64)
+    first, slot, cost = _join(
+        slots.seats, slots.starts, slots.ends, slots.bars, slots.place, slots.sharing,
+        learners.starts, learners.ends, learners.lacks, learners.place, learners.max_minutes,
+        learners.sharing, learners.wish_from, learners.wish_group, learners.wish_cost,
+        world.group_from, groups, square[groups], world.shared,
+        np.zeros((0, 0), np.int32) if table is None else table,
+        *_on_sphere(np.radians(latitude), np.radians(longitude)),
+        np.array([grid.south, grid.west, grid.height, grid.width]), grid.columns, grid.rows,
+    )  # fmt: skip
+    return Pairs(first, slot, cost)
 
 
-def candidates(world: World) -> Edges:
-    """Every possible pair. Time grows with the number of wished pairs, not with learners x slots."""
-    columns: list[tuple[Ints, Ints, Ints, Ints, Ints]] = []
-    for learner in range(len(world.learners.starts)):
-        slots, cost, wish = wished(world, learner)
-        passes, minutes = masks(world, learner, slots)
-        good = np.logical_and.reduce(list(passes.values()))
-        if good.any():
-            columns.append(
-                (
-                    np.full(int(good.sum()), learner, np.int64),
-                    slots[good],
-                    cost[good] + 10 * minutes[good],
-                    wish[good],
-                    minutes[good],
-                )
-            )
-    if not columns:
-        empty = np.empty(0, np.int64)
-        return Edges(empty, empty, empty, empty, empty)
-    return Edges(*(np.concatenate(column) for column in zip(*columns, strict=True)))
+def without(pairs: Pairs, out: Sequence[tuple[int, int]]) -> Pairs:
+    """The pairs without some (learner, slot)."""
+    slots = int(pairs.slot.max(initial=0)) + 1
+    named = np.array([learner * slots + slot for learner, slot in out if slot < slots], np.int64)
+    keep = ~np.isin(pairs.learner.astype(np.int64) * slots + pairs.slot, named)
+    first = np.concatenate([np.zeros(1, np.int64), np.cumsum(keep, dtype=np.int64)])[pairs.first]
+    return Pairs(first, pairs.slot[keep], pairs.cost[keep])
 
 
-def hindrances(world: World, learner: int) -> dict[str, int]:
-    """How many slots each rule takes away from the learner, over all slots of the round."""
-    every = np.arange(len(world.slots.seats))
-    passes, _ = masks(world, learner, every)
-    wanted = np.zeros(len(every), np.bool_)
-    wanted[wished(world, learner)[0]] = True
-    passes["occupation"] = wanted
-    return {rule: int((~passes[rule]).sum()) for rule in RULES}
+@dataclass(frozen=True)
+class Grid:
+    """Squares in radians from the south-west corner, numbered by row, then column."""
+
+    south: float
+    west: float
+    height: float
+    width: float
+    columns: int
+    rows: int
+
+    def square(self, latitude: Floats, longitude: Floats) -> Int64s:
+        """The number of each point's square."""
+        row = ((latitude - self.south) / self.height).astype(np.int64)
+        return row * self.columns + ((longitude - self.west) / self.width).astype(np.int64)
 
 
-def nearly(world: World, learner: int) -> dict[str, int]:
-    """How many slots each rule alone takes away: what would open up if just that were different."""
-    every = np.arange(len(world.slots.seats))
-    passes, _ = masks(world, learner, every)
-    wanted = np.zeros(len(every), np.bool_)
-    wanted[wished(world, learner)[0]] = True
-    passes["occupation"] = wanted
-    failing = np.add.reduce([~p for p in passes.values()])
-    return {rule: int((~passes[rule] & (failing == 1)).sum()) for rule in RULES}
+def _grid(latitude: Floats, longitude: Floats) -> Grid:
+    if not len(latitude):
+        return Grid(0, 0, 1, 1, 1, 1)
+    low, high = np.radians(latitude.min()) - 1e-6, np.radians(latitude.max()) + 1e-6
+    west, east = np.radians(longitude.min()) - 1e-6, np.radians(longitude.max()) + 1e-6
+    height = SQUARE_KM / RADIUS_KM
+    width = height / max(0.05, math.cos((low + high) / 2))
+    return Grid(low, west, height, width, int((east - west) / width) + 2, int((high - low) / height) + 2)
+
+
+def _on_sphere(latitude: Floats, longitude: Floats) -> tuple[Floats, Floats, Floats, Floats, Floats]:
+    """Unit vectors, rounded so that they do not depend on how they were worked out, and the angles."""
+    x, y, z = (
+        np.round(v, 12)
+        for v in (
+            np.cos(latitude) * np.cos(longitude),
+            np.cos(latitude) * np.sin(longitude),
+            np.sin(latitude),
+        )
+    )
+    return x, y, z, latitude, longitude
+
+
+@compiled
+def _join(
+    seats: Int32s, slot_starts: Int32s, slot_ends: Int32s, bars: Int64s, slot_place: Int32s,
+    slot_sharing: Int32s, starts: Int32s, ends: Int32s, lacks: Int64s, place: Int32s, max_minutes: Int32s,
+    sharing: Int32s, wish_from: Int64s, wish_group: Int32s, wish_cost: Int32s, group_from: Int64s,
+    group_slots: Int32s, square: Int64s, shared: Bools, table: Int32s, x: Floats, y: Floats, z: Floats,
+    latitude: Floats, longitude: Floats, corner: Floats, columns: int, grid_rows: int,
+) -> tuple[Int64s, Int32s, Int32s]:  # fmt: skip
+    by_table = table.shape[0] > 0
+    learners = starts.size
+    first = np.zeros(learners + 1, np.int64)
+    slot, cost = np.empty(64 * learners + 64, np.int32), np.empty(64 * learners + 64, np.int32)
+    key = np.empty(seats.size, np.int64)
+    seen, at = np.full(seats.size, np.int32(-1)), np.empty(seats.size, np.int32)
+    used = np.int64(0)
+    for i in range(learners):
+        here, limit, size = place[i], 10 * np.int64(max_minutes[i]), 0
+        farthest, low_row, high_row, low_column, high_column = 0.0, 0, 0, 0, 0
+        if not by_table:
+            angle = max(0.0, reach(max_minutes[i] + 0.1)) / RADIUS_KM
+            farthest = (2 * math.sin(angle / 2)) ** 2
+            spread = angle / max(0.05, 0.97 * math.cos(latitude[here]))
+            low_row = max(int((latitude[here] - angle - corner[0]) / corner[2]), 0)
+            high_row = min(int((latitude[here] + angle - corner[0]) / corner[2]), grid_rows - 1)
+            low_column = max(int((longitude[here] - spread - corner[1]) / corner[3]), 0)
+            high_column = min(int((longitude[here] + spread - corner[1]) / corner[3]), columns - 1)
+        for w in range(wish_from[i], wish_from[i + 1]):
+            low, high = group_from[wish_group[w]], group_from[wish_group[w] + 1]
+            for row in range(low_row, high_row + 1):
+                start, stop = low, high
+                if not by_table:
+                    base = row * columns
+                    start = low + np.searchsorted(square[low:high], base + low_column)
+                    stop = low + np.searchsorted(square[low:high], base + high_column + 1)
+                for q in range(start, stop):
+                    j = group_slots[q]
+                    if (bars[j] & lacks[i]) != 0 or slot_starts[j] < starts[i] or slot_ends[j] > ends[i]:
+                        continue
+                    if seats[j] == 0 or not shared[slot_sharing[j], sharing[i]]:
+                        continue
+                    there = slot_place[j]
+                    if by_table:
+                        if table[here, there] < 0:
+                            continue
+                        tenths = 10 * np.int64(table[here, there])
+                    else:
+                        dx, dy, dz = x[there] - x[here], y[there] - y[here], z[there] - z[here]
+                        square_of_chord = dx * dx + dy * dy + dz * dz
+                        if square_of_chord > farthest:
+                            continue
+                        tenths = np.int64(tenths_by_road(kilometres(math.sqrt(square_of_chord))))
+                    if tenths > limit:
+                        continue
+                    price = ((tenths + wish_cost[w]) << 32) | j
+                    if seen[j] != i:
+                        seen[j], at[j], key[size] = i, size, price
+                        size += 1
+                    elif price < key[at[j]]:
+                        key[at[j]] = price
+        sort_keys(key, size)
+        if used + size > slot.size:
+            room = 2 * slot.size + size
+            more_slots, more_costs = np.empty(room, np.int32), np.empty(room, np.int32)
+            more_slots[:used], more_costs[:used] = slot[:used], cost[:used]
+            slot, cost = more_slots, more_costs
+        for k in range(size):
+            slot[used + k], cost[used + k] = np.int32(key[k] & 0xFFFFFFFF), np.int32(key[k] >> 32)
+        used += size
+        first[i + 1] = used
+    return first, slot[:used].copy(), cost[:used].copy()

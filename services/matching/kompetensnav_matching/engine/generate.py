@@ -1,7 +1,7 @@
 """Made-up rounds that are like real ones: towns of very different size, most people near, some far out.
 
-Sizes of towns follow a rank-size rule (Zipf 1949; exponent 0.85), distances from a town's centre a half-normal
-one with a long tail, seats of a slot a geometric one. Nothing in it is about anybody.
+Sizes of towns follow a rank-size rule (Zipf 1949; exponent 0.85), distances from a town's centre a
+half-normal one with a long tail, seats of a slot a geometric one. Nothing in it is about anybody.
 """
 
 import numpy as np
@@ -27,7 +27,7 @@ PERIOD = 30
 
 
 def generate(learners: int, ratio: float = 1.0, seed: int = 1) -> tuple[World, NDArray[np.int32]]:
-    """(a round with about `ratio` seats a learner, tier of each learner). The same seed gives the same round."""
+    """(a round with about `ratio` seats a learner, tier of each learner); the same for the same seed."""
     chance = np.random.default_rng(seed)
     seats = chance.geometric(1 / 1.6, max(1, int(learners * ratio))).astype(np.int32)
     seats = seats[: int(np.searchsorted(np.cumsum(seats), int(learners * ratio))) + 1]

@@ -21,7 +21,18 @@ NORRBOTTEN = np.array(
 SHARES = np.array([0.22, 0.12, 0.08, 0.1, 0.09, 0.08, 0.07, 0.1, 0.03, 0.03, 0.04, 0.04])
 """Of twelve groups of occupations among slots and wishes."""
 KINDS, TAKEN = (0.2, 0.45, 0.15, 0.1, 0.1), (0.35, 0.6, 0.4, 0.35, 0.3)
-"""Of five placement types among learners, and how many of the slots take each."""
+"""Of five placement types among learners, and how many of the slots take each. The first is prao."""
+AGES = ((13, 15), (16, 44), (18, 61), (18, 61), (18, 61))
+"""Youngest and oldest, by placement type."""
+YOUNGEST = np.array([16, 13, 13, 13, 15, 16, 15, 16, 18, 13, 13, 13])
+LANGUAGE = np.array([3, 3, 1, 2, 1, 2, 1, 1, 2, 2, 1, 3])
+DRIVERS, TRUCKS = (
+    np.array([1, 0, 0, 0, 0, 1, 1, 0, 0, 0, 0, 0]),
+    np.array([0, 0, 0, 0, 0, 0, 0, 1, 1, 0, 0, 0]),
+)
+CHECKED = np.array([1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0])
+"""What slots of each occupation can demand: years of age, level of language (1 to 3), a driving licence, one
+for trucks, an extract from the criminal record."""
 PERIOD = 30
 """Days."""
 
@@ -35,50 +46,49 @@ def generate(learners: int, ratio: float = 1.0, seed: int = 1) -> tuple[World, N
     towns = _towns(chance, everywhere=learners > 20_000)
     places = np.concatenate([_places(chance, towns, n, 4.0), _places(chance, towns, m, 5.0)])
     periods = 1 if n <= 2_000 else 2 if n <= 20_000 else 3 if n <= 200_000 else 12
-    occupation = chance.choice(len(SHARES), m, p=SHARES)
+    occupation, kind = chance.choice(len(SHARES), m, p=SHARES), chance.choice(len(KINDS), n, p=KINDS)
     starts, first = chance.integers(0, periods, m), chance.integers(0, periods, n)
-    last = np.minimum(first + (chance.random(n) < 0.5), periods - 1)
-    wishes = _wishes(chance, n)
-    order = np.lexsort((_curve(places[n:]), occupation))
-    who = np.lexsort((_curve(places[:n]), [w[0] for w in wishes]))
-    sizes = np.array([len(wishes[i]) for i in who])
-    kind, takes = chance.choice(len(KINDS), n, p=KINDS), _some(chance, m, TAKEN)
-    takes[takes == 0] = 2
-    drives = chance.random(n) < 0.5
+    last = np.minimum(first + (chance.random(n) < 0.55), periods - 1)
+    wished, many = _wishes(chance, kind)
+    lacks, drives = _lacks(chance, kind)
     minutes = np.where(drives, chance.integers(35, 91, n), chance.integers(15, 61, n))
+    by_place = np.lexsort((_curve(places[n:]), occupation))
+    who = np.lexsort((_curve(places[:n]), wished[:, 0]))
+    chosen = np.arange(3) < many[who][:, None]
     world = World(
         slots=Slots(
-            seats=seats[order],
-            starts=(starts[order] * PERIOD).astype(np.int32),
-            ends=(starts[order] * PERIOD + PERIOD - 1).astype(np.int32),
-            bars=(_some(chance, m, (0.4, 0.25, 0.2)) | ((31 & ~takes) << 3))[order],
+            seats=seats[by_place],
+            starts=(starts[by_place] * PERIOD).astype(np.int32),
+            ends=(starts[by_place] * PERIOD + PERIOD - 1).astype(np.int32),
+            bars=_bars(chance, occupation)[by_place],
             place=(n + np.arange(m)).astype(np.int32),
             sharing=np.zeros(m, np.int32),
         ),
         learners=Learners(
             starts=(first[who] * PERIOD).astype(np.int32),
             ends=(last[who] * PERIOD + PERIOD - 1).astype(np.int32),
-            lacks=_some(chance, n, (0.2, 0.3, 0.07)) | (np.int64(8) << kind),
+            lacks=lacks[who],
             place=np.arange(n, dtype=np.int32),
-            max_minutes=minutes.astype(np.int32),
+            max_minutes=minutes[who].astype(np.int32),
             sharing=np.zeros(n, np.int32),
-            wish_from=np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64),
-            wish_group=np.concatenate([wishes[i] for i in who]).astype(np.int32),
-            wish_cost=np.concatenate([150 * np.arange(len(wishes[i])) for i in who]).astype(np.int32),
+            wish_from=np.concatenate([[0], np.cumsum(many[who])]).astype(np.int64),
+            wish_group=wished[who][chosen].astype(np.int32),
+            wish_cost=np.broadcast_to(150 * np.arange(3), (n, 3))[chosen].astype(np.int32),
         ),
-        group_from=np.searchsorted(occupation[order], np.arange(len(SHARES) + 1)).astype(np.int64),
+        group_from=np.searchsorted(occupation[by_place], np.arange(len(SHARES) + 1)).astype(np.int64),
         group_slots=np.arange(m, dtype=np.int32),
-        latitude=np.concatenate([places[:n][who], places[n:][order]])[:, 0],
-        longitude=np.concatenate([places[:n][who], places[n:][order]])[:, 1],
+        latitude=np.concatenate([places[:n][who], places[n:][by_place]])[:, 0],
+        longitude=np.concatenate([places[:n][who], places[n:][by_place]])[:, 1],
         shared=np.ones((1, 1), np.bool_),
     )
-    return world, (chance.random(n) >= 0.15).astype(np.int32)
+    first_served = (kind == len(KINDS) - 1) | (chance.random(n) < 0.06)
+    return world, np.where(first_served, 0, 1).astype(np.int32)[who]
 
 
 def _towns(chance: np.random.Generator, *, everywhere: bool) -> NDArray[np.float64]:
     if not everywhere:
         return NORRBOTTEN
-    size = np.maximum(1000.0 / np.arange(1, 277) ** 0.85, 4)
+    size = np.maximum(1000.0 / np.arange(1.0, 277.0) ** 0.85, 4.0)
     north = 55.4 + 9.6 * chance.beta(1.3, 1.9, 276)
     east = 12 + 0.35 * (north - 55.4) + 5.5 * chance.random(276)
     return np.concatenate([NORRBOTTEN, np.column_stack([north, east, size])])
@@ -95,18 +105,51 @@ def _places(
     return np.round(np.column_stack([north, east]), 5)
 
 
-def _wishes(chance: np.random.Generator, size: int) -> list[list[int]]:
-    """One to three different occupations, the first the most wished for."""
-    drawn = chance.choice(len(SHARES), (size, 3), p=SHARES)
-    many = chance.choice([1, 2, 3], size, p=[0.65, 0.15, 0.2])
-    return [list(dict.fromkeys(row[:k])) for row, k in zip(drawn.tolist(), many.tolist(), strict=True)]
+def _wishes(
+    chance: np.random.Generator, kind: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """(three occupations (learners, 3), how many of them each wishes for, the first the most): prao three,
+    others one or two."""
+    drawn = chance.choice(len(SHARES), (len(kind), 3), p=SHARES)
+    many = np.where(kind == 0, 3, np.where((kind > 1) & (chance.random(len(kind)) < 0.5), 2, 1))
+    return drawn.astype(np.int64), many.astype(np.int64)
 
 
-def _some(chance: np.random.Generator, size: int, shares: tuple[float, ...]) -> NDArray[np.int64]:
-    bits = np.zeros(size, np.int64)
-    for bit, share in enumerate(shares):
-        bits |= (chance.random(size) < share).astype(np.int64) << bit
-    return bits
+def _bars(chance: np.random.Generator, occupation: NDArray[np.int64]) -> NDArray[np.int64]:
+    """What the slots demand, and the placement types they do not take."""
+    m = len(occupation)
+    some, more = chance.random(m) < 0.6, chance.random(m) < 0.35
+    demands = [
+        *(some & (LANGUAGE[occupation] >= level) for level in (2, 3)),
+        more & (DRIVERS[occupation] == 1),
+        more & (TRUCKS[occupation] == 1),
+        CHECKED[occupation] == 1,
+        *(YOUNGEST[occupation] >= age for age in (15, 16, 18)),
+    ]
+    taken = [chance.random(m) < share for share in TAKEN]
+    none = ~np.any(taken, axis=0)
+    return _bits([*demands, *(~(t | none) for t in taken)])
+
+
+def _lacks(
+    chance: np.random.Generator, kind: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """(what learners cannot meet of it, who drives)."""
+    n = len(kind)
+    low, high = np.array(AGES)[kind].T
+    age = chance.integers(low, high + 1)
+    language = np.where(chance.random(n) < 0.25, chance.integers(1, 4, n), 3)
+    drives, trucks = (chance.random(n) < 0.6) & (age >= 18), (chance.random(n) < 0.15) & (age >= 18)
+    lacks = [language < 2, language < 3, ~drives, ~trucks, chance.random(n) >= 0.93]
+    lacks += [age < years for years in (15, 16, 18)]
+    return _bits([*lacks, *(kind == k for k in range(len(KINDS)))]), drives
+
+
+def _bits(columns: list[NDArray[np.bool_]]) -> NDArray[np.int64]:
+    found = np.zeros(len(columns[0]), np.int64)
+    for bit, column in enumerate(columns):
+        found |= column.astype(np.int64) << bit
+    return found
 
 
 def _curve(places: NDArray[np.float64]) -> NDArray[np.int64]:

@@ -102,7 +102,7 @@ def _places(
     turn = 2 * np.pi * chance.random(size)
     north = town[:, 0] + far * np.sin(turn) / 111.2
     east = town[:, 1] + far * np.cos(turn) / (111.2 * np.cos(np.radians(town[:, 0])))
-    return np.round(np.column_stack([north, east]), 5)
+    return np.column_stack([north, east]).round(5).astype(np.float64)
 
 
 def _wishes(

@@ -64,6 +64,13 @@ class Round(Base):
     mode: Mapped[str] = mapped_column(CODE, default=domain.MOST_PLACED)
     proof: Mapped[dict[str, Any] | None]
     """What `domain.Proof` tells of the draft."""
+    new_field_minutes: Mapped[int] = mapped_column(default=0)
+    bottlenecks: Mapped[list[dict[str, Any]] | None]
+    """`domain.Bottleneck`s, those that would place most first."""
+    scarcity: Mapped[dict[str, Any] | None] = mapped_column(deferred=True)
+    """Slot -> what one seat more would spare all, tenths of a minute."""
+    crowded: Mapped[list[UUID] | None] = mapped_column(deferred=True)
+    """Slots of which one seat more would place one learner more."""
     revision: Mapped[int] = mapped_column(default=0)
     made_at: Mapped[datetime] = mapped_column(server_default=func.now())
     approved_at: Mapped[datetime | None]
@@ -182,6 +189,7 @@ class OpenRequest(Base):
                 UUID(w["slot_id"]) if w["slot_id"] else None,
                 w["preference"],
                 w["host_preference"],
+                w.get("new_field", False),
             )
             for w in self.wishes
         )

@@ -200,3 +200,107 @@ def test_a_wish_costs_what_the_rule_says():
     assert domain.wish_cost(Wish(1)) == 0
     assert domain.wish_cost(Wish(1), related=True) == 300
     assert domain.wish_cost(None) == 500
+
+
+@settings(max_examples=80, deadline=None)
+@given(worlds(), st.integers(0, 40))
+def test_6_a_wish_to_try_something_new_counts_as_many_minutes_as_the_round_says(world, minutes):
+    people, places = world
+    people = [replace(p, wishes=tuple(replace(w, new_field=w.rank == 2) for w in p.wishes)) for p in people]
+    draft = domain.propose(people, places, TRAVEL, new_field=minutes, compare=True)
+    by_id = {s.slot_id: s for s in places}
+    for proposal in draft.proposals:
+        if proposal.slot_id:
+            request = next(p for p in people if p.request_id == proposal.request_id)
+            best = domain.best_wish(request, by_id[proposal.slot_id], minutes)[0]
+            off = [r.value for r in proposal.reasons if r.rule == "new_field"]
+            assert off == ([-10 * min(minutes, 30)] if best and best.new_field and minutes else [])
+            assert sum(r.value for r in proposal.reasons) == proposal.cost
+    plain = domain.propose(people, places, TRAVEL)
+    assert draft.matched == plain.matched, "it never costs anybody a place"
+    assert (
+        draft.proof.ways[0].cost
+        == draft.cost
+        <= sum(
+            domain.explain(p, by_id[q.slot_id], TRAVEL, minutes)[0]
+            for q in plain.proposals
+            for p in people
+            if q.slot_id and p.request_id == q.request_id
+        )
+    )
+
+
+def test_5_a_draft_that_is_solved_again_moves_a_learner_only_for_ten_minutes():
+    request = Request(UUID(int=3), UUID(int=4), "2580", "school", START, END, "home")
+    near, far = (
+        Slot(UUID(int=n), "2580", UUID(int=2), "5321", START, END, 1, place)
+        for n, place in ((1, "near"), (2, "far"))
+    )
+    for spared, slot in ((9, far), (11, near)):
+        travel = Travel({}, {("home", "near"): 20, ("home", "far"): 20 + spared})
+        kept = {request.request_id: far.slot_id}
+        (row,) = domain.propose([request], [near, far], travel, kept=kept).proposals
+        assert row.slot_id == slot.slot_id
+        assert row.cost == 500 + 10 * travel.minutes("home", slot.locality)
+        (first,) = domain.propose([request], [near, far], travel).proposals
+        assert first.slot_id == near.slot_id
+
+
+@settings(max_examples=100, deadline=None)
+@given(worlds())
+def test_4_so_many_seats_more_place_so_many_learners_more(world):
+    people, places = world
+    draft = domain.propose(people, places, TRAVEL, compare=True)
+    crowded = draft.proof.crowded
+    assert sum(b.seats for b in draft.proof.bottlenecks) == sum(
+        s.seats for s in places if s.slot_id in crowded
+    )
+    for found in draft.proof.bottlenecks:
+        assert 1 <= found.learners <= len(people) - draft.matched
+        assert found.week.isoweekday() == 1
+        for more in range(found.learners + 2):
+            grown = next(
+                s
+                for s in places
+                if (s.occupation, s.municipality) == (found.occupation, found.municipality)
+                and s.slot_id in crowded
+                and 0 <= (s.starts_on - found.week).days < 7
+            )
+            group = [
+                replace(s, seats=s.seats + more)
+                if s.slot_id in crowded
+                and (s.occupation, s.municipality) == (grown.occupation, grown.municipality)
+                and s.starts_on == grown.starts_on
+                else s
+                for s in places
+            ]
+            placed = domain.propose(people, group, TRAVEL).matched
+            assert placed - draft.matched <= found.learners
+            if more >= found.learners:
+                assert placed == draft.matched + found.learners
+
+
+@settings(max_examples=150, deadline=None)
+@given(worlds())
+def test_4_the_change_that_is_named_gives_the_learner_a_place_and_takes_none(world):
+    people, places = world
+    draft = domain.propose(people, places, TRAVEL, compare=True)
+    changes = {
+        "longer_travel": lambda p: replace(p, max_travel_minutes=p.max_travel_minutes + 15),
+        "another_week": lambda p: replace(p, starts_on=date(1, 1, 1), ends_on=date(9999, 1, 1)),
+        "another_occupation": lambda p: replace(p, wishes=()),
+    }
+    for n, p in enumerate(people):
+        row = next(q for q in draft.proposals if q.request_id == p.request_id)
+        if row.slot_id:
+            continue
+        named = [r.rule for r in row.reasons if r.rule.startswith("placed_with_")]
+        helps = []
+        for change, make in changes.items():
+            other = domain.propose([*people[:n], make(p), *people[n + 1 :]], places, TRAVEL)
+            if other.matched > draft.matched:
+                helps.append(f"placed_with_{change}")
+        assert named == helps[:1]
+        shared = {r.rule: r.value for r in row.reasons}
+        if "sharing_learners" in shared:
+            assert shared["sharing_learners"] > shared["shared_seats"]

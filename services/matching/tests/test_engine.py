@@ -1,8 +1,6 @@
 """The engine: the optimum against OR-Tools, repair against solving anew, stable against `matching`."""
 
-import csv
 import warnings
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,8 +14,8 @@ from kompetensnav_matching.engine.layers import rewarded, staying, ways
 from kompetensnav_matching.engine.repair import Plan
 from kompetensnav_matching.engine.solve import solve
 from kompetensnav_matching.engine.travel import kilometres, tenths_by_road
+from support import wpi
 
-WPI = Path(__file__).parents[4] / "shared/data/matching/wpi-iqp"
 PATHS = ("auto", "slots", "auction", "plain")
 
 
@@ -95,22 +93,9 @@ def test_1_one_slot_with_ten_thousand_seats():
 
 
 @pytest.mark.parametrize(("year", "best"), [("IQP2017-2018", (928, 64_475)), ("IQP2018-2019", (927, 24_265))])
-@pytest.mark.skipif(not WPI.exists(), reason="the WPI-IQP data are not beside the checkout")
+@pytest.mark.skipif(not wpi.WPI.exists(), reason="the WPI-IQP data are not beside the checkout")
 def test_1_wpi_is_placed_at_its_known_optimum(year, best):
-    def table(name):
-        with (WPI / year / f"{name}.csv").open() as file:
-            return [row[1:] for row in csv.reader(file)][1:]
-
-    seats = np.array([int(row[0]) for row in table("project_capacity")])
-    wishes, answers = (
-        np.array([[float(v or 0) for v in row] for row in table(f"{who}_preference")])
-        for who in ("student", "project")
-    )
-    answers = answers if answers.shape == wishes.shape else answers.T
-    learner, slot = np.nonzero((wishes > 0) & (answers > 0))
-    mine, theirs = wishes[learner, slot], answers[learner, slot]
-    cost = np.round(1000 * (1 - mine) + 100 * (1 - theirs)).astype(int)
-    instance = Instance.of(len(wishes), seats, learner, slot, cost)
+    instance = Instance.of(*wpi.columns(wpi.WPI / year))
     for path in PATHS:
         found = solve(instance, path=path)
         assert (found.placed, found.cost, found.gap) == (*best, 0)

@@ -28,7 +28,7 @@ def test_example_reads_and_writes_back_the_same_facts(path):
     jsonschema.validate(body, schema(event))
     read = event.model_validate(body)
     assert event.model_validate_json(read.model_dump_json()) == read
-    assert {k: v for k, v in read.model_dump(mode="json").items() if k in body} == body, "a fact was lost"
+    assert read.model_dump(mode="json", exclude_unset=True) == body, "a fact was lost"
     for language in ("sv", "en"):
         assert read.summary(language)
 

@@ -7,6 +7,7 @@ from sqlalchemy import delete, select
 
 from kompetensnav_chassis.db import Session
 from kompetensnav_matching.actions import rounds
+from kompetensnav_matching.actions.picture import work_out
 from kompetensnav_matching.tables import Round, Stale, StandingRule
 
 
@@ -58,7 +59,7 @@ async def repair(session: Session, root: Round) -> Round | None:
             await rounds.approve(session, row=waiting, by="standing_rule")
         return waiting
     draft = _draft(root)
-    solved = await rounds.work_out(session, draft, lock=True)
+    solved = await work_out(session, draft, lock=True)
     if solved.draft.matched == 0:
         return None
     session.add(draft)

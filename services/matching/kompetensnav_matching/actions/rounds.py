@@ -1,9 +1,7 @@
 """Rounds: drafted, changed by people, solved again, approved."""
 
-import asyncio
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any, Literal
 from uuid import UUID
@@ -17,6 +15,7 @@ from kompetensnav_chassis.errors import NotFound
 from kompetensnav_chassis.identity import Identity
 from kompetensnav_chassis.outbox import tell
 from kompetensnav_contracts.events.matching import (
+    BottleneckFound,
     LearnerMatched,
     LearnerUnmatched,
     MatchReason,
@@ -24,20 +23,21 @@ from kompetensnav_contracts.events.matching import (
     RoundDrafted,
 )
 from kompetensnav_matching import domain
+from kompetensnav_matching.actions.picture import Solved, read_draft, read_travel, work_out
 from kompetensnav_matching.actions.stale import mark_stale
 from kompetensnav_matching.tables import (
     Agreement,
     Forbidden,
-    Locality,
     OpenRequest,
     OpenSlot,
     Proposal,
     Round,
-    TravelTime,
     open_requests,
     open_slots,
 )
 
+SMALLEST = 5
+"""Fewer learners are not told of in public."""
 ApprovedBy = Literal["person", "standing_rule"]
 
 
@@ -71,6 +71,7 @@ async def new_round(
     agreement_id: UUID | None = None,
     draft_at: datetime | None = None,
     mode: str = domain.MOST_PLACED,
+    new_field_minutes: int = 0,
 ) -> Round:
     """A round that is not solved yet. Raises AgreementDoesNotCover."""
     municipalities = [municipality]
@@ -92,6 +93,7 @@ async def new_round(
         state="scheduled" if draft_at else "draft",
         draft_at=draft_at,
         mode=mode,
+        new_field_minutes=new_field_minutes,
         learners=0,
         seats=0,
         matched=0,
@@ -110,20 +112,12 @@ def _covers(agreement: Agreement, starts_on: date, ends_on: date) -> bool:
 async def solve(session: Session, row: Round) -> domain.Draft:
     """Solves the round again around what people have pinned and placed; replaces the rest of the draft.
 
-    A pin whose slot has no seat left for it is let go. Raises RoundIsDecided.
+    Others keep their slot unless a better one spares enough. A pin whose slot has no seat left for it is let
+    go. Raises RoundIsDecided.
     """
     if row.state not in ("draft", "scheduled"):
         raise domain.RoundIsDecided
-    kept = (
-        await session.scalars(
-            select(Proposal).where(
-                Proposal.round_id == row.round_id,
-                Proposal.municipality.in_(row.municipalities),
-                Proposal.pinned,
-            )
-        )
-    ).all()
-    solved = await work_out(session, row, kept)
+    solved = await work_out(session, row, await read_draft(session, row))
     await session.execute(
         delete(Proposal).where(
             Proposal.round_id == row.round_id, Proposal.municipality.in_(row.municipalities)
@@ -131,56 +125,6 @@ async def solve(session: Session, row: Round) -> domain.Draft:
     )
     write(session, row, solved)
     return solved.draft
-
-
-@dataclass(frozen=True)
-class Solved:
-    """A draft with what it was worked out from."""
-
-    draft: domain.Draft
-    requests: dict[UUID, OpenRequest]
-    slots: list[domain.Slot]
-    pinned: dict[UUID, str]
-    """Request -> by whom, of what people keep."""
-
-
-async def work_out(
-    session: Session, row: Round, kept: Sequence[Proposal] = (), *, lock: bool = False
-) -> Solved:
-    """Solves a round and writes nothing. `lock` holds the requests until the transaction ends.
-
-    A repair looks only at learners who could want one of the slots that are left: nobody else can be placed
-    by it.
-    """
-    slots = await free_slots(session, row)
-    asked = open_requests(row)
-    if row.repairs:
-        could = OpenRequest.wanted.overlap(domain.meets(slots))
-        asked = asked.where(or_(could, OpenRequest.request_id.in_([p.request_id for p in kept])))
-    if lock:
-        asked = asked.order_by(OpenRequest.request_id).with_for_update()
-    requests = {r.request_id: r for r in await session.scalars(asked)}
-    pairs = await session.execute(
-        select(Forbidden.request_id, Forbidden.slot_id).where(
-            Forbidden.request_id.in_(requests), Forbidden.municipality.in_(row.municipalities)
-        )
-    )
-    fixed = domain.that_fit(
-        {p.request_id: p.slot_id for p in kept if p.slot_id and p.request_id in requests}, slots
-    )
-    forbidden = [(r, s) for r, s in pairs if fixed.get(r) != s]
-    travel = await read_travel(session, {r.locality for r in requests.values()} | {s.locality for s in slots})
-    draft = await asyncio.to_thread(
-        domain.propose,
-        [r.request for r in requests.values()],
-        slots,
-        travel,
-        forbidden=forbidden,
-        fixed=fixed,
-        mode=row.mode or domain.MOST_PLACED,
-        compare=row.repairs is None,
-    )
-    return Solved(draft, requests, slots, {p.request_id: p.by for p in kept if p.request_id in fixed})
 
 
 def write(session: Session, row: Round, solved: Solved) -> list[Proposal]:
@@ -210,35 +154,12 @@ def write(session: Session, row: Round, solved: Solved) -> list[Proposal]:
     row.learners, row.matched, row.cost = len(solved.requests), draft.matched, draft.cost
     row.seats, row.inputs = sum(s.seats for s in solved.slots), draft.inputs
     row.proof = draft.proof.told()
+    row.scarcity = {str(slot_id): price for slot_id, price in draft.proof.scarcity.items()}
+    row.crowded = sorted(draft.proof.crowded)
+    row.bottlenecks = [b.told() for b in draft.proof.bottlenecks]
     row.revision += 1
     tell(session, RoundDrafted(**facts(row)), municipality=row.municipality, revision=row.revision)
     return rows
-
-
-async def free_slots(session: Session, row: Round) -> list[domain.Slot]:
-    """Slots with the seats that are neither taken nor waited for; a repair needs only those with some."""
-    found = await session.execute(open_slots(row))
-    return [slot.with_seats(free) for slot, free in found if free or row.repairs is None]
-
-
-async def read_travel(session: Session, localities: Collection[str]) -> domain.Travel:
-    """The travel table between these localities."""
-    places = await session.execute(
-        select(Locality.locality, Locality.latitude, Locality.longitude).where(
-            Locality.locality.in_(localities)
-        )
-    )
-    if len(set(localities)) < 2:
-        return domain.Travel({name: (latitude, longitude) for name, latitude, longitude in places}, {})
-    times = await session.execute(
-        select(TravelTime.home, TravelTime.work, TravelTime.minutes).where(
-            TravelTime.home.in_(localities), TravelTime.work.in_(localities)
-        )
-    )
-    return domain.Travel(
-        {name: (latitude, longitude) for name, latitude, longitude in places},
-        {(home, work): minutes for home, work, minutes in times},
-    )
 
 
 def facts(row: Round) -> dict[str, Any]:
@@ -252,6 +173,8 @@ def facts(row: Round) -> dict[str, Any]:
         "ends_on",
         "learners",
         "seats",
+        "mode",
+        "new_field_minutes",
     )
     return {name: getattr(row, name) for name in names} | {"matched": row.matched}
 
@@ -363,7 +286,7 @@ async def place_by_hand(session: Session, *, row: Round, request_id: UUID, slot_
         )
         session.add(proposal)
     travel = await read_travel(session, (request.locality, slot.locality))
-    cost, rank, reasons = domain.explain(request.request, slot, travel)
+    cost, rank, reasons = domain.explain(request.request, slot, travel, row.new_field_minutes)
     row.matched += proposal.slot_id is None
     row.cost += cost - proposal.cost
     proposal.slot_id, proposal.cost, proposal.wish_rank = slot_id, cost, rank
@@ -390,13 +313,7 @@ async def approve(
     """
     if row.state != "draft":
         raise domain.RoundIsDecided
-    drafted = (
-        await session.scalars(
-            select(Proposal)
-            .where(Proposal.round_id == row.round_id, Proposal.municipality.in_(row.municipalities))
-            .order_by(Proposal.proposal_id)
-        )
-    ).all()
+    drafted = await read_draft(session, row)
     if proposals is not None and not set(proposals) <= {p.proposal_id for p in drafted}:
         raise domain.DraftHasChanged
     chosen = [p for p in drafted if p.slot_id and (proposals is None or p.proposal_id in proposals)]
@@ -462,6 +379,8 @@ async def tell_matches(
         await mark_stale(session, [(row.municipality, row.placement_type)])
     row.state, row.approved_at, row.revision = "approved", datetime.now(UTC), row.revision + 1
     row.matched = len(ready)
+    if row.repairs is None:
+        _tell_bottlenecks(session, row)
     tell(
         session,
         RoundApproved(approved_by=by, **facts(row)),
@@ -469,6 +388,19 @@ async def tell_matches(
         revision=row.revision,
     )
     return len(ready)
+
+
+def _tell_bottlenecks(session: Session, row: Round) -> None:
+    for found in row.bottlenecks or []:
+        if found["learners"] >= SMALLEST:
+            event = BottleneckFound(
+                bottleneck_id=uuids.uuid7(),
+                placement_type=row.placement_type,
+                occupation=found["occupation"],
+                week=date.fromisoformat(found["week"]),
+                learners=found["learners"],
+            )
+            tell(session, event, municipality=found["municipality"], revision=1)
 
 
 async def drop(session: Session, *, row: Round) -> None:

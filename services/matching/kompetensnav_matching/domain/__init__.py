@@ -2,11 +2,14 @@
 
 from kompetensnav_matching.domain.arrays import as_world, hindered
 from kompetensnav_matching.domain.draft import propose, ready, that_fit
+from kompetensnav_matching.domain.questions import WhyNot, why_not
 from kompetensnav_matching.domain.rules import (
     MODES,
     MOST_PLACED,
+    NEW_FIELD,
     RULES,
     AgreementDoesNotCover,
+    Bottleneck,
     Draft,
     DraftHasChanged,
     LearnerIsPlaced,
@@ -20,6 +23,7 @@ from kompetensnav_matching.domain.rules import (
     Travel,
     Way,
     Wish,
+    best_wish,
     explain,
     hindrances,
     is_shared,
@@ -28,12 +32,16 @@ from kompetensnav_matching.domain.rules import (
     wanted,
     wish_cost,
 )
+from kompetensnav_matching.domain.served import Count, Served, served
 
 __all__ = [
     "MODES",
     "MOST_PLACED",
+    "NEW_FIELD",
     "RULES",
     "AgreementDoesNotCover",
+    "Bottleneck",
+    "Count",
     "Draft",
     "DraftHasChanged",
     "LearnerIsPlaced",
@@ -42,12 +50,15 @@ __all__ = [
     "Reason",
     "Request",
     "RoundIsDecided",
+    "Served",
     "Slot",
     "SlotIsFull",
     "Travel",
     "Way",
+    "WhyNot",
     "Wish",
     "as_world",
+    "best_wish",
     "explain",
     "hindered",
     "hindrances",
@@ -55,8 +66,10 @@ __all__ = [
     "meets",
     "propose",
     "ready",
+    "served",
     "suits",
     "that_fit",
     "wanted",
+    "why_not",
     "wish_cost",
 ]

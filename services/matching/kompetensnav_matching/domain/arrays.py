@@ -10,6 +10,7 @@ from kompetensnav_matching.domain.rules import (
     BITS,
     LANGUAGE_BITS,
     NEED_BITS,
+    NEW_FIELD,
     RULES,
     Request,
     Slot,
@@ -52,8 +53,11 @@ def without(
     return without(pairs, out) if out else pairs
 
 
-def as_world(requests: Sequence[Request], slots: Sequence[Slot], travel: Travel) -> "World":
-    """The engine's arrays."""
+def as_world(
+    requests: Sequence[Request], slots: Sequence[Slot], travel: Travel, new_field: int = 0
+) -> "World":
+    """The engine's arrays. All costs are lifted by the most that a wish to try a new field may take off
+    (`lifted`), so that none is below 0."""
     import numpy as np
 
     from kompetensnav_matching.engine.candidates import Learners, Slots, World
@@ -65,10 +69,10 @@ def as_world(requests: Sequence[Request], slots: Sequence[Slot], travel: Travel)
     names = {key: g for g, key in enumerate(groups)}
     wish_from, wish_group, wish_price = [0], [], []
     for request in requests:
-        for key, cost in _wish_groups(request):
+        for key, cost in _wish_groups(request, new_field):
             if key in names:
                 wish_group.append(names[key])
-                wish_price.append(cost)
+                wish_price.append(cost + lifted(new_field))
         wish_from.append(len(wish_group))
     places = {
         name: k for k, name in enumerate(sorted({r.locality for r in requests} | {s.locality for s in slots}))
@@ -136,16 +140,21 @@ def _lacks(request: Request) -> int:
     return (LANGUAGE_BITS & ~((2 << reached) - 1)) | sum(NEED_BITS[need] for need in request.needs)
 
 
-def _wish_groups(request: Request) -> list[tuple[str, int]]:
+def lifted(new_field: int) -> int:
+    """What every pair costs more, tenths of a minute; changes no choice, as all who can be are placed."""
+    return 10 * min(new_field, NEW_FIELD)
+
+
+def _wish_groups(request: Request, new_field: int) -> list[tuple[str, int]]:
     if not request.wishes:
         return [("*", wish_cost(None))]
     keys: list[tuple[str, int]] = []
     for wish in request.wishes:
         if wish.slot_id:
-            keys.append((str(wish.slot_id), wish_cost(wish)))
+            keys.append((str(wish.slot_id), wish_cost(wish, new_field=new_field)))
         elif wish.occupation:
-            keys.append((wish.occupation, wish_cost(wish)))
-            keys.append((f"{wish.occupation[:3]}~", wish_cost(wish, related=True)))
+            keys.append((wish.occupation, wish_cost(wish, new_field=new_field)))
+            keys.append((f"{wish.occupation[:3]}~", wish_cost(wish, True, new_field)))
     return keys
 
 

@@ -3,17 +3,18 @@
 import hashlib
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from kompetensnav_matching.domain.arrays import as_world, hindered, without
+from kompetensnav_matching.domain.arrays import as_world, lifted, without
+from kompetensnav_matching.domain.reasons import bottlenecks, why_none
 from kompetensnav_matching.domain.rules import (
     MOST_PLACED,
+    STAY,
     Draft,
     Proof,
     Proposal,
-    Reason,
     Request,
     Slot,
     SlotIsFull,
@@ -24,6 +25,26 @@ from kompetensnav_matching.domain.rules import (
 
 if TYPE_CHECKING:  # the engine is loaded when it is first needed: a service is well before
     from kompetensnav_matching.engine.candidates import World
+    from kompetensnav_matching.engine.instance import Instance
+    from kompetensnav_matching.engine.solve import Solution
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is to be solved: learners and slots with what people have decided, and the terms of the round."""
+
+    requests: Sequence[Request]
+    slots: Sequence[Slot]
+    travel: Travel
+    forbidden: Collection[tuple[UUID, UUID]] = ()
+    """(request, slot) pairs that may not be used: earlier refusals, a coordinator's no."""
+    fixed: Mapping[UUID, UUID] | None = None
+    """Request -> slot, pinned or placed by hand; kept as they are."""
+    kept: Mapping[UUID, UUID] | None = None
+    """Request -> slot of the draft that is solved again; left for what spares `STAY` minutes or more."""
+    mode: str = MOST_PLACED
+    new_field: int = 0
+    """Minutes of travel that a learner's own wish to try a new field outweighs."""
 
 
 def propose(
@@ -31,59 +52,114 @@ def propose(
     slots: Collection[Slot],
     travel: Travel,
     *,
-    forbidden: Collection[tuple[UUID, UUID]] = (),
-    fixed: Mapping[UUID, UUID] | None = None,
-    mode: str = MOST_PLACED,
     compare: bool = False,
+    **terms: Any,
 ) -> Draft:
-    """The draft that places most learners and then costs least.
+    """The draft that places most learners and then costs least; `terms` as in `Case`.
 
-    `forbidden`: (request, slot) pairs that may not be used (earlier refusals, a coordinator's no). `fixed`:
-    request -> slot, pinned or placed by hand; kept as they are. Raises SlotIsFull when the fixed ones do
-    not fit. `mode`: how to place; `compare`: whether to work out the other ways too. The order of the input
-    changes nothing.
+    `compare`: whether to work out the other ways too, and where more seats would help. The order of the
+    input changes nothing. Raises SlotIsFull when the fixed ones do not fit.
     """
     from kompetensnav_matching.engine.candidates import candidates
     from kompetensnav_matching.engine.instance import Instance
     from kompetensnav_matching.engine.layers import ways
-    from kompetensnav_matching.engine.solve import solve
 
-    requests = sorted(requests, key=lambda r: r.request_id)
-    slots = sorted(slots, key=lambda s: s.slot_id)
-    fixed = fixed or {}
-    by_id = {slot.slot_id: slot for slot in slots}
+    case = Case(
+        sorted(requests, key=lambda r: r.request_id), sorted(slots, key=lambda s: s.slot_id), travel, **terms
+    )
+    fixed = case.fixed or {}
+    by_id = {slot.slot_id: slot for slot in case.slots}
     used = Counter(fixed.values())
     if any(slot_id not in by_id or by_id[slot_id].seats < n for slot_id, n in used.items()):
         raise SlotIsFull
-    left = [replace(slot, seats=slot.seats - used[slot.slot_id]) for slot in slots]
-    free = [request for request in requests if request.request_id not in fixed]
-    world = as_world(free, left, travel)
-    pairs = without(candidates(world), free, left, forbidden)
+    left = [replace(slot, seats=slot.seats - used[slot.slot_id]) for slot in case.slots]
+    free = [request for request in case.requests if request.request_id not in fixed]
+    world = as_world(free, left, travel, case.new_field)
+    pairs = without(candidates(world), free, left, case.forbidden)
     instance = Instance(pairs.first, pairs.slot, pairs.cost, world.slots.seats)
     tiers = [request.tier for request in free]
-    solution, inputs = solve(instance, tiers), _hash(requests, slots, forbidden, fixed)
+    solution, inputs = _solved(instance, tiers, _kept(case, free, left)), _hash(case)
     seed, found = int(inputs[:7], 16), dict[str, Any]()
-    if compare or mode != MOST_PLACED:
+    if compare or case.mode != MOST_PLACED:
         found = {way.mode: way for way in ways(instance, tiers, seed, solution)}
-    taken = (found[mode].taken if found else solution.taken).tolist()
-    suitable = (pairs.first[1:] - pairs.first[:-1]).tolist()
-    proposals = [
-        _matched(request, left[taken[i]], travel, "solver")
-        if taken[i] >= 0
-        else Proposal(request.request_id, None, reasons=_why_none(world, i, suitable[i]))
-        for i, request in enumerate(free)
-    ]
-    proposals += [
-        _matched(request, by_id[fixed[request.request_id]], travel, "person")
-        for request in requests
-        if request.request_id in fixed
-    ]
+    taken = found[case.mode].taken if found else solution.taken
+    proposals = _proposals(case, free, left, taken.tolist())
+    proposals += _unplaced(case, free, left, world, instance, taken, compare)
     proposals.sort(key=lambda p: p.request_id)
     kept = sum(p.cost for p in proposals if p.request_id in fixed)
-    crowded = frozenset(left[j].slot_id for j in solution.crowded.nonzero()[0])
-    compared = tuple(Way(w.mode, w.placed + len(fixed), w.cost + kept, w.envious) for w in found.values())
-    proof = Proof(solution.gap, solution.path, crowded, seed, compared)
+    lift = lifted(case.new_field)
+    compared = tuple(
+        Way(w.mode, w.placed + len(fixed), w.cost - lift * w.placed + kept, w.envious) for w in found.values()
+    )
+    proof = Proof(
+        solution.gap,
+        solution.path,
+        frozenset(left[j].slot_id for j in solution.crowded.nonzero()[0]),
+        seed,
+        compared,
+        {
+            left[j].slot_id: int(solution.price[j])
+            for j in solution.price.nonzero()[0]
+            if not solution.crowded[j]
+        },
+        bottlenecks(left, instance, solution) if compare else (),
+    )
     return Draft(tuple(proposals), inputs, proof)
+
+
+def _kept(case: Case, free: Sequence[Request], left: Sequence[Slot]) -> list[int]:
+    """The slot that each learner had in the draft before, -1 = none; empty when there was no draft."""
+    columns = {slot.slot_id: j for j, slot in enumerate(left)}
+    kept = {request_id: columns.get(slot_id, -1) for request_id, slot_id in (case.kept or {}).items()}
+    return [kept.get(request.request_id, -1) for request in free] if kept else []
+
+
+def _solved(instance: "Instance", tiers: Sequence[int], kept: Sequence[int]) -> "Solution":
+    """The optimum, in which it counts for staying to have had a slot before."""
+    import numpy as np
+
+    from kompetensnav_matching.engine.layers import rewarded, staying
+    from kompetensnav_matching.engine.solve import solve
+
+    if not kept:
+        return solve(instance, tiers)
+    bonus = staying(instance, np.array(kept, np.int32), 10 * STAY)
+    return solve(rewarded(instance, bonus)[0], tiers)
+
+
+def _proposals(
+    case: Case, free: Sequence[Request], left: Sequence[Slot], taken: Sequence[int]
+) -> list[Proposal]:
+    """Those who have a slot, with its parts."""
+    placed = [(r, left[j], "solver") for r, j in zip(free, taken, strict=True) if j >= 0]
+    fixed, by_id = case.fixed or {}, {slot.slot_id: slot for slot in case.slots}
+    placed += [(r, by_id[fixed[r.request_id]], "person") for r in case.requests if r.request_id in fixed]
+    return [
+        Proposal(request.request_id, slot.slot_id, cost, rank, reasons, by)
+        for request, slot, by in placed
+        for cost, rank, reasons in [explain(request, slot, case.travel, case.new_field)]
+    ]
+
+
+def _unplaced(
+    case: Case,
+    free: Sequence[Request],
+    left: Sequence[Slot],
+    world: "World",
+    instance: "Instance",
+    taken: Any,
+    compare: bool,
+) -> list[Proposal]:
+    """Those who have none, with why."""
+    who = (taken < 0).nonzero()[0]
+    forbidden = [pair for pair in case.forbidden if pair[0] in {free[i].request_id for i in who}]
+    asked = [free[i] for i in who]
+
+    def allowed(pairs: Any) -> Any:
+        return without(pairs, asked, left, forbidden)
+
+    reasons = why_none(world, instance, taken, who, allowed if compare else None)
+    return [Proposal(r.request_id, None, reasons=why) for r, why in zip(asked, reasons, strict=True)]
 
 
 def ready() -> None:
@@ -104,40 +180,18 @@ def that_fit(fixed: Mapping[UUID, UUID], slots: Iterable[Slot]) -> dict[UUID, UU
     return kept
 
 
-def _matched(request: Request, slot: Slot, travel: Travel, by: str) -> Proposal:
-    cost, rank, reasons = explain(request, slot, travel)
-    return Proposal(request.request_id, slot.slot_id, cost, rank, reasons, by)
-
-
-def _why_none(world: "World", learner: int, suitable: int) -> tuple[Reason, ...]:
-    """Why a learner has no slot: all suitable ones went to others, or the rules that took most away; and how
-    many would open up if just one rule were different."""
-    every, alone = hindered(world, learner)
-    opens = [Reason(f"only_{rule}", n) for rule, n in sorted(alone.items(), key=lambda i: -i[1]) if n]
-    if suitable:
-        return (Reason("given_to_others", suitable), *opens)
-    hinders = (*opens, *(Reason(rule, n) for rule, n in sorted(every.items(), key=lambda i: -i[1]) if n))[:6]
-    if not len(world.slots.seats):
-        return (Reason("no_slots"),)
-    return hinders or (Reason("refused_before"),)
-
-
-def _hash(
-    requests: Sequence[Request],
-    slots: Sequence[Slot],
-    forbidden: Collection[tuple[UUID, UUID]],
-    fixed: Mapping[UUID, UUID],
-) -> str:
+def _hash(case: Case) -> str:
     digest = hashlib.sha256()
-    for request in requests:
+    for request in case.requests:
         digest.update(
             repr(replace(request, needs=frozenset())).encode() + repr(sorted(request.needs)).encode()
         )
-    for slot in slots:
+    for slot in case.slots:
         plain = replace(slot, offers_needs=frozenset(), named_municipalities=frozenset())
         digest.update(
             repr(plain).encode()
             + repr((sorted(slot.offers_needs), sorted(slot.named_municipalities))).encode()
         )
-    digest.update(repr(sorted(forbidden)).encode() + repr(sorted(fixed.items())).encode())
+    decided = (sorted(case.forbidden), sorted((case.fixed or {}).items()), sorted((case.kept or {}).items()))
+    digest.update(repr((*decided, case.mode, case.new_field)).encode())
     return digest.hexdigest()

@@ -1,7 +1,7 @@
 """What matching knows of learners and slots, and the rules: who suits what, at what cost."""
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from math import asin, cos, radians, sin, sqrt
 from uuid import UUID
@@ -27,6 +27,14 @@ BITS = {"language": LANGUAGE_BITS, "needs": sum(NEED_BITS.values())}
 
 
 MOST_PLACED = "most_placed"
+NEW_FIELD = 30
+"""Most minutes of travel that a learner's own wish to try a new field may outweigh in a round."""
+STAY = 10
+"""Minutes that a better place must spare before a draft that is solved again moves a learner."""
+CHANGES = ("longer_travel", "another_week", "another_occupation")
+"""What would have to be different for one learner alone to be placed, the smallest change first."""
+LONGER = 15
+"""Minutes of travel more."""
 MODES = (MOST_PLACED, "stable", "stable_filled")
 
 
@@ -61,6 +69,8 @@ class Wish:
     slot_id: UUID | None = None
     preference: float = 1.0
     host_preference: float | None = None
+    new_field: bool = False
+    """The learner's own wish to try something outside the usual choice."""
 
 
 @dataclass(frozen=True)
@@ -136,6 +146,30 @@ class Way:
 
 
 @dataclass(frozen=True)
+class Bottleneck:
+    """Slots of one occupation, municipality and week in which more seats would place more learners."""
+
+    occupation: str
+    municipality: str
+    week: date
+    """Its Monday."""
+    learners: int
+    """So many seats more would each place one learner more."""
+    seats: int
+    """That are there, all taken."""
+
+    def told(self) -> dict[str, object]:
+        """For the books."""
+        return {
+            "occupation": self.occupation,
+            "municipality": self.municipality,
+            "week": self.week.isoformat(),
+            "learners": self.learners,
+            "seats": self.seats,
+        }
+
+
+@dataclass(frozen=True)
 class Proof:
     """That nobody could have placed more, or the same at less cost; and where a seat more would help."""
 
@@ -148,6 +182,10 @@ class Proof:
     seed: int
     """Of the lottery in the stable ways; it comes from the inputs, so that nobody can choose it."""
     ways: tuple[Way, ...] = ()
+    scarcity: Mapping[UUID, int] = field(default_factory=dict)
+    """Slot -> what one seat more would spare all in cost, tenths of a minute, where it is anything."""
+    bottlenecks: tuple[Bottleneck, ...] = ()
+    """Those that would place most first."""
 
     def told(self) -> dict[str, object]:
         """For the books."""
@@ -230,26 +268,32 @@ def meets(slots: Iterable[Slot]) -> list[str]:
     return sorted({ANY_SLOT, *(s.occupation[:3] for s in slots), *(str(s.slot_id) for s in slots)})
 
 
-def wish_cost(wish: Wish | None, related: bool = False) -> int:
+def wish_cost(wish: Wish | None, related: bool = False, new_field: int = 0) -> int:
     """Cost of a wish in tenths of a minute: 1,000 for what the learner does not want at all, 100 for what the
-    employer does not (0 when it has no opinion)."""
+    employer does not (0 when it has no opinion); `new_field` minutes less for the learner's own wish to try
+    one."""
     if wish is None:
         return round(1000 * (1 - ANYTHING))
     host = 1.0 if wish.host_preference is None else wish.host_preference
     preference = max(0.0, wish.preference - RELATED) if related else wish.preference
-    return round(1000 * (1 - preference) + 100 * (1 - host))
+    return round(1000 * (1 - preference) + 100 * (1 - host)) - reward(wish, new_field)
 
 
-def best_wish(request: Request, slot: Slot) -> tuple[Wish | None, bool, int] | None:
+def reward(wish: Wish, new_field: int) -> int:
+    """What is taken off a pair's cost for the learner's own wish to try something new, tenths of a minute."""
+    return 10 * min(new_field, NEW_FIELD) if wish.new_field else 0
+
+
+def best_wish(request: Request, slot: Slot, new_field: int = 0) -> tuple[Wish | None, bool, int] | None:
     """(wish, in a related occupation only, cost) that the slot meets cheapest; None when it meets none."""
     if not request.wishes:
         return None, False, wish_cost(None)
     met: list[tuple[int, int, Wish, bool]] = []
     for order, wish in enumerate(request.wishes):
         if wish.slot_id == slot.slot_id or (wish.occupation and wish.occupation == slot.occupation):
-            met.append((wish_cost(wish), order, wish, False))
+            met.append((wish_cost(wish, new_field=new_field), order, wish, False))
         elif wish.occupation and wish.occupation[:3] == slot.occupation[:3]:
-            met.append((wish_cost(wish, related=True), order, wish, True))
+            met.append((wish_cost(wish, True, new_field), order, wish, True))
     if not met:
         return None
     cost, _, wish, related = min(met, key=lambda m: m[:2])
@@ -277,12 +321,19 @@ def suits(request: Request, slot: Slot, travel: Travel) -> bool:
     return not hindrances(request, slot, travel)
 
 
-def explain(request: Request, slot: Slot, travel: Travel) -> tuple[int, int | None, tuple[Reason, ...]]:
+def explain(
+    request: Request, slot: Slot, travel: Travel, new_field: int = 0
+) -> tuple[int, int | None, tuple[Reason, ...]]:
     """(cost, wish rank, reasons) of a pair, in parts that add up to the cost."""
-    wish, related, cost = best_wish(request, slot) or (None, False, 1000)
+    wish, related, cost = best_wish(request, slot, new_field) or (None, False, 1000)
     minutes = travel.minutes(request.locality, slot.locality) or 0
     rank = wish.rank if wish else None
     rule = "related_occupation" if related else "wish" if wish else "no_wish"
     how = "travel_estimated" if travel.is_estimate(request.locality, slot.locality) else "travel"
-    reasons = (Reason(rule, cost), Reason(how, 10 * minutes))
+    off = reward(wish, new_field) if wish else 0
+    reasons = (
+        Reason(rule, cost + off),
+        *([Reason("new_field", -off)] if off else []),
+        Reason(how, 10 * minutes),
+    )
     return cost + 10 * minutes, rank, reasons

@@ -7,7 +7,7 @@ Costs are whole tenths of a minute, so that no order of additions can change a r
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -123,6 +123,21 @@ def candidates(world: World) -> Pairs:
         np.array([grid.south, grid.west, grid.height, grid.width]), grid.columns, grid.rows,
     )  # fmt: skip
     return Pairs(first, slot, cost)
+
+
+def only(world: World, who: NDArray[np.integer]) -> World:
+    """The same world with just some of its learners, in the order of `who`."""
+    them = world.learners
+    sizes = np.diff(them.wish_from)[who]
+    first = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+    wishes = np.repeat(them.wish_from[who] - first[:-1], sizes) + np.arange(first[-1])
+    return replace(
+        world,
+        learners=Learners(
+            them.starts[who], them.ends[who], them.lacks[who], them.place[who], them.max_minutes[who],
+            them.sharing[who], first, them.wish_group[wishes], them.wish_cost[wishes],
+        ),
+    )  # fmt: skip
 
 
 def without(pairs: Pairs, out: Sequence[tuple[int, int]]) -> Pairs:

@@ -4,6 +4,7 @@ import functools
 
 import numpy as np
 
+from kompetensnav_matching.engine import bottlenecks
 from kompetensnav_matching.engine.candidates import Learners, Slots, World, candidates
 from kompetensnav_matching.engine.instance import Instance
 from kompetensnav_matching.engine.layers import ways
@@ -44,6 +45,10 @@ def once() -> None:
     for path in ("slots", "auction", "plain"):
         solution = solve(instance, tiers, path)
     ways(instance, tiers, 1, solution)
+    arrays = (instance.first, instance.slot, instance.seats, solution.taken)
+    bottlenecks.leads_to_open_seat(*arrays)
+    bottlenecks.placed_by_more(*arrays, np.zeros(few, np.int32), 1)
+    bottlenecks.sharing(*arrays, np.flatnonzero(solution.taken < 0).astype(np.int32))
     plan = Plan(instance, solution, tiers)
     placed = np.flatnonzero(plan.taken >= 0)
     plan.decline(int(placed[0]))

@@ -106,7 +106,8 @@ class RequestRow(Period):
     """A row of requests.csv; wishes are ranked and separated by `;`.
 
     A wish is an occupation (`5321`) or a slot (`slot:REF`), if need be with the learner's preference and the
-    employer's, 0 to 1: `slot:7=0.5/0.66`.
+    employer's, 0 to 1: `slot:7=0.5/0.66`. A plus before it says that the learner would like to try
+    something new: `+7111`.
     """
 
     ref: Ref
@@ -372,8 +373,8 @@ def _wishes(
 ) -> list[dict[str, Any]]:
     wishes = []
     for text in texts:
-        what, _, weights = text.partition("=")
-        wish: dict[str, Any] = {}
+        what, _, weights = text.removeprefix("+").partition("=")
+        wish: dict[str, Any] = {"new_field": True} if text.startswith("+") else {}
         if what.startswith("slot:"):
             wish["slot_id"] = slot_ids.get(what.removeprefix("slot:"))
             if wish["slot_id"] is None:

@@ -53,6 +53,7 @@ def ranked(wishes: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
             "preference": _preference(wish.get("preference"), rank),
             "host_preference": wish.get("host_preference"),
         }
+        | ({"new_field": True} if wish.get("new_field") else {})
         for rank, wish in enumerate(wishes, 1)
     ]
 

@@ -59,6 +59,7 @@ class Wished(BaseModel):
     occupation: str | None = Field(None, pattern=r"^\d{4}$")
     slot_id: UUID | None = None
     preference: float | None = Field(None, ge=0, le=1)
+    new_field: bool = Field(False, description="The learner's own wish to try something outside the usual.")
 
     @model_validator(mode="after")
     def _one(self) -> Self:

@@ -20,6 +20,12 @@ class RoundFacts(Event):
     learners: int = fact("internal", "Open requests in the round.", ge=0)
     seats: int = fact("internal", "Free seats in the round.", ge=0)
     matched: int = fact("internal", "Learners with a proposed or approved place.", ge=0)
+    mode: Literal["most_placed", "stable", "stable_filled"] = fact(
+        "internal", "How it places.", "most_placed"
+    )
+    new_field_minutes: int = fact(
+        "internal", "How much travel a learner's wish to try a new field outweighs, minutes.", 0, ge=0, le=30
+    )
 
 
 class RoundDrafted(RoundFacts):
@@ -69,6 +75,24 @@ class LearnerMatched(Event):
     reasons: tuple[MatchReason, ...] = fact("pseudonymous", "Why this slot.", ())
     by: Literal["solver", "person"] = fact("internal", "Placed by the solver or by hand.", "solver")
     at_workplace: int = fact("internal", "Matches approved together at this workplace.", 1, ge=1)
+
+
+class BottleneckFound(Event):
+    """Where more seats would have placed more learners in an approved round. Told from five learners on."""
+
+    name = "matching.bottleneck.found.v1"
+    visibility = "pub"
+    about = "bottleneck_id"
+    told = {
+        "sv": "Fler platser i {occupation} skulle ge {learners} till en plats",
+        "en": "More seats in {occupation} would place {learners} more",
+    }
+
+    bottleneck_id: UUID = fact("reference", "The finding.")
+    placement_type: PlacementType = fact("public", "Placement type.")
+    occupation: str = fact("public", "Occupation of the slots, SSYK 2012, four digits.")
+    week: date = fact("public", "Monday of the week in which the slots start (ISO 8601).")
+    learners: int = fact("public", "So many seats more would each place one learner more.", ge=5)
 
 
 class LearnerUnmatched(Event):

@@ -164,6 +164,9 @@ class Wish(Fact):
         ge=0,
         le=1,
     )
+    new_field: bool = fact(
+        "pseudonymous", "The learner's own wish to try something outside the usual choice.", False
+    )
 
 
 class RequestFacts(Event):

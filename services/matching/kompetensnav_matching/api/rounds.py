@@ -13,7 +13,9 @@ from kompetensnav_chassis.codes import Code, Day
 from kompetensnav_chassis.db import Scope, Session
 from kompetensnav_chassis.identity import Caller, May
 from kompetensnav_contracts.vocabulary import PlacementType
+from kompetensnav_matching import domain
 from kompetensnav_matching.actions import rounds
+from kompetensnav_matching.actions.questions import round_to_read, scope_of
 from kompetensnav_matching.tables import Locality, Proposal, Round, StandingRule, TravelTime
 
 router = APIRouter(prefix="/{municipality}")
@@ -35,6 +37,13 @@ class NewRound(BaseModel):
         "most_placed",
         description="How to place: as many as can be; so that no learner and slot would both rather have each"
         " other; or the latter, then filled up.",
+    )
+
+    new_field_minutes: int = Field(
+        0,
+        ge=0,
+        le=domain.NEW_FIELD,
+        description="What an own wish to try something new outweighs; published.",
     )
 
     @model_validator(mode="after")
@@ -82,6 +91,7 @@ class RoundView(BaseModel):
     cost: int = Field(description="Sum of the proposals' costs, tenths of a minute.")
     inputs: str | None = Field(description="SHA-256 over what was solved.")
     mode: str
+    new_field_minutes: int
     proof: ProofView | None
     revision: int
 
@@ -182,12 +192,6 @@ async def _round(session: Session, caller: Caller, round_id: UUID, lock: bool = 
     )
 
 
-async def _scope_of(caller: Caller, round_id: UUID) -> Scope:
-    async with caller.begin() as session:
-        row = await _round(session, caller, round_id, lock=False)
-        return await rounds.round_scope(session, caller.identity, caller.municipality, row.agreement_id)
-
-
 @router.post("/rounds", status_code=201)
 async def draft_round(caller: Coordinator, new: NewRound) -> RoundView:
     """Draft a round now, or on a schedule. A draft tells nobody and reserves nothing."""
@@ -203,6 +207,7 @@ async def draft_round(caller: Coordinator, new: NewRound) -> RoundView:
             agreement_id=new.agreement_id,
             draft_at=new.draft_at,
             mode=new.mode,
+            new_field_minutes=new.new_field_minutes,
         )
         if new.draft_at is None:
             await rounds.solve(session, row)
@@ -248,8 +253,7 @@ async def list_proposals(
     offset: Annotated[int, Query(ge=0, le=1_000_000_000)] = 0,
 ) -> Proposals:
     """The draft's rows with their reasons: for each match why, and for each non-match why not."""
-    async with caller.begin(await _scope_of(caller, round_id)) as session:
-        row = await _round(session, caller, round_id, lock=False)
+    async with round_to_read(caller, round_id) as (session, row):
         shown = select(Proposal).where(
             Proposal.round_id == round_id, Proposal.municipality.in_(row.municipalities)
         )
@@ -265,7 +269,7 @@ async def decide(
     caller: Coordinator, round_id: UUID, proposal_id: UUID, decision: Literal["pin", "unpin", "forbid"]
 ) -> ProposalView:
     """Keep a proposal when the rest is solved again, let it go, or never propose the pair."""
-    async with caller.begin(await _scope_of(caller, round_id)) as session:
+    async with caller.begin(await scope_of(caller, round_id)) as session:
         row = await _round(session, caller, round_id)
         if decision == "forbid":
             proposal = await rounds.forbid(session, row=row, proposal_id=proposal_id)
@@ -277,7 +281,7 @@ async def decide(
 @router.post("/rounds/{round_id}/place")
 async def place_by_hand(caller: Coordinator, round_id: UUID, chosen: ByHand) -> ProposalView:
     """Place a learner by hand; the choice is kept when the rest is solved again."""
-    async with caller.begin(await _scope_of(caller, round_id)) as session:
+    async with caller.begin(await scope_of(caller, round_id)) as session:
         row = await _round(session, caller, round_id)
         proposal = await rounds.place_by_hand(session, row=row, **chosen.model_dump())
         return ProposalView.model_validate(proposal)
@@ -286,7 +290,7 @@ async def place_by_hand(caller: Coordinator, round_id: UUID, chosen: ByHand) -> 
 @router.post("/rounds/{round_id}/solve")
 async def solve(caller: Coordinator, round_id: UUID) -> RoundView:
     """Solve the rest of a draft again around what has been pinned, forbidden and placed by hand."""
-    async with caller.begin(await _scope_of(caller, round_id)) as session:
+    async with caller.begin(await scope_of(caller, round_id)) as session:
         row = await _round(session, caller, round_id)
         await rounds.solve(session, row)
         return RoundView.model_validate(row)
@@ -296,7 +300,7 @@ async def solve(caller: Coordinator, round_id: UUID) -> RoundView:
 async def approve(caller: Coordinator, round_id: UUID, approval: Approval | None = None) -> Approved:
     """Approve all or some of a draft. Only now are seats asked for and people told."""
     chosen = approval.proposals if approval else None
-    async with caller.begin(await _scope_of(caller, round_id)) as session:
+    async with caller.begin(await scope_of(caller, round_id)) as session:
         row = await _round(session, caller, round_id)
         matches = await rounds.approve(
             session, row=row, proposals=None if chosen is None else frozenset(chosen)
@@ -307,7 +311,7 @@ async def approve(caller: Coordinator, round_id: UUID, approval: Approval | None
 @router.post("/rounds/{round_id}/drop")
 async def drop(caller: Coordinator, round_id: UUID) -> RoundView:
     """Throw a draft away."""
-    async with caller.begin(await _scope_of(caller, round_id)) as session:
+    async with caller.begin(await scope_of(caller, round_id)) as session:
         row = await _round(session, caller, round_id)
         await rounds.drop(session, row=row)
         return RoundView.model_validate(row)

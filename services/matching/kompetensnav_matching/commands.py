@@ -3,10 +3,11 @@
 import json
 import resource
 import sys
-import time
 from collections.abc import Callable
+from datetime import date, time
 from enum import StrEnum
 from pathlib import Path
+from time import perf_counter, process_time
 from types import ModuleType
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -59,7 +60,7 @@ def solve(
     with _progress() as progress, _bad_input():
         step = _stages(progress, "Reading", "Loading the engine", "Solving", "Writing")
         problem = _read(edges, seats, tiers, step)
-        began, cpu = time.perf_counter(), time.process_time()
+        began, cpu = perf_counter(), process_time()
         step()
         instance = problem.instance()
         taken, found = _place(instance, problem, mode, seed)
@@ -69,8 +70,8 @@ def solve(
             "edges": len(problem.slot),
             "seats": int(problem.seats.sum()),
             **found,
-            "seconds": round(time.perf_counter() - began, 3),
-            "cpu_seconds": round(time.process_time() - cpu, 3),
+            "seconds": round(perf_counter() - began, 3),
+            "cpu_seconds": round(process_time() - cpu, 3),
             "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
         }
         step()
@@ -168,6 +169,57 @@ def generate(
         columns = {"learner": pairs.learner, "slot": pairs.slot, "cost": pairs.cost}
         _write_problem(out, columns, (range(len(seats)), seats), (range(learners), tier))
     _print({"learners": learners, "slots": len(seats), "edges": len(pairs.slot)}, as_json)
+
+
+@run.command()
+def travel(
+    feed: Annotated[Path, typer.Option(help="A GTFS feed: a zip file or a folder.")],
+    localities: Annotated[Path, typer.Option(help="locality,latitude,longitude.")],
+    day: Annotated[str, typer.Option(help="An ordinary day of the feed, such as 2027-02-02.")],
+    out: Annotated[Path, typer.Option(help="CSV or Parquet: home,work,minutes.")],
+    by: Annotated[list[str], typer.Option(help="When to be there; the best of them counts.")] = [  # noqa: B006
+        "07:30",
+        "08:00",
+        "08:30",
+        "09:00",
+    ],
+    walk_metres: Annotated[int, typer.Option(min=0, help="Longest walk to and from a stop.")] = 1500,
+    as_json: AsJson = False,
+) -> None:
+    """Work out a table of travel times between localities from a timetable. Pairs without a way are left
+    out: there the distance is used, and marked as an estimate."""
+    with _progress() as progress, _bad_input():
+        step = _stages(progress, "Reading the timetable", "Scanning", "Writing")
+        import numpy as np
+
+        from kompetensnav_matching.edges.files import BadFile, write_columns
+        from kompetensnav_matching.edges.gtfs import read_feed
+        from kompetensnav_matching.edges.people import read_travel
+
+        step()
+        try:
+            date_of, times = date.fromisoformat(day), [time.fromisoformat(at) for at in by]
+        except ValueError as error:
+            raise BadFile(f"--day is a day such as 2027-02-02, --by a time such as 08:00: {error}") from None
+        known = read_travel(localities, None).coordinates
+        read = read_feed(feed, date_of)
+        step()
+        from kompetensnav_matching.engine.connection_scan import minutes_between
+
+        north, east = [at[0] for at in known.values()], [at[1] for at in known.values()]
+        seconds = np.array([3600 * at.hour + 60 * at.minute for at in times])
+        minutes = minutes_between(read.timetable, read.walks(north, east, walk_metres), seconds)
+        step()
+        names = np.array(list(known), dtype=object)
+        home, work = (minutes > 0).nonzero()
+        write_columns(out, {"home": names[home], "work": names[work], "minutes": minutes[home, work]})
+    pairs = len(known) * (len(known) - 1)
+    figures = {
+        "localities": len(known),
+        "connections": len(read.timetable.start),
+        "stops": len(read.latitude),
+    }
+    _print(figures | {"pairs_with_a_way": len(home), "pairs_without": pairs - len(home)}, as_json)
 
 
 def _read(edges: Path, seats: Path, tiers: Path | None, step: Callable[[], None]) -> "Problem":

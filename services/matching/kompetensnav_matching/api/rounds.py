@@ -1,22 +1,27 @@
 """Matching over HTTP: rounds and their drafts, the standing rule, and the travel table."""
 
+import asyncio
 from datetime import date, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated, Literal, Self
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Query, Request
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from kompetensnav_chassis.codes import Code, Day
 from kompetensnav_chassis.db import Scope, Session
+from kompetensnav_chassis.errors import BadRows
 from kompetensnav_chassis.identity import Caller, May
 from kompetensnav_contracts.vocabulary import PlacementType
 from kompetensnav_matching import domain
 from kompetensnav_matching.actions import rounds
 from kompetensnav_matching.actions.questions import round_to_read, scope_of
-from kompetensnav_matching.tables import Locality, Proposal, Round, StandingRule, TravelTime
+from kompetensnav_matching.actions.travel import put_times
+from kompetensnav_matching.tables import Locality, Proposal, Round, StandingRule
 
 router = APIRouter(prefix="/{municipality}")
 Coordinator = Annotated[Caller, Depends(May("coordinator"))]
@@ -167,6 +172,12 @@ class NewLocality(BaseModel):
     locality: Code
     latitude: float = Field(ge=-90, le=90)
     longitude: float = Field(ge=-180, le=180)
+
+
+class Imported(BaseModel):
+    """How much a file held."""
+
+    pairs: int
 
 
 class NewTravelTime(BaseModel):
@@ -352,11 +363,31 @@ async def put_localities(caller: Operator, localities: list[NewLocality]) -> Non
 @router.put("/travel-times", status_code=204)
 async def put_travel_times(caller: Operator, times: list[NewTravelTime]) -> None:
     """Say how long travel takes between localities, for the whole stack; overrides the estimate."""
-    new = upsert(TravelTime)
     async with caller.begin() as session:
-        await session.execute(
-            new.on_conflict_do_update(
-                index_elements=[TravelTime.home, TravelTime.work], set_={"minutes": new.excluded.minutes}
-            ),
-            [row.model_dump() for row in times],
-        )
+        await put_times(session, {(row.home, row.work): row.minutes for row in times})
+
+
+@router.post("/travel-times/file")
+async def import_travel_times(caller: Operator, request: Request) -> Imported:
+    """The same from a file: CSV, or Parquet with the content type `application/vnd.apache.parquet`; columns
+    home, work, minutes. All of it or nothing."""
+    parquet = "parquet" in request.headers.get("content-type", "")
+    times = await asyncio.to_thread(_read_times, await request.body(), ".parquet" if parquet else ".csv")
+    async with caller.begin() as session:
+        await put_times(session, times)
+    return Imported(pairs=len(times))
+
+
+def _read_times(body: bytes, suffix: str) -> dict[tuple[str, str], int]:
+    # loaded when first needed: a service is well before
+    from kompetensnav_matching.edges.files import BadFile
+    from kompetensnav_matching.edges.people import read_times
+
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / f"travel-times{suffix}"
+        path.write_bytes(body)
+        try:
+            return read_times(path)
+        except BadFile as bad:
+            said = str(bad).replace(f"{folder}/", "")
+            raise BadRows(said, f"Filen kan inte användas, och inget är skrivet. {said}") from None

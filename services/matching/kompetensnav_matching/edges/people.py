@@ -24,12 +24,20 @@ def read_travel(localities: Path, times: Path | None) -> domain.Travel:
         decimals(localities, places, "longitude", -180, 180).tolist(),
         strict=True,
     )
-    table: dict[tuple[str, str], int] = {}
-    if times is not None:
-        rows = read_table(times, ("home", "work", "minutes"))
-        minutes = numbers(times, rows, "minutes", high=1441).tolist()
-        table = dict(zip(zip(rows["home"], rows["work"], strict=True), minutes, strict=True))
+    table = {} if times is None else read_times(times)
     return domain.Travel({name: (latitude, longitude) for name, latitude, longitude in at}, table)
+
+
+def read_times(path: Path) -> dict[tuple[str, str], int]:
+    """(home, work) -> minutes, from `home,work,minutes`; the last line of a pair counts. Raises BadFile."""
+    rows = read_table(path, ("home", "work", "minutes"))
+    minutes = numbers(path, rows, "minutes", high=1441).tolist()
+    for column in ("home", "work"):
+        wrong = (rows[column].is_null() | (rows[column].str.len_chars() > 40)).arg_true()
+        if len(wrong):
+            row = int(wrong[0])
+            raise _bad(path, row, column, rows[column][row], "a locality's code of at most 40 characters")
+    return dict(zip(zip(rows["home"], rows["work"], strict=True), minutes, strict=True))
 
 
 def read_learners(path: Path, travel: domain.Travel) -> dict[str, domain.Request]:

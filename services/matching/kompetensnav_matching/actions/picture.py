@@ -90,8 +90,8 @@ async def read_picture(
         "forbidden": [(r, s) for r, s in pairs if fixed.get(r) != s],
         "fixed": fixed,
         "kept": kept,
-        "mode": row.mode or domain.MOST_PLACED,
-        "new_field": row.new_field_minutes or 0,
+        "mode": row.mode,
+        "new_field": row.new_field_minutes,
     }
     return Picture(rows, slots, travel, terms, {p.request_id: p.by for p in pinned if p.request_id in fixed})
 

@@ -84,6 +84,8 @@ def _draft(root: Round) -> Round:
         starts_on=root.starts_on,
         ends_on=root.ends_on,
         cohorts=root.cohorts,
+        mode=root.mode,
+        new_field_minutes=root.new_field_minutes,
         state="draft",
         revision=0,
     )

@@ -49,12 +49,15 @@ def wpi(folder: str) -> tuple[Any, ...]:
 
 
 def arrays(source: str, ratio: float) -> tuple[Any, ...]:
-    """(learners, seats, learner, slot, cost) of a made-up round, or of a folder."""
-    if not source.isdigit():
-        return wpi(source)
-    world, _ = generate(int(source), ratio)
-    pairs = candidates(world)
-    return int(source), world.slots.seats, pairs.learner, pairs.slot, pairs.cost
+    """(learners, seats, learner, slot, cost) of a made-up round, or of a folder; pairs in no order."""
+    if source.isdigit():
+        world, _ = generate(int(source), ratio)
+        pairs = candidates(world)
+        columns = (int(source), world.slots.seats, pairs.learner, pairs.slot, pairs.cost)
+    else:
+        columns = wpi(source)
+    order = np.random.default_rng(1).permutation(len(columns[2]))
+    return (*columns[:2], *(column[order] for column in columns[2:]))
 
 
 def solve_ours(source: str, ratio: float) -> Found:
@@ -62,8 +65,6 @@ def solve_ours(source: str, ratio: float) -> Found:
     from kompetensnav_matching.engine.solve import solve
 
     learners, seats, learner, slot, cost = arrays(source, ratio)
-    order = np.random.default_rng(1).permutation(len(slot))
-    learner, slot, cost = learner[order], slot[order], cost[order]
 
     def work() -> Found:
         found = solve(Instance.of(learners, seats, learner, slot, cost))

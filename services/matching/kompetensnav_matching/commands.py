@@ -43,6 +43,7 @@ class Way(StrEnum):
 Edges = Annotated[Path, typer.Option(help="CSV or Parquet: learner,slot,cost (whole numbers).")]
 Seats = Annotated[Path, typer.Option(help="CSV or Parquet: slot,seats.")]
 Tiers = Annotated[Path | None, typer.Option(help="CSV or Parquet: learner,tier; 0 is served first.")]
+ARRIVALS = ["07:30", "08:00", "08:30", "09:00"]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -177,12 +178,7 @@ def travel(
     localities: Annotated[Path, typer.Option(help="locality,latitude,longitude.")],
     day: Annotated[str, typer.Option(help="An ordinary day of the feed, such as 2027-02-02.")],
     out: Annotated[Path, typer.Option(help="CSV or Parquet: home,work,minutes.")],
-    by: Annotated[list[str], typer.Option(help="When to be there; the best of them counts.")] = [  # noqa: B006
-        "07:30",
-        "08:00",
-        "08:30",
-        "09:00",
-    ],
+    by: Annotated[list[str], typer.Option(help="When to be there; the best of them counts.")] = ARRIVALS,
     walk_metres: Annotated[int, typer.Option(min=0, help="Longest walk to and from a stop.")] = 1500,
     as_json: AsJson = False,
 ) -> None:

@@ -11,14 +11,16 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from kompetensnav_matching.engine.auction import auction
-from kompetensnav_matching.engine.augment import seat_all
+from kompetensnav_matching.engine.augment import Prices, seat_all
 from kompetensnav_matching.engine.certificate import gap
 from kompetensnav_matching.engine.compiled import compiled
 from kompetensnav_matching.engine.instance import BadInstance, Instance, sort_keys
 from kompetensnav_matching.engine.most_placed import Seating, place_most
 from kompetensnav_matching.engine.open_seats import fill_open_seats
 from kompetensnav_matching.engine.over_demanded import over_demanded
-from kompetensnav_matching.engine.shortest_paths import TOO_FAR, assign
+from kompetensnav_matching.engine.refill import by_slot as by_slot_unsorted
+from kompetensnav_matching.engine.refill import settle_open_seats
+from kompetensnav_matching.engine.shortest_paths import FAR, TOO_FAR, assign
 
 Bools = NDArray[np.bool_]
 Int32s = NDArray[np.int32]
@@ -30,6 +32,8 @@ LARGE = 64
 """Seats in a slot from which they are filled as one: equal seats would look at each other's learners."""
 STEPS = (0.65, 0.065, 0.0065)
 """The auction's epsilons as shares of the largest cost."""
+STEP_OF_REST = 0.013
+"""As them where all are placed: a start from unscaled prices, since open seats may have none."""
 
 
 @dataclass(frozen=True)
@@ -121,13 +125,13 @@ def _split(instance: Instance, tiers: Int32s, at: Seating, weight: int, path: Pa
     everyone = np.ones(instance.learners, np.bool_)
     learners, slots = over_demanded(instance.first, instance.slot, at, everyone)
     first, slot, cost = rest(instance.first, instance.slot, instance.cost, learners, slots)
-    rows = np.arange(instance.learners, dtype=np.int32)
-    price = np.zeros(len(instance.seats), np.int32)
-    taken, level, fits = assign(rows, first, slot, cost, instance.seats, price)
+    outside_of_it = np.where(slots, 0, instance.seats).astype(np.int32)
+    placed = (_rest_in_turn if path == "slots" else _rest_by_auction)(first, slot, cost, outside_of_it)
     del first, slot, cost
-    if not fits:
+    if placed is None:
         return None
-    highest, way, top = int(level.max(initial=0)), "learners", 0
+    taken, price, highest = placed
+    way, top = "learners", 0
     seat_level = np.zeros(len(instance.seats), np.int64)
     lowest = int(tiers.max(initial=0))
     if learners.any():
@@ -145,6 +149,33 @@ def _split(instance: Instance, tiers: Int32s, at: Seating, weight: int, path: Pa
     prices = np.where(slots, base - seat_level, price)
     outside = base - weight * tiers.astype(np.int64)
     return _proved(instance, taken, prices, outside, slots, way)
+
+
+def _rest_in_turn(
+    first: Int64s, slot: Int32s, cost: Int32s, room: Int32s
+) -> tuple[Int32s, Int64s, int] | None:
+    """(slot of each learner, price of each slot, highest level) where all can be placed."""
+    price = np.zeros(len(room), np.int32)
+    taken, level, fits = assign(np.arange(len(first) - 1, dtype=np.int32), first, slot, cost, room, price)
+    return (taken, price.astype(np.int64), int(level.max(initial=0))) if fits else None
+
+
+def _rest_by_auction(
+    first: Int64s, slot: Int32s, cost: Int32s, room: Int32s
+) -> tuple[Int32s, Int64s, int] | None:
+    """As `_rest_in_turn`, from bids that are nearly right; several times as fast for many learners."""
+    step = np.array([max(1, int(cost.max(initial=0) * STEP_OF_REST))], np.int32)
+    bids = np.zeros(len(room) + 1, np.int32)
+    bids[-1] = FAR  # nobody need be left out
+    wish, fits = auction(first, slot, cost, np.append(room, 0).astype(np.int32), bids, step)
+    if not fits:
+        return None
+    wish[wish == len(room)] = -1
+    price = bids[:-1].astype(np.int64)
+    outside = np.full(len(first) - 1, 2**40)
+    at, level = seat_all(first, slot, cost, room, outside, price, wish)
+    settle_open_seats(by_slot_unsorted(first, slot, cost, len(room)), room, at, Prices(price, outside, level))
+    return at.taken, price, int(level[at.taken >= 0].max(initial=0))
 
 
 def _by_slots(

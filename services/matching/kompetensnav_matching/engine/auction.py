@@ -12,7 +12,7 @@ from kompetensnav_matching.engine.shortest_paths import FAR, TOO_FAR, resort
 
 Int32s = NDArray[np.int32]
 Int64s = NDArray[np.int64]
-PATIENCE = 8
+PATIENCE = 16
 
 
 @compiled

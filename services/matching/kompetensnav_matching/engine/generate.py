@@ -38,20 +38,21 @@ PERIOD = 30
 
 
 def generate(learners: int, ratio: float = 1.0, seed: int = 1) -> tuple[World, NDArray[np.int32]]:
-    """(a round with about `ratio` seats a learner, tier of each learner); the same for the same seed."""
-    chance = np.random.default_rng(seed)
-    seats = chance.geometric(1 / 1.6, max(1, int(learners * ratio))).astype(np.int32)
+    """(a round with about `ratio` seats a learner, tier of each learner); the same for the same seed, and
+    the same learners and towns for every ratio."""
+    country, them, offers = np.random.default_rng(seed).spawn(3)
+    seats = offers.geometric(1 / 1.6, max(1, int(learners * ratio))).astype(np.int32)
     seats = seats[: int(np.searchsorted(np.cumsum(seats), int(learners * ratio))) + 1]
     n, m = learners, len(seats)
-    towns = _towns(chance, everywhere=learners > 20_000)
-    places = np.concatenate([_places(chance, towns, n, 4.0), _places(chance, towns, m, 5.0)])
+    towns = _towns(country, everywhere=learners > 20_000)
+    places = np.concatenate([_places(them, towns, n, 4.0), _places(offers, towns, m, 5.0)])
     periods = 1 if n <= 2_000 else 2 if n <= 20_000 else 3 if n <= 200_000 else 12
-    occupation, kind = chance.choice(len(SHARES), m, p=SHARES), chance.choice(len(KINDS), n, p=KINDS)
-    starts, first = chance.integers(0, periods, m), chance.integers(0, periods, n)
-    last = np.minimum(first + (chance.random(n) < 0.55), periods - 1)
-    wished, many = _wishes(chance, kind)
-    lacks, drives = _lacks(chance, kind)
-    minutes = np.where(drives, chance.integers(35, 91, n), chance.integers(15, 61, n))
+    occupation, kind = offers.choice(len(SHARES), m, p=SHARES), them.choice(len(KINDS), n, p=KINDS)
+    starts, first = offers.integers(0, periods, m), them.integers(0, periods, n)
+    last = np.minimum(first + (them.random(n) < 0.55), periods - 1)
+    wished, many = _wishes(them, kind)
+    lacks, drives = _lacks(them, kind)
+    minutes = np.where(drives, them.integers(35, 91, n), them.integers(15, 61, n))
     by_place = np.lexsort((_curve(places[n:]), occupation))
     who = np.lexsort((_curve(places[:n]), wished[:, 0]))
     chosen = np.arange(3) < many[who][:, None]
@@ -60,7 +61,7 @@ def generate(learners: int, ratio: float = 1.0, seed: int = 1) -> tuple[World, N
             seats=seats[by_place],
             starts=(starts[by_place] * PERIOD).astype(np.int32),
             ends=(starts[by_place] * PERIOD + PERIOD - 1).astype(np.int32),
-            bars=_bars(chance, occupation)[by_place],
+            bars=_bars(offers, occupation)[by_place],
             place=(n + np.arange(m)).astype(np.int32),
             sharing=np.zeros(m, np.int32),
         ),
@@ -81,7 +82,7 @@ def generate(learners: int, ratio: float = 1.0, seed: int = 1) -> tuple[World, N
         longitude=np.concatenate([places[:n][who], places[n:][by_place]])[:, 1],
         shared=np.ones((1, 1), np.bool_),
     )
-    first_served = (kind == len(KINDS) - 1) | (chance.random(n) < 0.06)
+    first_served = (kind == len(KINDS) - 1) | (them.random(n) < 0.06)
     return world, np.where(first_served, 0, 1).astype(np.int32)[who]
 
 

@@ -30,9 +30,11 @@ SURPLUS = 0.12
 """Share of surplus learners from which the seats choose, measured to be faster than the auction."""
 LARGE = 64
 """Seats in a slot from which they are filled as one: equal seats would look at each other's learners."""
-STEPS = (0.65, 0.065, 0.0065)
+STEPS = (0.2, 0.03, 0.007)
 """The auction's epsilons as shares of the largest cost."""
-STEP_OF_REST = 0.013
+FULL = 2**40
+"""So much more is a seat worth where each must be filled than any chain of moves costs."""
+STEP_OF_REST = 0.008
 """As them where all are placed: a start from unscaled prices, since open seats may have none."""
 
 
@@ -167,7 +169,8 @@ def _rest_by_auction(
     step = np.array([max(1, int(cost.max(initial=0) * STEP_OF_REST))], np.int32)
     bids = np.zeros(len(room) + 1, np.int32)
     bids[-1] = FAR  # nobody need be left out
-    wish, fits = auction(first, slot, cost, np.append(room, 0).astype(np.int32), bids, step)
+    places = np.append(room, 0).astype(np.int32)
+    wish, fits = auction(first, slot.copy(), cost.copy(), places, bids, step)  # it sorts rows anew
     if not fits:
         return None
     wish[wish == len(room)] = -1
@@ -207,28 +210,19 @@ def _by_auction(
     """As `_by_slots`, where learners bid; for a part with few learners too many."""
     first, slot, cost = block(instance.first, instance.slot, instance.cost, learners, tiers, weight)
     surplus = int(learners.sum()) - int(room.sum())
-    places = np.concatenate([room, np.array([surplus])]).astype(np.int32)
+    places = np.append(room, surplus).astype(np.int32)
     bids = np.zeros(len(places), np.int32)
     largest = int(cost.max(initial=0))
     steps = np.array([max(1, int(largest * share)) for share in STEPS], np.int32)
-    wish, fits = auction(first, slot.copy(), cost.copy(), places, bids, steps)
+    wish, fits = auction(first, slot.copy(), cost.copy(), places, bids, steps)  # it sorts rows anew
     if not fits:
         return None
     wish[wish == len(room)] = -1
-    price, null = bids[:-1].astype(np.int64), int(bids[-1])
-    outside = np.full(instance.learners, null, np.int64)
-    at, levels = seat_all(first, slot, cost, room, outside, price, wish)
-    del first, slot, cost
-    rent = (null - levels).astype(np.int32)
-    rent[~learners] = 0
-    level = (null - price).astype(np.int32)
-    level[room == 0] = 0
-    taken, empty = at.taken, (room - at.filled).astype(np.int32)
-    if empty.any():
-        turned = by_slot(instance.first, instance.slot, instance.cost, learners, tiers, weight, len(room))
-        if not fill_open_seats(*turned, taken, rent, level, empty):
-            return None
-    return taken, level.astype(np.int64)
+    outside = np.full(instance.learners, int(bids[-1]) + FULL)
+    price = bids[:-1].astype(np.int64) + np.where(room > 0, FULL, 0)
+    at, level = seat_all(first, slot, cost, room, outside, price, wish)
+    settle_open_seats(by_slot_unsorted(first, slot, cost, len(room)), room, at, Prices(price, outside, level))
+    return at.taken, np.where(room > 0, outside[0] - price, 0) if len(outside) else price
 
 
 @compiled
@@ -237,13 +231,7 @@ def rest(
 ) -> tuple[Int64s, Int32s, Int32s]:
     """The pairs of neither marked learners nor marked slots, in order."""
     start = np.zeros(first.size, np.int64)
-    for i in range(first.size - 1):
-        start[i + 1] = start[i]
-        if not learners[i]:
-            for e in range(first[i], first[i + 1]):
-                if not slots[slot[e]]:
-                    start[i + 1] += 1
-    places, prices = np.empty(start[first.size - 1], np.int32), np.empty(start[first.size - 1], np.int32)
+    places, prices = np.empty(slot.size, np.int32), np.empty(slot.size, np.int32)
     k = 0
     for i in range(first.size - 1):
         if not learners[i]:
@@ -251,7 +239,8 @@ def rest(
                 if not slots[slot[e]]:
                     places[k], prices[k] = slot[e], cost[e]
                     k += 1
-    return start, places, prices
+        start[i + 1] = k
+    return start, places[:k], prices[:k]
 
 
 @compiled

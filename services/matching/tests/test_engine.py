@@ -1,5 +1,8 @@
 """The engine: the optimum against OR-Tools, repair against solving anew, stable against `matching`."""
 
+import os
+import subprocess
+import sys
 import warnings
 
 import numpy as np
@@ -361,3 +364,44 @@ def test_1_a_place_that_is_not_on_earth_is_refused():
     )  # fmt: skip
     with pytest.raises(BadInstance, match="place 0"):
         candidates(world)
+
+
+SMALL_ROUNDS = """
+import numpy as np
+from kompetensnav_matching.engine import bottlenecks, warm
+from kompetensnav_matching.engine.candidates import candidates
+from kompetensnav_matching.engine.generate import generate
+from kompetensnav_matching.engine.instance import Instance
+from kompetensnav_matching.engine.layers import ways
+from kompetensnav_matching.engine.repair import Plan
+from kompetensnav_matching.engine.solve import solve
+
+warm.once()
+for seed in (1, 2, 3):
+    world, tiers = generate(60, 0.8, seed)
+    pairs = candidates(world)
+    instance = Instance.of(60, world.slots.seats, pairs.learner, pairs.slot, pairs.cost)
+    for path in ("slots", "auction", "plain"):
+        found = solve(instance, tiers, path)
+        print(path, found.taken.tolist(), found.price.tolist(), found.crowded.tolist(), int(found.gap))
+    print([(w.taken.tolist(), int(w.envious)) for w in ways(instance, tiers, seed, found)])
+    arrays = (instance.first, instance.slot, instance.seats, found.taken)
+    print(bottlenecks.leads_to_open_seat(*arrays).tolist())
+    print(bottlenecks.sharing(*arrays, np.flatnonzero(found.taken < 0).astype(np.int32)).tolist())
+    plan = Plan(instance, found, tiers)
+    for learner in np.flatnonzero(plan.taken >= 0)[:10]:
+        if plan.taken[learner] >= 0:
+            print(plan.decline(int(learner)).tolist(), [int(x) for x in plan.proof])
+"""
+
+
+def test_1_every_kernel_says_the_same_as_the_plain_python_it_is_made_from():
+    told = [
+        subprocess.run(
+            [sys.executable, "-c", SMALL_ROUNDS], env=os.environ | {"NUMBA_DISABLE_JIT": plain},
+            capture_output=True, text=True, check=True,
+        ).stdout
+        for plain in ("0", "1")
+    ]  # fmt: skip
+    assert told[0] == told[1]
+    assert told[0].count("plain") == 3

@@ -271,24 +271,19 @@ def by_slot(
         if learners[i]:
             for e in range(first[i], first[i + 1]):
                 start[slot[e] + 1] += 1
-    widest = 0
     for j in range(slots):
-        widest = max(widest, start[j + 1])
         start[j + 1] += start[j]
-    who, prices = np.empty(start[slots], np.int32), np.empty(start[slots], np.int32)
     at = start[:slots].copy()
+    key = np.empty(start[slots], np.int64)
     for i in range(first.size - 1):
         if learners[i]:
+            more = weight * tier[i]
             for e in range(first[i], first[i + 1]):
-                k = at[slot[e]]
+                key[at[slot[e]]] = (np.int64(cost[e] + more) << 32) | np.int64(i)
                 at[slot[e]] += 1
-                who[k], prices[k] = i, cost[e] + weight * tier[i]
-    key = np.empty(widest, np.int64)
+    who, prices = np.empty(start[slots], np.int32), np.empty(start[slots], np.int32)
     for j in range(slots):
-        low, size = start[j], start[j + 1] - start[j]
-        for k in range(size):
-            key[k] = (np.int64(prices[low + k]) << 32) | np.int64(who[low + k])
-        sort_keys(key, size)
-        for k in range(size):
-            who[low + k], prices[low + k] = np.int32(key[k] & 0xFFFFFFFF), np.int32(key[k] >> 32)
+        sort_keys(key[start[j] : start[j + 1]], start[j + 1] - start[j])
+        for k in range(start[j], start[j + 1]):
+            who[k], prices[k] = np.int32(key[k] & 0xFFFFFFFF), np.int32(key[k] >> 32)
     return start, who, prices

@@ -256,9 +256,9 @@ async def test_6_the_account_says_who_was_served_how_and_hides_the_few(stack, to
     town.employers(4)
     for n in range(3):
         town.slot(f"s{n}", workplace=f"w{n}", seats=3)
-    for n in range(12):
+    for n in range(15):
         town.learner(f"l{n}", needs="step_free" if n < 2 else "")
-    await town.known(3, 12)
+    await town.known(3, 15)
     drafted = town.draft()
     path = f"/1780/rounds/{drafted['round_id']}"
     account = stack.call("GET", "matching", f"{path}/account")
@@ -267,8 +267,8 @@ async def test_6_the_account_says_who_was_served_how_and_hides_the_few(stack, to
     assert account["served"]["tier"] == [
         {"key": "0", "learners": None, "placed": None},
         {"key": "1", "learners": None, "placed": None},
-    ], "two of twelve are too few to show, and ten would give them away"
-    assert account["served"]["municipality"] == [{"key": "1780", "learners": 12, "placed": None}]
+    ], "two of fifteen are too few to show, and thirteen would give them away"
+    assert account["served"]["municipality"] == [{"key": "1780", "learners": 15, "placed": 9}]
     assert account["served"]["wish_rank"] == [{"key": "1", "learners": 9, "placed": 9}]
     token = stack.token("coordinator", municipalities=("1780",))
     for language, words in (("sv", "Så placerades omgången"), ("en", "How the round was placed")):
@@ -285,3 +285,14 @@ async def test_6_the_account_says_who_was_served_how_and_hides_the_few(stack, to
         assert not any(learner in answered.text for learner in learners)
     answered = httpx.get(f"{stack.running['services']['matching']}{path}/page")
     assert answered.status_code == 401
+
+
+async def test_bad_input_an_empty_round_is_answered(stack, towns):
+    town = towns("1781")
+    drafted = town.draft()
+    assert (drafted["learners"], drafted["matched"], drafted["proof"]["gap"]) == (0, 0, 0)
+    path = f"/1781/rounds/{drafted['round_id']}"
+    assert stack.call("GET", "matching", f"{path}/bottlenecks") == []
+    account = stack.call("GET", "matching", f"{path}/account")
+    assert account["served"] == {"tier": [], "municipality": [], "travel": [], "wish_rank": []}
+    assert town.approve(drafted["round_id"])["matches"] == 0

@@ -9,8 +9,10 @@ from fastapi import APIRouter, Depends, Query
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, select_autoescape
 
-from kompetensnav_chassis.identity import Caller, May
+from kompetensnav_chassis.codes import occupation_name
+from kompetensnav_chassis.identity import Caller, May, municipalities
 from kompetensnav_matching.actions.questions import read_served, round_to_read
+from kompetensnav_matching.domain import SMALLEST
 from kompetensnav_matching.edges.texts import PAGE
 
 router = APIRouter(prefix="/{municipality}")
@@ -19,6 +21,7 @@ SHOWN = 12
 _templates = Environment(
     loader=FileSystemLoader(Path(__file__).parent / "templates"), autoescape=select_autoescape()
 )
+_templates.filters["number"] = lambda value: f"{value:,.0f}".replace(",", "\N{NO-BREAK SPACE}")
 
 
 @router.get("/rounds/{round_id}/page", response_class=HTMLResponse)
@@ -31,12 +34,18 @@ async def show(
     page = _templates.get_template("round.html")
     async with round_to_read(caller, round_id) as (session, row):
         served, by_hand = await read_served(session, row)
-        found = row.bottlenecks or []
+        every = row.bottlenecks or []
+        found = [b for b in every if b["learners"] >= SMALLEST]
         html = page.render(
             t=PAGE[lang], language=lang, round=row, proof=row.proof, served=served, by_hand=by_hand,
-            bottlenecks=found, bars=_bars(found),
+            bottlenecks=found, bars=_bars(found), town=_town, occupation=occupation_name,
+            fewer=len(every) - len(found),
         )  # fmt: skip
     return HTMLResponse(html)
+
+
+def _town(code: str) -> str:
+    return municipalities().get(code, code)
 
 
 def _bars(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -44,7 +53,8 @@ def _bars(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
     longest = max((b["learners"] for b in found), default=1)
     return [
         {
-            "label": f"{b['occupation']} · {b['municipality']} · {b['week']}",
+            "label": f"{occupation_name(b['occupation'])}, {_town(b['municipality'])}",
+            "week": b["week"],
             "learners": b["learners"],
             "share": b["learners"] / longest,
         }

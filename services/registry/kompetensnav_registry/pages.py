@@ -13,6 +13,7 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, select_autoescape
 from sqlalchemy import Select, select
 
+from kompetensnav_chassis.codes import occupation_name
 from kompetensnav_chassis.db import EVERYONE, Session, transaction
 from kompetensnav_chassis.errors import Forbidden, Problem
 from kompetensnav_chassis.identity import open_to_all
@@ -20,7 +21,7 @@ from kompetensnav_contracts.vocabulary import Party
 from kompetensnav_registry import domain
 from kompetensnav_registry.actions import offers
 from kompetensnav_registry.edges.links import Links, Purpose
-from kompetensnav_registry.edges.texts import TEXTS, occupation
+from kompetensnav_registry.edges.texts import TEXTS
 from kompetensnav_registry.tables import Learner, Offer, Workplace
 from kompetensnav_registry.tables import Request as LearnerRequest
 
@@ -118,7 +119,7 @@ def _view(row: Offer, asked: LearnerRequest, party: str, names: Mapping[UUID, st
     return {
         "offer_id": row.offer_id,
         "placement_type": row.placement_type,
-        "occupation": occupation(row.occupation),
+        "occupation": occupation_name(row.occupation),
         "starts_on": row.starts_on,
         "ends_on": row.ends_on,
         "answer_by": row.answer_by,

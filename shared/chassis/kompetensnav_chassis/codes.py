@@ -1,8 +1,11 @@
 """Types for values that come from outside: codes, days, texts and addresses, each refused with a reason."""
 
+import csv
 import re
 import unicodedata
 from datetime import date
+from functools import cache
+from importlib.resources import files
 from typing import Annotated
 
 from pydantic import AfterValidator, EmailStr, Field, StringConstraints
@@ -45,3 +48,14 @@ Day = Annotated[date, AfterValidator(_near)]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_plain)]
 Email = Annotated[EmailStr, AfterValidator(_ascii)]
 """An address that any mail server takes: mailboxes outside ASCII need SMTPUTF8, which few offer."""
+
+
+@cache
+def _occupations() -> dict[str, str]:
+    text = (files("kompetensnav_chassis") / "data/occupations.csv").read_text()
+    return {row["ssyk"]: row["name"] for row in csv.DictReader(text.splitlines())}
+
+
+def occupation_name(code: str) -> str:
+    """The Swedish name of an SSYK 2012 group; the code itself for one that is not in the table."""
+    return _occupations().get(code, code)

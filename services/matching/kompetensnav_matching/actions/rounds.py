@@ -36,8 +36,6 @@ from kompetensnav_matching.tables import (
     open_slots,
 )
 
-SMALLEST = 5
-"""Fewer learners are not told of in public."""
 ApprovedBy = Literal["person", "standing_rule"]
 
 
@@ -392,7 +390,7 @@ async def tell_matches(
 
 def _tell_bottlenecks(session: Session, row: Round) -> None:
     for found in row.bottlenecks or []:
-        if found["learners"] >= SMALLEST:
+        if found["learners"] >= domain.SMALLEST:
             event = BottleneckFound(
                 bottleneck_id=uuids.uuid7(),
                 placement_type=row.placement_type,

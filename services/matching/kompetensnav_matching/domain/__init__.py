@@ -32,13 +32,14 @@ from kompetensnav_matching.domain.rules import (
     wanted,
     wish_cost,
 )
-from kompetensnav_matching.domain.served import Count, Served, served
+from kompetensnav_matching.domain.served import SMALLEST, Count, Served, served
 
 __all__ = [
     "MODES",
     "MOST_PLACED",
     "NEW_FIELD",
     "RULES",
+    "SMALLEST",
     "AgreementDoesNotCover",
     "Bottleneck",
     "Count",

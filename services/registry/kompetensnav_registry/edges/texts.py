@@ -1,21 +1,6 @@
 """The words on the pages, in Swedish and English."""
 
-import csv
-from functools import cache
-from importlib.resources import files
 from typing import Any
-
-
-@cache
-def _occupations() -> dict[str, str]:
-    text = (files("kompetensnav_registry") / "data/occupations.csv").read_text()
-    return {row["ssyk"]: row["name"] for row in csv.DictReader(text.splitlines())}
-
-
-def occupation(code: str) -> str:
-    """The Swedish name of an SSYK 2012 group; the code itself for one that is not in the table."""
-    return _occupations().get(code, code)
-
 
 TEXTS: dict[str, dict[str, Any]] = {
     "sv": {

@@ -256,9 +256,9 @@ async def test_6_the_account_says_who_was_served_how_and_hides_the_few(stack, to
     town.employers(4)
     for n in range(3):
         town.slot(f"s{n}", workplace=f"w{n}", seats=3)
-    for n in range(15):
+    for n in range(17):
         town.learner(f"l{n}", needs="step_free" if n < 2 else "")
-    await town.known(3, 15)
+    await town.known(3, 17)
     drafted = town.draft()
     path = f"/1780/rounds/{drafted['round_id']}"
     account = stack.call("GET", "matching", f"{path}/account")
@@ -267,8 +267,8 @@ async def test_6_the_account_says_who_was_served_how_and_hides_the_few(stack, to
     assert account["served"]["tier"] == [
         {"key": "0", "learners": None, "placed": None},
         {"key": "1", "learners": None, "placed": None},
-    ], "two of fifteen are too few to show, and thirteen would give them away"
-    assert account["served"]["municipality"] == [{"key": "1780", "learners": 15, "placed": 9}]
+    ], "two of seventeen are too few to show, and fifteen would give them away"
+    assert account["served"]["municipality"] == [{"key": "1780", "learners": 17, "placed": 9}]
     assert account["served"]["wish_rank"] == [{"key": "1", "learners": 9, "placed": 9}]
     token = stack.token("coordinator", municipalities=("1780",))
     for language, words in (("sv", "Så placerades omgången"), ("en", "How the round was placed")):

@@ -12,6 +12,7 @@ from ortools.graph.python import min_cost_flow
 
 from kompetensnav_matching.engine.candidates import Learners, Slots, World, candidates
 from kompetensnav_matching.engine.deferred_acceptance import drawn, envy, propose
+from kompetensnav_matching.engine.explanations import scarcity
 from kompetensnav_matching.engine.instance import BadInstance, Instance
 from kompetensnav_matching.engine.layers import rewarded, staying, ways
 from kompetensnav_matching.engine.repair import Plan
@@ -253,7 +254,7 @@ def test_1_stable_mode_gives_what_matching_gives():
 
 def test_1_a_learner_gains_nothing_by_hiding_wishes_in_stable_mode():
     chance = np.random.default_rng(6)
-    for _ in range(60):
+    for _ in range(150):
         n, seats, learner, slot, cost, tiers = columns(chance, 20, 8)
         instance = Instance.of(n, seats, learner, slot, cost)
         rank = drawn(instance.first, instance.slot, tiers.astype(np.int32), 7)
@@ -272,7 +273,7 @@ def test_1_a_learner_gains_nothing_by_hiding_wishes_in_stable_mode():
 
 def test_3_the_three_ways_side_by_side():
     chance = np.random.default_rng(10)
-    for _ in range(60):
+    for _ in range(150):
         n, seats, learner, slot, cost, tiers = columns(chance)
         instance = Instance.of(n, seats, learner, slot, cost)
         most, stable, filled = ways(instance, tiers, 11)
@@ -364,6 +365,24 @@ def test_1_a_place_that_is_not_on_earth_is_refused():
     )  # fmt: skip
     with pytest.raises(BadInstance, match="place 0"):
         candidates(world)
+
+
+def test_4_a_seat_more_spares_exactly_what_its_scarcity_says():
+    chance = np.random.default_rng(11)
+    looked = 0
+    for _ in range(150):
+        n, seats, learner, slot, cost, tiers = columns(chance, 30, 12)
+        instance = Instance.of(n, seats, learner, slot, cost)
+        for path in PATHS:
+            found = solve(instance, tiers, path)
+            spared = scarcity(instance, found)
+            for j in np.flatnonzero((instance.seats > 0) & ~found.crowded):
+                more = np.array(seats)
+                more[j] += 1
+                best = solve(Instance.of(n, more, learner, slot, cost), tiers)
+                assert (best.placed, found.cost - best.cost) == (found.placed, spared[j])
+                looked += spared[j] > 0
+    assert looked > 100
 
 
 SMALL_ROUNDS = """

@@ -78,8 +78,10 @@ def propose(
     pairs = without(candidates(world), free, left, case.forbidden)
     instance = Instance(pairs.first, pairs.slot, pairs.cost, world.slots.seats)
     tiers = [request.tier for request in free]
-    solution, inputs = _solved(instance, tiers, _kept(case, free, left)), _hash(case)
-    seed, found = int(inputs[:7], 16), dict[str, Any]()
+    before = _kept(case, free, left)
+    solution = _solved(instance, tiers, before)
+    inputs, seed = _hash(case)
+    found: dict[str, Any] = {}
     if compare or case.mode != MOST_PLACED:
         found = {way.mode: way for way in ways(instance, tiers, seed, solution)}
     taken = found[case.mode].taken if found else solution.taken
@@ -97,14 +99,17 @@ def propose(
         frozenset(left[j].slot_id for j in solution.crowded.nonzero()[0]),
         seed,
         compared,
-        {
-            left[j].slot_id: int(solution.price[j])
-            for j in solution.price.nonzero()[0]
-            if not solution.crowded[j]
-        },
+        _scarcity(left, instance, solution) if compare else {},
         bottlenecks(left, instance, solution) if compare else (),
     )
     return Draft(tuple(proposals), inputs, proof)
+
+
+def _scarcity(left: Sequence[Slot], instance: "Instance", solution: "Solution") -> dict[UUID, int]:
+    from kompetensnav_matching.engine.explanations import scarcity
+
+    spared = scarcity(instance, solution)
+    return {left[j].slot_id: int(spared[j]) for j in spared.nonzero()[0].tolist() if not solution.crowded[j]}
 
 
 def _kept(case: Case, free: Sequence[Request], left: Sequence[Slot]) -> list[int]:
@@ -180,7 +185,8 @@ def that_fit(fixed: Mapping[UUID, UUID], slots: Iterable[Slot]) -> dict[UUID, UU
     return kept
 
 
-def _hash(case: Case) -> str:
+def _hash(case: Case) -> tuple[str, int]:
+    """(SHA-256 over what is solved and on which terms, the lot's seed, which follows from the former)."""
     digest = hashlib.sha256()
     for request in case.requests:
         digest.update(
@@ -192,6 +198,7 @@ def _hash(case: Case) -> str:
             repr(plain).encode()
             + repr((sorted(slot.offers_needs), sorted(slot.named_municipalities))).encode()
         )
-    decided = (sorted(case.forbidden), sorted((case.fixed or {}).items()), sorted((case.kept or {}).items()))
-    digest.update(repr((*decided, case.mode, case.new_field)).encode())
-    return digest.hexdigest()
+    digest.update(repr((sorted(case.forbidden), sorted((case.fixed or {}).items()))).encode())
+    seed = int(digest.hexdigest()[:7], 16)
+    digest.update(repr((sorted((case.kept or {}).items()), case.mode, case.new_field)).encode())
+    return digest.hexdigest(), seed

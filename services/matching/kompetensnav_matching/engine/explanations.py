@@ -3,9 +3,11 @@
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kompetensnav_matching.engine.bottlenecks import sharing
 from kompetensnav_matching.engine.instance import BadInstance, Instance
+from kompetensnav_matching.engine.least_prices import least_prices
 from kompetensnav_matching.engine.repair import Plan
 from kompetensnav_matching.engine.solve import Solution
 
@@ -51,7 +53,15 @@ def chosen(instance: Instance, solution: Solution, learner: int) -> Chosen | Non
     row = slice(instance.first[learner], instance.first[learner + 1])
     cost = int(instance.cost[row][instance.slot[row] == slot][0])
     crowded = bool(solution.crowded[slot])
-    return Chosen(slot, cost, 0 if crowded else int(solution.price[slot]), crowded)
+    return Chosen(slot, cost, 0 if crowded else int(scarcity(instance, solution)[slot]), crowded)
+
+
+def scarcity(instance: Instance, solution: Solution) -> NDArray[np.int64]:
+    """What one seat more in each slot would spare all in cost, where it would place nobody more. Shape
+    (slots,)."""
+    return least_prices(
+        instance.first, instance.slot, instance.cost, solution.taken, solution.price, solution.outside
+    )
 
 
 def if_forced(plan: Plan, learner: int, slot: int, cost: int) -> Forced:

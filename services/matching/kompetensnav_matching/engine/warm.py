@@ -4,7 +4,7 @@ import functools
 
 import numpy as np
 
-from kompetensnav_matching.engine import bottlenecks
+from kompetensnav_matching.engine import bottlenecks, explanations
 from kompetensnav_matching.engine.candidates import Learners, Slots, World, candidates
 from kompetensnav_matching.engine.instance import Instance
 from kompetensnav_matching.engine.layers import ways
@@ -49,6 +49,7 @@ def once() -> None:
     bottlenecks.leads_to_open_seat(*arrays)
     bottlenecks.placed_by_more(*arrays, np.zeros(few, np.int32), 1)
     bottlenecks.sharing(*arrays, np.flatnonzero(solution.taken < 0).astype(np.int32))
+    explanations.scarcity(instance, solution)
     plan = Plan(instance, solution, tiers)
     placed = np.flatnonzero(plan.taken >= 0)
     plan.decline(int(placed[0]))

@@ -30,6 +30,8 @@ SURPLUS = 0.12
 """Share of surplus learners from which the seats choose, measured to be faster than the auction."""
 LARGE = 64
 """Seats in a slot from which they are filled as one: equal seats would look at each other's learners."""
+WIDE = 8
+"""Mean seats of a slot from which bids are not worth it: equal seats make bidders raise by little."""
 STEPS = (0.2, 0.03, 0.007)
 """The auction's epsilons as shares of the largest cost."""
 FULL = 2**40
@@ -128,7 +130,9 @@ def _split(instance: Instance, tiers: Int32s, at: Seating, weight: int, path: Pa
     learners, slots = over_demanded(instance.first, instance.slot, at, everyone)
     first, slot, cost = rest(instance.first, instance.slot, instance.cost, learners, slots)
     outside_of_it = np.where(slots, 0, instance.seats).astype(np.int32)
-    placed = (_rest_in_turn if path == "slots" else _rest_by_auction)(first, slot, cost, outside_of_it)
+    wide = int(outside_of_it.sum()) >= WIDE * max(1, int((outside_of_it > 0).sum()))
+    in_turn = path == "slots" or (wide and path == "auto")
+    placed = (_rest_in_turn if in_turn else _rest_by_auction)(first, slot, cost, outside_of_it)
     del first, slot, cost
     if placed is None:
         return None

@@ -1,6 +1,6 @@
 """The matching engine beside its peers, in the same run: CPU seconds with the peers' model build counted.
 
-    python benchmarks/matching.py [--large] [--wpi FOLDER] [PART ...]
+    python benchmarks/matching.py [--large] [--wpi FOLDER ...] [PART ...]
 
 Parts: solve, candidates, stable, repair, wpi; all of them when none is named. `--large` adds a million
 learners. Each measurement is a process of its own, kernels compiled before; instances are made by the same
@@ -477,7 +477,7 @@ def main() -> None:
     given = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     given.add_argument("parts", nargs="*", help="solve candidates stable repair wpi")
     given.add_argument("--large", action="store_true", help="also a million learners")
-    given.add_argument("--wpi", nargs="*", default=[], help="folders of WPI seasons")
+    given.add_argument("--wpi", action="append", default=[], help="a folder of a WPI season; may be repeated")
     given.add_argument("--one", nargs=3, help=argparse.SUPPRESS)
     asked = given.parse_args()
     if asked.one:

@@ -111,13 +111,16 @@ def candidates(world: World) -> Pairs:
         square = grid.square(np.radians(latitude), np.radians(longitude))[slots.place]
         of_group = np.repeat(np.arange(len(world.group_from) - 1), np.diff(world.group_from))
         groups = groups[np.lexsort((groups, square[groups], of_group))]
+        strip = of_group * grid.rows + square[groups] // grid.columns
+        strips = np.searchsorted(strip, np.arange((len(world.group_from) - 1) * grid.rows + 1))
     else:
         grid, square = Grid(0, 0, 1, 1, 1, 1), np.zeros(len(slots.place), np.int64)
+        strips = world.group_from
     first, slot, cost = _join(
         slots.seats, slots.starts, slots.ends, slots.bars, slots.place, slots.sharing,
         learners.starts, learners.ends, learners.lacks, learners.place, learners.max_minutes,
         learners.sharing, learners.wish_from, learners.wish_group, learners.wish_cost,
-        world.group_from, groups, square[groups], world.shared,
+        strips, groups, square[groups], world.shared,
         np.zeros((0, 0), np.int32) if table is None else table,
         *_on_sphere(np.radians(latitude), np.radians(longitude)),
         np.array([grid.south, grid.west, grid.height, grid.width]), grid.columns, grid.rows,
@@ -193,7 +196,7 @@ def _on_sphere(latitude: Floats, longitude: Floats) -> tuple[Floats, Floats, Flo
 def _join(
     seats: Int32s, slot_starts: Int32s, slot_ends: Int32s, bars: Int64s, slot_place: Int32s,
     slot_sharing: Int32s, starts: Int32s, ends: Int32s, lacks: Int64s, place: Int32s, max_minutes: Int32s,
-    sharing: Int32s, wish_from: Int64s, wish_group: Int32s, wish_cost: Int32s, group_from: Int64s,
+    sharing: Int32s, wish_from: Int64s, wish_group: Int32s, wish_cost: Int32s, strips: Int64s,
     group_slots: Int32s, square: Int64s, shared: Bools, table: Int32s, x: Floats, y: Floats, z: Floats,
     latitude: Floats, longitude: Floats, corner: Floats, columns: int, grid_rows: int,
 ) -> tuple[Int64s, Int32s, Int32s]:  # fmt: skip
@@ -216,8 +219,9 @@ def _join(
             low_column = max(int((longitude[here] - spread - corner[1]) / corner[3]), 0)
             high_column = min(int((longitude[here] + spread - corner[1]) / corner[3]), columns - 1)
         for w in range(wish_from[i], wish_from[i + 1]):
-            low, high = group_from[wish_group[w]], group_from[wish_group[w] + 1]
+            strip = wish_group[w] * grid_rows  # a group's slots in one row of squares
             for row in range(low_row, high_row + 1):
+                low, high = strips[strip + row], strips[strip + row + 1]
                 start, stop = low, high
                 if not by_table:
                     base = row * columns

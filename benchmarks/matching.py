@@ -317,7 +317,7 @@ def stable_ours(source: str, ratio: float, seed: int) -> Found:
     tiers = np.zeros(learners, np.int32)
 
     def work() -> Found:
-        rank = drawn(instance.first, instance.slot, tiers, 1)
+        rank = drawn(instance.first, instance.slot, tiers, 1, np.arange(learners), np.arange(len(seats)))
         taken = propose(instance.first, instance.slot, instance.seats, rank)
         return {"placed": int((taken >= 0).sum()), "hash": hash(taken.tobytes()) % 10**9}
 
@@ -347,7 +347,14 @@ def _stable_peer(source: str, ratio: float, seed: int) -> Found:
     warnings.simplefilter("ignore")
     learners, seats, learner, slot, cost = arrays(source, ratio, seed)
     instance = Instance.of(learners, seats, learner, slot, cost)
-    rank = drawn(instance.first, instance.slot, np.zeros(learners, np.int32), 1)
+    rank = drawn(
+        instance.first,
+        instance.slot,
+        np.zeros(learners, np.int32),
+        1,
+        np.arange(learners),
+        np.arange(len(seats)),
+    )
     rows = np.repeat(np.arange(learners), np.diff(instance.first))
     wishes = {
         f"r{i}": [f"h{j}" for j in instance.slot[instance.first[i] : instance.first[i + 1]]]

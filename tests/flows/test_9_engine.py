@@ -196,7 +196,12 @@ async def test_4_bottlenecks_are_told_and_so_many_seats_place_so_many(stack, tow
         town.slot(workplace, workplace=workplace, occupation="5321", seats=seats)
         await town.known(int(workplace[1]) + 1, 10)
         assert town.draft()["matched"] == drafted["matched"] + placed
-    town.approve(drafted["round_id"], proposals=[])
+    chosen = [r["proposal_id"] for r in town.proposals(drafted["round_id"]) if r["slot_id"]][:1]
+    town.approve(drafted["round_id"], proposals=chosen)
+    account = stack.call("GET", "matching", f"{path}/account")
+    assert account["matched"] is None, "one of ten is too few to show"
+    assert account["gap"] is None, "and is no longer what was proved"
+    assert account["served"]["wish_rank"] == [{"key": "1", "learners": None, "placed": None}]
     told = await last_told(stack, "PUB_LOCAL", "nav.1764.pub.matching.bottleneck.found.v1")
     assert told["learners"] == 6, "the two at the site are too few to be told of in public"
 

@@ -131,7 +131,8 @@ def candidates(
 
         step()
         times = people.read_travel(localities, travel)
-        who, where = people.read_learners(learners, times), people.read_slots(slots, times)
+        where = people.read_slots(slots, times)
+        who = people.read_learners(learners, times, where)
         step()
         from kompetensnav_matching.engine.candidates import candidates
 

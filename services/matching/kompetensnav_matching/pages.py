@@ -12,7 +12,7 @@ from jinja2 import Environment, FileSystemLoader, select_autoescape
 from kompetensnav_chassis.codes import occupation_name
 from kompetensnav_chassis.identity import Caller, May, municipalities
 from kompetensnav_matching.actions.questions import read_served, round_to_read
-from kompetensnav_matching.domain import SMALLEST
+from kompetensnav_matching.domain import SMALLEST, few, shown
 from kompetensnav_matching.edges.texts import PAGE
 
 router = APIRouter(prefix="/{municipality}")
@@ -39,7 +39,7 @@ async def show(
         html = page.render(
             t=PAGE[lang], language=lang, round=row, proof=row.proof, served=served, by_hand=by_hand,
             bottlenecks=found, bars=_bars(found), town=_town, occupation=occupation_name,
-            fewer=len(every) - len(found),
+            fewer=len(every) - len(found), few=few, shown=shown,
         )  # fmt: skip
     return HTMLResponse(html)
 

@@ -113,6 +113,8 @@ LINES = {
         "learner,slot,cost\na,x,1\nb,x,1\na,x,2\n",
         "line 4: this learner and slot",
     ),
+    "no learner": ("learner,slot,cost\n,x,1\n", "line 2: learner is missing"),
+    "an open quote": ('learner,slot,cost\na,x,"1\n' + "z" * 200_000, "line"),
     "too many fields": ("learner,slot,cost\na,x,1,9\n", "line 2: 'a,x,1,9' has 4 fields"),
     "too few fields": ("learner,slot,cost\na,x\n", "line 2: cost is missing"),
     "a column that is missing": ("learner,slot\na,x\n", "line 1: the column cost is missing"),
@@ -188,6 +190,11 @@ def test_2_candidates_make_the_edges_that_solve_reads(tmp_path):
         ({"localities": "locality,latitude,longitude\nhome,NaN,22\n"}, "line 2: latitude is 'NaN'"),
         ({"localities": "locality,latitude,longitude\nhome,95,22\n"}, "line 2: latitude is '95'"),
         ({"travel": "home,work,minutes\nhome,far,x\n"}, "line 2: minutes is 'x'"),
+        ({"travel": "home,work,minutes\nHome,far,5\n"}, "line 2: home is 'Home'"),
+        (
+            {"learners": "learner,locality,starts_on,ends_on,wishes\nann,home,2027-02-01,2027-03-26,sight\n"},
+            "line 2: wishes is 'sight'",
+        ),
         (
             {"learners": "learner,locality,starts_on,ends_on\nann,moon,2027-02-01,2027-03-26\n"},
             "locality is 'moon'",

@@ -304,3 +304,62 @@ def test_4_the_change_that_is_named_gives_the_learner_a_place_and_takes_none(wor
         shared = {r.rule: r.value for r in row.reasons}
         if "sharing_learners" in shared:
             assert shared["sharing_learners"] > shared["shared_seats"]
+
+
+def many(n, seats):
+    """Equal learners who all want one slot."""
+    slot = Slot(UUID(int=900), "2580", UUID(int=901), "5321", START, END, seats, "a")
+    people = [Request(UUID(int=n), UUID(int=n), "2580", "school", START, END, "a") for n in range(1, n + 1)]
+    return people, [slot]
+
+
+def test_3_a_pin_does_not_draw_the_lots_of_others_again():
+    people, places = many(30, 15)
+    first = domain.propose(people, places, TRAVEL, mode="stable")
+    placed = {p.request_id: p.slot_id for p in first.proposals}
+    pinned = {r: s for r, s in list(placed.items())[:9] if s}
+    again = domain.propose(people, places, TRAVEL, mode="stable", fixed=pinned, seed=first.proof.seed)
+    assert {p.request_id: p.slot_id for p in again.proposals} == placed
+    other = domain.propose(people, places, TRAVEL, mode="stable", seed=first.proof.seed + 1)
+    assert {p.request_id: p.slot_id for p in other.proposals} != placed
+
+
+def test_4_no_change_is_named_where_another_aim_than_most_placed_leaves_a_seat():
+    people, places = many(4, 2)
+    draft = domain.propose(people, places, TRAVEL, mode="stable", compare=True)
+    rules = {r.rule for p in draft.proposals if not p.slot_id for r in p.reasons}
+    assert not any(rule.startswith("placed_with_") for rule in rules)
+    assert draft.proof.scarcity is None
+
+
+def test_4_why_not_compares_with_solving_again_also_after_a_no():
+    people, places = many(4, 2)
+    placed = {p.request_id for p in domain.propose(people, places, TRAVEL).proposals if p.slot_id}
+    one = next(p.request_id for p in people if p.request_id not in placed)
+    gone = min(placed)
+    terms = {
+        "forbidden": [(gone, places[0].slot_id)],
+        "kept": dict.fromkeys(placed - {gone}, places[0].slot_id),
+    }
+    found = domain.why_not(people, places, TRAVEL, pair=(one, places[0].slot_id), **terms)
+    assert (found.hindrances, found.placed, found.cost) == ((), 0, 0)
+    assert domain.why_not(people, places, TRAVEL, pair=(gone, places[0].slot_id), **terms).hindrances == (
+        "refused_before",
+    )
+
+
+def test_6_what_is_few_cannot_be_worked_out_from_the_sum():
+    def rows(*sizes):
+        return [domain.Served(1, str(town), True, 5, 1) for town, n in enumerate(sizes) for _ in range(n)]
+
+    for sizes, visible in (((98, 1, 1), []), ((4, 4, 90, 30), [90]), ((5, 6), [5, 6]), ((3, 0, 9), [])):
+        counts = domain.served(rows(*sizes))["municipality"]
+        assert sorted(c.learners for c in counts if c.learners is not None) == visible
+        assert all(c.placed is None for c in counts if c.learners is None)
+    half = [domain.Served(1, "a", n < 98) for n in range(100)] + [
+        domain.Served(1, "b", n < 10) for n in range(20)
+    ]
+    assert [(c.learners, c.placed) for c in domain.served(half)["municipality"]] == [(100, None), (20, None)]
+    assert [domain.shown(*pair) for pair in ((98, 100), (90, 100), (3, 100), (0, 7), (7, 7))] == [
+        None, 90, None, 0, 7,
+    ]  # fmt: skip

@@ -20,6 +20,12 @@ from kompetensnav_matching.engine.solve import solve
 from kompetensnav_matching.engine.travel import kilometres, tenths_by_road
 from support import wpi
 
+
+def by_lot(instance, tiers):
+    names = np.arange(instance.learners), np.arange(len(instance.seats))
+    return drawn(instance.first, instance.slot, tiers.astype(np.int32), 7, *names)
+
+
 PATHS = ("auto", "slots", "auction", "plain")
 
 
@@ -257,15 +263,13 @@ def test_1_a_learner_gains_nothing_by_hiding_wishes_in_stable_mode():
     for _ in range(150):
         n, seats, learner, slot, cost, tiers = columns(chance, 20, 8)
         instance = Instance.of(n, seats, learner, slot, cost)
-        rank = drawn(instance.first, instance.slot, tiers.astype(np.int32), 7)
+        rank = by_lot(instance, tiers)
         honest = propose(instance.first, instance.slot, instance.seats, rank)
         assert envy(instance.first, instance.slot, instance.cost, instance.seats, rank, honest) == 0
         liar = int(chance.integers(0, n))
         hidden = (learner == liar) & (chance.random(len(learner)) < 0.5)
         less = Instance.of(n, seats, learner[~hidden], slot[~hidden], cost[~hidden])
-        lied = propose(
-            less.first, less.slot, less.seats, drawn(less.first, less.slot, tiers.astype(np.int32), 7)
-        )
+        lied = propose(less.first, less.slot, less.seats, by_lot(less, tiers))
         row = instance.slot[instance.first[liar] : instance.first[liar + 1]].tolist()
         place = {j: k for k, j in enumerate(row)} | {-1: len(row)}
         assert place[int(lied[liar])] >= place[int(honest[liar])]

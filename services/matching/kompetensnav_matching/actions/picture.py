@@ -17,6 +17,7 @@ from kompetensnav_matching.tables import (
     Proposal,
     Round,
     TravelTime,
+    among,
     open_requests,
     open_slots,
 )
@@ -72,13 +73,13 @@ async def read_picture(
     asked = open_requests(row)
     if row.repairs:
         could = OpenRequest.wanted.overlap(domain.meets(slots))
-        asked = asked.where(or_(could, OpenRequest.request_id.in_([p.request_id for p in pinned])))
+        asked = asked.where(or_(could, among(OpenRequest.request_id, [p.request_id for p in pinned])))
     if lock:
         asked = asked.order_by(OpenRequest.request_id).with_for_update()
     rows = {r.request_id: r for r in await session.scalars(asked)}
     pairs = await session.execute(
         select(Forbidden.request_id, Forbidden.slot_id).where(
-            Forbidden.request_id.in_(rows), Forbidden.municipality.in_(row.municipalities)
+            among(Forbidden.request_id, rows), Forbidden.municipality.in_(row.municipalities)
         )
     )
     fixed = domain.that_fit(
@@ -92,6 +93,7 @@ async def read_picture(
         "kept": kept,
         "mode": row.mode,
         "new_field": row.new_field_minutes,
+        "seed": row.proof["seed"] if row.proof else None,
     }
     return Picture(rows, slots, travel, terms, {p.request_id: p.by for p in pinned if p.request_id in fixed})
 

@@ -13,7 +13,7 @@ from kompetensnav_chassis.identity import Caller
 from kompetensnav_matching import domain
 from kompetensnav_matching.actions.picture import read_draft, read_picture
 from kompetensnav_matching.actions.rounds import find_round, round_scope
-from kompetensnav_matching.tables import OpenRequest, Proposal, Round
+from kompetensnav_matching.tables import OpenRequest, Proposal, Round, among
 
 
 async def scope_of(caller: Caller, round_id: UUID) -> Scope:
@@ -47,7 +47,7 @@ async def round_to_read(caller: Caller, round_id: UUID) -> AsyncIterator[tuple[S
 async def why_not(session: Session, row: Round, proposal_id: UUID, slot_id: UUID) -> domain.WhyNot:
     """What it would take to give the learner of a proposal the slot.
 
-    Raises NotFound, RoundIsDecided, and DraftHasChanged when learners or slots have changed since the draft.
+    Raises NotFound, RoundIsDecided, and DraftHasChanged when the learner has been placed since the draft.
     """
     if row.state != "draft":
         raise domain.RoundIsDecided
@@ -65,7 +65,6 @@ async def why_not(session: Session, row: Round, proposal_id: UUID, slot_id: UUID
         seen.requests,
         seen.slots,
         seen.travel,
-        draft={p.request_id: p.slot_id for p in drafted},
         pair=(asked.request_id, slot_id),
         **seen.terms,
     )
@@ -76,7 +75,7 @@ async def read_served(session: Session, row: Round) -> tuple[dict[str, list[doma
     drafted = await read_draft(session, row)
     needs = await session.execute(
         select(OpenRequest.request_id, OpenRequest.needs).where(
-            OpenRequest.request_id.in_([p.request_id for p in drafted]),
+            among(OpenRequest.request_id, [p.request_id for p in drafted]),
             OpenRequest.municipality.in_(row.municipalities),
         )
     )
@@ -86,11 +85,11 @@ async def read_served(session: Session, row: Round) -> tuple[dict[str, list[doma
 
 
 def _by_people(drafted: Sequence[Proposal]) -> int:
-    return sum(p.pinned for p in drafted)
+    return sum(p.pinned and p.state != "left_out" for p in drafted)
 
 
 def _served(proposal: Proposal, tier: int) -> domain.Served:
     travel = next((r["value"] for r in proposal.reasons if r["rule"].startswith("travel")), None)
-    placed = proposal.slot_id is not None
+    placed = proposal.slot_id is not None and proposal.state != "left_out"
     minutes = travel // 10 if placed and travel is not None else None
     return domain.Served(tier, proposal.municipality, placed, minutes, proposal.wish_rank)

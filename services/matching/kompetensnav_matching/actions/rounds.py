@@ -32,6 +32,7 @@ from kompetensnav_matching.tables import (
     OpenSlot,
     Proposal,
     Round,
+    among,
     open_requests,
     open_slots,
 )
@@ -152,7 +153,8 @@ def write(session: Session, row: Round, solved: Solved) -> list[Proposal]:
     row.learners, row.matched, row.cost = len(solved.requests), draft.matched, draft.cost
     row.seats, row.inputs = sum(s.seats for s in solved.slots), draft.inputs
     row.proof = draft.proof.told()
-    row.scarcity = {str(slot_id): price for slot_id, price in draft.proof.scarcity.items()}
+    spared = draft.proof.scarcity
+    row.scarcity = None if spared is None else {str(slot_id): price for slot_id, price in spared.items()}
     row.crowded = sorted(draft.proof.crowded)
     row.bottlenecks = [b.told() for b in draft.proof.bottlenecks]
     row.revision += 1
@@ -175,6 +177,12 @@ def facts(row: Round) -> dict[str, Any]:
         "new_field_minutes",
     )
     return {name: getattr(row, name) for name in names} | {"matched": row.matched}
+
+
+def _unprove(row: Round) -> None:
+    """What people have changed by hand is no longer what the proof is about."""
+    if row.proof:
+        row.proof = row.proof | {"gap": None}
 
 
 async def find_round(
@@ -230,6 +238,7 @@ async def forbid(session: Session, *, row: Round, proposal_id: UUID) -> Proposal
             reason="forbidden",
         )
         row.matched, row.cost = row.matched - 1, row.cost - proposal.cost
+        _unprove(row)
         proposal.slot_id, proposal.cost, proposal.wish_rank, proposal.pinned = None, 0, None, False
         proposal.reasons = [{"rule": "forbidden", "value": 1}]
     return proposal
@@ -285,6 +294,7 @@ async def place_by_hand(session: Session, *, row: Round, request_id: UUID, slot_
         session.add(proposal)
     travel = await read_travel(session, (request.locality, slot.locality))
     cost, rank, reasons = domain.explain(request.request, slot, travel, row.new_field_minutes)
+    _unprove(row)
     row.matched += proposal.slot_id is None
     row.cost += cost - proposal.cost
     proposal.slot_id, proposal.cost, proposal.wish_rank = slot_id, cost, rank
@@ -317,11 +327,13 @@ async def approve(
     chosen = [p for p in drafted if p.slot_id and (proposals is None or p.proposal_id in proposals)]
     requests = await session.scalars(
         open_requests(row)
-        .where(OpenRequest.request_id.in_({p.request_id for p in chosen}))
+        .where(among(OpenRequest.request_id, {p.request_id for p in chosen}))
         .order_by(OpenRequest.request_id)
         .with_for_update()
     )
-    slots = await session.execute(open_slots(row).where(OpenSlot.slot_id.in_({p.slot_id for p in chosen})))
+    slots = await session.execute(
+        open_slots(row).where(among(OpenSlot.slot_id, {p.slot_id for p in chosen if p.slot_id}))
+    )
     return await tell_matches(
         session,
         row,
@@ -376,6 +388,8 @@ async def tell_matches(
     if len(ready) < sum(p.slot_id is not None for p in drafted):
         await mark_stale(session, [(row.municipality, row.placement_type)])
     row.state, row.approved_at, row.revision = "approved", datetime.now(UTC), row.revision + 1
+    if row.matched != len(ready):
+        _unprove(row)
     row.matched = len(ready)
     if row.repairs is None:
         _tell_bottlenecks(session, row)

@@ -70,7 +70,10 @@ class WayView(BaseModel):
 class ProofView(BaseModel):
     """Why the draft is the best there is, and what each way to place would give."""
 
-    gap: int = Field(description="Between the cost and what none can be below; 0 = proved.")
+    gap: int | None = Field(
+        description="Between the most-placed optimum's cost and what none can be below; 0 = proved, null ="
+        " changed by hand since."
+    )
     way: str = Field(description="Which of the engine's ways found the optimum.")
     seed: int = Field(description="Of the lottery in the stable ways; comes from the inputs.")
     ways: list[WayView] = Field(description="The three ways side by side; empty for a repair.")

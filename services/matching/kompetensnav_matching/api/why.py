@@ -1,7 +1,7 @@
 """Why a round is as it is: reasons, questions, bottlenecks, and who was served how."""
 
 from datetime import date
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Depends
@@ -10,9 +10,9 @@ from sqlalchemy import select
 
 from kompetensnav_chassis.errors import NotFound
 from kompetensnav_chassis.identity import Caller, May
+from kompetensnav_matching import domain
 from kompetensnav_matching.actions.questions import read_served, round_to_read
 from kompetensnav_matching.actions.questions import why_not as ask_why_not
-from kompetensnav_matching.api.rounds import ProofView, RoundView
 from kompetensnav_matching.edges import texts
 from kompetensnav_matching.tables import Proposal, Round
 
@@ -36,7 +36,7 @@ class WhyView(BaseModel):
     cost: int = Field(description="Tenths of a minute; the sum of the parts.")
     reasons: list[Told]
     scarcity: int | None = Field(
-        description="What one seat more in the slot would spare all, tenths of a minute; null without a slot."
+        description="What one seat more in the slot would spare all, tenths of a minute; null when not known."
     )
     one_more_seat_places_one_more: bool
     travel_is_estimated: bool
@@ -77,17 +77,31 @@ class CountView(BaseModel):
     placed: int | None
 
 
+class WayCount(BaseModel):
+    """One way to place, in numbers that may be shown; null = hidden."""
+
+    mode: str
+    placed: int | None
+    cost: int = Field(description="Tenths of a minute.")
+    envious: int | None
+
+
 class AccountView(BaseModel):
-    """What was optimised, on which terms, and who was served how; may be shown to anybody."""
+    """What was optimised, on which terms, and who was served how; may be shown to anybody. Numbers of
+    learners from 1 to 4, and what would give them away, are null."""
 
     mode: str
     new_field_minutes: int
-    learners: int
+    learners: int | None
     seats: int
-    matched: int
-    by_hand: int
+    matched: int | None
+    by_hand: int | None
     inputs: str | None
-    proof: ProofView | None
+    gap: int | None = Field(
+        description="0: proved to place most at least cost, given what people have fixed."
+    )
+    seed: int | None
+    ways: list[WayCount]
     served: dict[str, list[CountView]] = Field(
         description="Tables by tier, municipality, travel and wish_rank."
     )
@@ -118,7 +132,7 @@ async def why(caller: Staff, round_id: UUID, proposal_id: UUID) -> WhyView:
             slot_id=slot,
             cost=proposal.cost,
             reasons=[_told(r["rule"], r["value"]) for r in proposal.reasons],
-            scarcity=(scarcity or {}).get(str(slot), 0) if slot else None,
+            scarcity=None if slot is None or scarcity is None else scarcity.get(str(slot), 0),
             one_more_seat_places_one_more=slot in (crowded or ()),
             travel_is_estimated=any(r["rule"] == "travel_estimated" for r in proposal.reasons),
         )
@@ -150,13 +164,26 @@ async def show_account(caller: Staff, round_id: UUID) -> AccountView:
     """What was optimised, on which terms, and who was served how."""
     async with round_to_read(caller, round_id) as (session, row):
         served, by_hand = await read_served(session, row)
-        shown = RoundView.model_validate(row)
+        proof: dict[str, Any] = row.proof or {}
         return AccountView(
-            **shown.model_dump(
-                include={"mode", "new_field_minutes", "learners", "seats", "matched", "inputs"}
-            ),
-            proof=shown.proof,
-            by_hand=by_hand,
+            mode=row.mode,
+            new_field_minutes=row.new_field_minutes,
+            learners=domain.few(row.learners),
+            seats=row.seats,
+            matched=domain.shown(row.matched, row.learners),
+            by_hand=domain.few(by_hand),
+            inputs=row.inputs,
+            gap=proof.get("gap") if row.mode == domain.MOST_PLACED else None,
+            seed=proof.get("seed"),
+            ways=[
+                WayCount(
+                    mode=way["mode"],
+                    placed=domain.shown(way["placed"], row.learners),
+                    cost=way["cost"],
+                    envious=domain.few(way["envious"]),
+                )
+                for way in proof.get("ways", [])
+            ],
             served={
                 name: [CountView(key=c.key, learners=c.learners, placed=c.placed) for c in table]
                 for name, table in served.items()

@@ -32,7 +32,7 @@ from kompetensnav_matching.domain.rules import (
     wanted,
     wish_cost,
 )
-from kompetensnav_matching.domain.served import SMALLEST, Count, Served, served
+from kompetensnav_matching.domain.served import SMALLEST, Count, Served, few, served, shown
 
 __all__ = [
     "MODES",
@@ -61,6 +61,7 @@ __all__ = [
     "as_world",
     "best_wish",
     "explain",
+    "few",
     "hindered",
     "hindrances",
     "is_shared",
@@ -68,6 +69,7 @@ __all__ = [
     "propose",
     "ready",
     "served",
+    "shown",
     "suits",
     "that_fit",
     "wanted",

@@ -45,6 +45,8 @@ class Case:
     mode: str = MOST_PLACED
     new_field: int = 0
     """Minutes of travel that a learner's own wish to try a new field outweighs."""
+    seed: int | None = None
+    """The lot's, once it has been drawn for the round."""
 
 
 def propose(
@@ -53,12 +55,14 @@ def propose(
     travel: Travel,
     *,
     compare: bool = False,
+    reasons: bool = True,
     **terms: Any,
 ) -> Draft:
     """The draft that places most learners and then costs least; `terms` as in `Case`.
 
-    `compare`: whether to work out the other ways too, and where more seats would help. The order of the
-    input changes nothing. Raises SlotIsFull when the fixed ones do not fit.
+    `compare`: whether to work out the other ways too, and where more seats would help; `reasons`: whether to
+    say why those without a slot have none. The order of the input changes nothing. Raises SlotIsFull when the
+    fixed ones do not fit.
     """
     from kompetensnav_matching.engine.candidates import candidates
     from kompetensnav_matching.engine.instance import Instance
@@ -80,13 +84,16 @@ def propose(
     tiers = [request.tier for request in free]
     before = _kept(case, free, left)
     solution = _solved(instance, tiers, before)
-    inputs, seed = _hash(case)
+    inputs, drawn = _hash(case)
+    seed = drawn if case.seed is None else case.seed
     found: dict[str, Any] = {}
     if compare or case.mode != MOST_PLACED:
-        found = {way.mode: way for way in ways(instance, tiers, seed, solution)}
+        found = {way.mode: way for way in ways(instance, tiers, seed, solution, _names(free, left))}
     taken = found[case.mode].taken if found else solution.taken
     proposals = _proposals(case, free, left, taken.tolist())
-    proposals += _unplaced(case, free, left, world, instance, taken, compare)
+    if reasons:
+        proposals += _unplaced(case, free, left, world, instance, taken, compare)
+    exact = _solved(instance, tiers, []) if compare and before else solution
     proposals.sort(key=lambda p: p.request_id)
     kept = sum(p.cost for p in proposals if p.request_id in fixed)
     lift = lifted(case.new_field)
@@ -99,10 +106,20 @@ def propose(
         frozenset(left[j].slot_id for j in solution.crowded.nonzero()[0]),
         seed,
         compared,
-        _scarcity(left, instance, solution) if compare else {},
-        bottlenecks(left, instance, solution) if compare else (),
+        _scarcity(left, instance, exact) if compare and case.mode == MOST_PLACED else None,
+        bottlenecks(left, instance, exact) if compare else (),
     )
     return Draft(tuple(proposals), inputs, proof)
+
+
+def _names(free: Sequence[Request], left: Sequence[Slot]) -> tuple[Any, Any]:
+    """Numbers that name learners and slots in the lot, whoever else takes part."""
+    import numpy as np
+
+    def short(ids: Iterable[UUID]) -> Any:
+        return np.fromiter((id.int & (2**62 - 1) for id in ids), np.int64)
+
+    return short(r.request_id for r in free), short(s.slot_id for s in left)
 
 
 def _scarcity(left: Sequence[Slot], instance: "Instance", solution: "Solution") -> dict[UUID, int]:
@@ -157,13 +174,15 @@ def _unplaced(
 ) -> list[Proposal]:
     """Those who have none, with why."""
     who = (taken < 0).nonzero()[0]
-    forbidden = [pair for pair in case.forbidden if pair[0] in {free[i].request_id for i in who}]
     asked = [free[i] for i in who]
+    ids = {request.request_id for request in asked}
+    forbidden = [pair for pair in case.forbidden if pair[0] in ids]
 
     def allowed(pairs: Any) -> Any:
         return without(pairs, asked, left, forbidden)
 
-    reasons = why_none(world, instance, taken, who, allowed if compare else None)
+    # with another aim than most placed, a learner may be without though a seat is open
+    reasons = why_none(world, instance, taken, who, allowed if compare and case.mode == MOST_PLACED else None)
     return [Proposal(r.request_id, None, reasons=why) for r, why in zip(asked, reasons, strict=True)]
 
 
@@ -186,7 +205,7 @@ def that_fit(fixed: Mapping[UUID, UUID], slots: Iterable[Slot]) -> dict[UUID, UU
 
 
 def _hash(case: Case) -> tuple[str, int]:
-    """(SHA-256 over what is solved and on which terms, the lot's seed, which follows from the former)."""
+    """(SHA-256 over what is solved and on which terms; the lot's seed, from the learners and slots alone)."""
     digest = hashlib.sha256()
     for request in case.requests:
         digest.update(
@@ -198,7 +217,7 @@ def _hash(case: Case) -> tuple[str, int]:
             repr(plain).encode()
             + repr((sorted(slot.offers_needs), sorted(slot.named_municipalities))).encode()
         )
-    digest.update(repr((sorted(case.forbidden), sorted((case.fixed or {}).items()))).encode())
     seed = int(digest.hexdigest()[:7], 16)
-    digest.update(repr((sorted((case.kept or {}).items()), case.mode, case.new_field)).encode())
+    decided = (sorted(case.forbidden), sorted((case.fixed or {}).items()), sorted((case.kept or {}).items()))
+    digest.update(repr((*decided, case.mode, case.new_field, case.seed)).encode())
     return digest.hexdigest(), seed

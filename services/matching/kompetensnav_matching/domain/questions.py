@@ -1,6 +1,6 @@
 """What it would take to give a learner another slot: found by trying, as a coordinator would."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -8,7 +8,6 @@ from uuid import UUID
 from kompetensnav_matching.domain.draft import propose
 from kompetensnav_matching.domain.rules import (
     Draft,
-    DraftHasChanged,
     Request,
     Slot,
     SlotIsFull,
@@ -36,32 +35,27 @@ def why_not(
     slots: Sequence[Slot],
     travel: Travel,
     *,
-    draft: Mapping[UUID, UUID | None],
     pair: tuple[UUID, UUID],
     **terms: Any,
 ) -> WhyNot:
-    """What would change if the (request, slot) of `pair` were placed by hand and the rest solved again.
-
-    `draft`: request -> slot as it stands; `terms` as of `propose`. Raises DraftHasChanged when learners or
-    slots are not what they were when it was solved, and KeyError for an unknown request or slot.
-    """
+    """What would change if the (request, slot) of `pair` were placed by hand and the rest solved again,
+    compared with solving again as it stands. `terms` as of `propose`. Raises KeyError for an unknown request
+    or slot."""
     request = {r.request_id: r for r in requests}[pair[0]]
     slot = {s.slot_id: s for s in slots}[pair[1]]
     if pair in terms.get("forbidden", ()):
         return WhyNot(("refused_before",))
     if rules := hindrances(request, slot, travel):
         return WhyNot(rules)
-    now = propose(requests, slots, travel, **terms)
-    before = _places(now)
-    if before != dict(draft):
-        raise DraftHasChanged
+    now = propose(requests, slots, travel, reasons=False, **terms)
     fixed = dict(terms.get("fixed") or {}) | {pair[0]: pair[1]}
     try:
-        other = propose(requests, slots, travel, **(terms | {"fixed": fixed}))
+        other = propose(requests, slots, travel, reasons=False, **(terms | {"fixed": fixed}))
     except SlotIsFull:
         return WhyNot(("kept_by_people",))
-    after = _places(other)
-    moved = sum(after[r] != before[r] for r in after if r != pair[0])
+    before, after = _places(now), _places(other)
+    others = {request_id for request_id in before | after if request_id != pair[0]}
+    moved = sum(after.get(r) != before.get(r) for r in others)
     return WhyNot((), moved, other.matched - now.matched, other.cost - now.cost)
 
 

@@ -1,7 +1,7 @@
 """What matching knows of learners and slots, and the rules: who suits what, at what cost."""
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date
 from math import asin, cos, radians, sin, sqrt
 from uuid import UUID
@@ -182,8 +182,9 @@ class Proof:
     seed: int
     """Of the lottery in the stable ways; it comes from the inputs, so that nobody can choose it."""
     ways: tuple[Way, ...] = ()
-    scarcity: Mapping[UUID, int] = field(default_factory=dict)
-    """Slot -> what one seat more would spare all in cost, tenths of a minute, where it is anything."""
+    scarcity: Mapping[UUID, int] | None = None
+    """Slot -> what one seat more would spare all in cost, tenths of a minute, where it is anything; None when
+    it was not worked out."""
     bottlenecks: tuple[Bottleneck, ...] = ()
     """Those that would place most first."""
 

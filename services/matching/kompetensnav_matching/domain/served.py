@@ -33,8 +33,8 @@ class Count:
 def served(rows: Iterable[Served]) -> dict[str, list[Count]]:
     """Tables by tier, home municipality, travel and wish rank; the latter two of those who have a slot.
 
-    A count from 1 to 4 is hidden, and with one hidden alone in a column the smallest other one, so that it
-    cannot be worked out from the sum.
+    A count from 1 to 4 is hidden, and with it the smallest other one, so that it cannot be worked out from
+    the sum.
     """
     every = list(rows)
     placed = [row for row in every if row.placed]
@@ -71,8 +71,20 @@ def _table(rows: Sequence[Served], key: Callable[[Served], str]) -> list[Count]:
 
 
 def _hidden(column: Sequence[int]) -> set[int]:
+    """What to hide: with the few, the smallest others until one that is not few is among them, so that no
+    subtraction from the sum tells them."""
     hidden = {i for i, n in enumerate(column) if 0 < n < SMALLEST}
-    others = [(n, i) for i, n in enumerate(column) if n and i not in hidden]
-    if len(hidden) == 1 and others:
-        hidden.add(min(others)[1])
+    others = sorted((n, i) for i, n in enumerate(column) if n >= SMALLEST)
+    if hidden and others:
+        hidden.add(others[0][1])
     return hidden
+
+
+def shown(placed: int, of: int) -> int | None:
+    """How many were placed, unless that tells of a few who were, or were not; None = hidden."""
+    return None if 0 < placed < SMALLEST or 0 < of - placed < SMALLEST else placed
+
+
+def few(count: int) -> int | None:
+    """A count of learners; None = hidden."""
+    return None if 0 < count < SMALLEST else count

@@ -51,8 +51,10 @@ def read_table(path: Path, columns: Sequence[str], optional: Sequence[str] = ())
         raise BadFile(f"{path}: there is no such file") from None
     except pl.exceptions.NoDataError:
         raise BadFile(f"{path}: is empty; its first line must be {','.join(columns)}") from None
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise _ragged(path) or BadFile(f"{path}: cannot be read: {str(error).splitlines()[0]}") from None
+    except OSError as error:
+        raise BadFile(f"{path}: cannot be read: {error.strerror or 'unknown error'}") from None
+    except pl.exceptions.PolarsError:
+        raise _ragged(path) or BadFile(f"{path}: cannot be read as {path.suffix[1:] or 'CSV'}") from None
     missing = [name for name in columns if name not in frame.columns]
     if missing:
         raise BadFile(f"{path} line 1: the column {missing[0]} is missing; needed: {','.join(columns)}")
@@ -115,16 +117,21 @@ def line_of(path: Path, row: int) -> int:
 
 
 def _ragged(path: Path) -> BadFile | None:
-    """The first line whose number of fields is not the header's."""
+    """The first line of a CSV file whose number of fields is not the header's."""
+    if path.suffix == ".parquet":
+        return None
     with path.open(newline="", encoding="utf-8", errors="replace") as file:
         reader = csv.reader(file)
-        header = next(reader, [])
-        for fields in reader:
-            if fields and len(fields) != len(header):
-                return BadFile(
-                    f"{path} line {reader.line_num}: {','.join(fields)!r} has {len(fields)} fields;"
-                    f" the first line has {len(header)}"
-                )
+        try:
+            header = next(reader, [])
+            for fields in reader:
+                if fields and len(fields) != len(header):
+                    return BadFile(
+                        f"{path} line {reader.line_num}: {','.join(fields)[:80]!r} has {len(fields)} fields;"
+                        f" the first line has {len(header)}"
+                    )
+        except csv.Error as error:
+            return BadFile(f"{path} line {reader.line_num}: {error}")
     return None
 
 
@@ -137,6 +144,9 @@ def read_problem(edges: Path, seats: Path, tiers: Path | None = None) -> Problem
     pairs = read_table(edges, ("learner", "slot", "cost"))
     cost = numbers(edges, pairs, "cost")
     who = pairs["learner"].str.strip_chars()
+    nobody = (who.is_null() | (who == "")).arg_true()
+    if len(nobody):
+        raise BadFile(f"{edges} line {line_of(edges, int(nobody[0]))}: learner is missing")
     named: list[str] = []
     tier_of = np.zeros(0, np.int64)
     if tiers is not None:

@@ -51,6 +51,10 @@ def read_feed(path: Path, day: date, change_metres: float = 300) -> Feed:
     if not len(running):
         raise BadFile(f"{path}: nothing runs on {day}: choose a day within the feed's calendar")
     stops = stops.with_columns(pl.col("stop_lat", "stop_lon").cast(pl.Float64, strict=False)).drop_nulls()
+    stops, running = (
+        stops.unique("stop_id", maintain_order=True),
+        running.unique("trip_id", maintain_order=True),
+    )
     stop_ids = pl.Series(np.arange(len(stops), dtype=np.int32))
     trip_ids = pl.Series(np.arange(len(running), dtype=np.int32))
     rides = (

@@ -11,6 +11,7 @@ from kompetensnav_contracts.vocabulary import LEVELS, Need, Sharing
 from kompetensnav_matching import domain
 from kompetensnav_matching.edges.files import BadFile, decimals, line_of, names, numbers, read_table
 
+LOCALITY = "^[a-z0-9][a-z0-9_-]{0,39}$"
 PER_RANK = 0.15
 """How much less each later wish of a file is wanted."""
 
@@ -33,17 +34,19 @@ def read_times(path: Path) -> dict[tuple[str, str], int]:
     rows = read_table(path, ("home", "work", "minutes"))
     minutes = numbers(path, rows, "minutes", high=1441).tolist()
     for column in ("home", "work"):
-        wrong = (rows[column].is_null() | (rows[column].str.len_chars() > 40)).arg_true()
-        if len(wrong):
-            row = int(wrong[0])
-            raise _bad(path, row, column, rows[column][row], "a locality's code of at most 40 characters")
+        fits = rows[column].str.contains(LOCALITY).fill_null(False)
+        if not fits.all():
+            row = int((~fits).arg_true()[0])
+            raise _bad(
+                path, row, column, rows[column][row], "a locality's code: a-z, 0-9, _ and -, at most 40"
+            )
     return dict(zip(zip(rows["home"], rows["work"], strict=True), minutes, strict=True))
 
 
-def read_learners(path: Path, travel: domain.Travel) -> dict[str, domain.Request]:
-    """From `learner,locality,starts_on,ends_on` and, where the file has them, `wishes` (occupations or slots
-    between semicolons, the first the most wished for), `language`, `needs` (between semicolons),
-    `max_travel_minutes`, `municipality` and `administration`. Raises BadFile."""
+def read_learners(path: Path, travel: domain.Travel, slots: Collection[str]) -> dict[str, domain.Request]:
+    """From `learner,locality,starts_on,ends_on` and, where the file has them, `wishes` (names of slots, or
+    else occupations, between semicolons, the first the most wished for), `language`, `needs` (between
+    semicolons), `max_travel_minutes`, `municipality` and `administration`. Raises BadFile."""
     optional = ("wishes", "language", "needs", "max_travel_minutes", "municipality", "administration")
     frame = read_table(path, ("learner", "locality", "starts_on", "ends_on"), optional)
     found = {}
@@ -59,7 +62,7 @@ def read_learners(path: Path, travel: domain.Travel) -> dict[str, domain.Request
             language=_known(path, row, "language", fields.get("language", "fluent"), LEVELS),
             needs=_needs(path, row, "needs", fields),
             max_travel_minutes=_minutes(path, row, fields),
-            wishes=tuple(_wishes(fields.get("wishes", ""))),
+            wishes=tuple(_wishes(path, row, fields.get("wishes", ""), slots)),
         )
     return found
 
@@ -102,14 +105,16 @@ def _rows(path: Path, frame: pl.DataFrame, key: str) -> list[tuple[int, str, dic
     ]
 
 
-def _wishes(text: str) -> list[domain.Wish]:
+def _wishes(path: Path, row: int, text: str, slots: Collection[str]) -> list[domain.Wish]:
     wishes = []
     for rank, name in enumerate((part.strip() for part in text.split(";") if part.strip()), 1):
         preference = max(0.1, 1 - PER_RANK * (rank - 1))
-        if len(name) == 4 and name.isdigit():
+        if name in slots:
+            wishes.append(domain.Wish(rank, slot_id=slot_id(name), preference=preference))
+        elif len(name) == 4 and name.isdigit():
             wishes.append(domain.Wish(rank, occupation=name, preference=preference))
         else:
-            wishes.append(domain.Wish(rank, slot_id=slot_id(name), preference=preference))
+            raise _bad(path, row, "wishes", name, "a slot of the other file, or four digits of SSYK 2012")
     return wishes
 
 

@@ -103,7 +103,7 @@ PAGE: dict[str, dict[str, Any]] = {
         "other": "In English",
         "other_code": "en",
         "title": "Så placerades omgången",
-        "lead": "{matched} av {learners} fick plats",
+        "lead": "Fick plats: {matched} av {learners}",
         "what": "Vad som räknades fram",
         "modes": {
             "most_placed": "Flest placerade",
@@ -119,8 +119,9 @@ PAGE: dict[str, dict[str, Any]] = {
             " flyttade som möjligt.",
         },
         "proved": "Bevisat: ingen annan fördelning placerar fler, eller lika många till lägre kostnad.",
-        "gap": "Kostnaden är {gap} från det lägsta möjliga.",
-        "people": "Samordnaren har fäst eller placerat {by_hand} för hand.",
+        "proved_given": "Bevisat, givet det som samordnaren har bestämt för hand: ingen annan fördelning"
+        " placerar fler, eller lika många till lägre kostnad.",
+        "people": "Fästa eller placerade för hand av samordnaren: {by_hand}.",
         "nobody": "Ingen har fästs eller placerats för hand.",
         "no_reward": "Inget tillägg för den som själv vill prova något nytt.",
         "new_field": "Ett eget önskemål om att prova något nytt räknas som {minutes} minuter.",
@@ -163,7 +164,7 @@ PAGE: dict[str, dict[str, Any]] = {
         "other": "På svenska",
         "other_code": "sv",
         "title": "How the round was placed",
-        "lead": "{matched} of {learners} were placed",
+        "lead": "Placed: {matched} of {learners}",
         "what": "What was worked out",
         "modes": {
             "most_placed": "Most placed",
@@ -177,8 +178,9 @@ PAGE: dict[str, dict[str, Any]] = {
             "stable_filled": "Stable first, then as many more as possible with as few moved as possible.",
         },
         "proved": "Proved: no other assignment places more, or as many at less cost.",
-        "gap": "The cost is {gap} from the lowest possible.",
-        "people": "The coordinator has pinned or placed {by_hand} by hand.",
+        "proved_given": "Proved, given what the coordinator has decided by hand: no other assignment"
+        " places more, or as many at less cost.",
+        "people": "Pinned or placed by hand by the coordinator: {by_hand}.",
         "nobody": "Nobody has been pinned or placed by hand.",
         "no_reward": "No reward for an own wish to try something new.",
         "new_field": "An own wish to try something new counts as {minutes} minutes.",

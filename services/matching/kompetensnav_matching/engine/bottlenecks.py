@@ -67,12 +67,14 @@ def leads_to_open_seat(first: Int64s, slot: Int32s, seats: Int32s, taken: Int32s
 @compiled
 def sharing(first: Int64s, slot: Int32s, seats: Int32s, taken: Int32s, who: Int32s) -> Int64s:
     """For each learner of `who` without a place: (learners, seats) that share all the places any of them
-    could take (Hall 1935). Shape (who, 2)."""
+    could take (Hall 1935). Shape (who, 2); zeros for the last ones when there are too many to look at."""
     at = seated(seats, taken)
     found = np.zeros((who.size, 2), np.int64)
     seen_slot, seen = np.full(seats.size, np.int32(-1)), np.full(taken.size, np.int32(-1))
-    stack = np.empty(seats.size, np.int32)
+    stack, budget = np.empty(seats.size, np.int32), 300 * np.int64(slot.size) + 100_000_000
     for w in range(who.size):
+        if budget < 0:
+            break
         top = 0
         for e in range(first[who[w]], first[who[w] + 1]):
             seen_slot[slot[e]] = w
@@ -89,6 +91,7 @@ def sharing(first: Int64s, slot: Int32s, seats: Int32s, taken: Int32s, who: Int3
                     continue
                 seen[i] = w
                 found[w, 0] += 1
+                budget -= first[i + 1] - first[i]
                 for e in range(first[i], first[i + 1]):
                     if seen_slot[slot[e]] != w:
                         seen_slot[slot[e]] = w

@@ -112,10 +112,15 @@ def envy(first: Int64s, slot: Int32s, cost: Int32s, seats: Int32s, rank: Int32s,
 
 
 @compiled
-def drawn(first: Int64s, slot: Int32s, tier: Int32s, seed: int) -> Int32s:
-    """A rank (pairs,) for slots without an opinion: tier by tier, and within a tier by lot."""
+def drawn(
+    first: Int64s, slot: Int32s, tier: Int32s, seed: int, learner_name: Int64s, slot_name: Int64s
+) -> Int32s:
+    """A rank (pairs,) for slots without an opinion: tier by tier, and within a tier by lot. The lot of a pair
+    follows from the seed and the numbers that name the two, whoever else takes part."""
     rank = np.empty(slot.size, np.int32)
     for i in range(first.size - 1):
         for e in range(first[i], first[i + 1]):
-            rank[e] = (min(tier[i], 15) << 27) | (lottery(i, slot[e], seed) & 0x7FFFFFF)
+            rank[e] = (min(tier[i], 15) << 27) | (
+                lottery(learner_name[i], slot_name[slot[e]], seed) & 0x7FFFFFF
+            )
     return rank

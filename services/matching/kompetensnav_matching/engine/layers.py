@@ -18,6 +18,7 @@ from kompetensnav_matching.engine.solve import Solution, solve
 Mode = Literal["most_placed", "stable", "stable_filled"]
 MODES: tuple[Mode, ...] = ("most_placed", "stable", "stable_filled")
 Int32s = NDArray[np.int32]
+Int64s = NDArray[np.int64]
 
 
 def rewarded(instance: Instance, bonus: NDArray[np.integer]) -> tuple[Instance, int]:
@@ -46,14 +47,22 @@ class Way:
     """Learners who would rather have a slot that would rather have them."""
 
 
-def ways(instance: Instance, tier: ArrayLike, seed: int, optimum: Solution | None = None) -> list[Way]:
+def ways(
+    instance: Instance,
+    tier: ArrayLike,
+    seed: int,
+    optimum: Solution | None = None,
+    names: tuple[Int64s, Int64s] | None = None,
+) -> list[Way]:
     """The three ways side by side: most placed; stable; stable, then as many as possible with few moved.
 
-    In the stable ones slots rank learners by tier (learners,), and within a tier by lot; `seed` is the lot's.
+    In the stable ones slots rank learners by tier (learners,), and within a tier by lot; `seed` is the lot's,
+    and `names` numbers that name the learners and the slots, their rows if there are none.
     """
     tiers = np.asarray(tier, np.int32)
     best = optimum or solve(instance, tiers)
-    rank = drawn(instance.first, instance.slot, tiers, seed)
+    learner_name, slot_name = names or (np.arange(instance.learners), np.arange(len(instance.seats)))
+    rank = drawn(instance.first, instance.slot, tiers, seed, learner_name, slot_name)
     fair = propose(instance.first, instance.slot, instance.seats, rank)
     bonus = staying(instance, fair, 4 * (instance.greatest_cost + 1))
     filled = solve(rewarded(instance, bonus)[0], tiers)

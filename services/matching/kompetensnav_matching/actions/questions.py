@@ -47,7 +47,7 @@ async def round_to_read(caller: Caller, round_id: UUID) -> AsyncIterator[tuple[S
 async def why_not(session: Session, row: Round, proposal_id: UUID, slot_id: UUID) -> domain.WhyNot:
     """What it would take to give the learner of a proposal the slot.
 
-    Raises NotFound, RoundIsDecided, and DraftHasChanged when the learner has been placed since the draft.
+    Raises NotFound, RoundIsDecided, and LearnerIsPlaced when that has happened since the draft.
     """
     if row.state != "draft":
         raise domain.RoundIsDecided
@@ -59,7 +59,7 @@ async def why_not(session: Session, row: Round, proposal_id: UUID, slot_id: UUID
             "The learner or the slot is not in the round.", "Eleven eller platsen ingår inte i omgången."
         )
     if asked.request_id not in seen.rows:
-        raise domain.DraftHasChanged
+        raise domain.LearnerIsPlaced
     return await asyncio.to_thread(
         domain.why_not,
         seen.requests,

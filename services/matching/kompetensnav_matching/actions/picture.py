@@ -86,6 +86,8 @@ async def read_picture(
         {p.request_id: p.slot_id for p in pinned if p.slot_id and p.request_id in rows}, slots
     )
     kept = {p.request_id: p.slot_id for p in before if p.slot_id and p.request_id not in fixed}
+    if row.repairs:
+        kept = {}  # solved again at every change, mostly unseen: the optimum of what is left
     travel = await read_travel(session, {r.locality for r in rows.values()} | {s.locality for s in slots})
     terms = {
         "forbidden": [(r, s) for r, s in pairs if fixed.get(r) != s],

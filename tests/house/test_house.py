@@ -146,7 +146,11 @@ def selects(tree):
             yield node, parents.get(whole, whole)
 
 
-LISTED = {"Employer", "SharingAgreement", "Agreement", "Locality", "TravelTime"}
+LISTED = {
+    "Delegation", "EducationProvider", "Employer", "EmployerMerge", "LearningCentre", "SharingAgreement",
+    "Agreement", "Locality", "TravelTime",
+}  # fmt: skip
+"""Tables that name no person and that the whole stack reads."""
 SCOPED = (
     "municipality",
     "municipalities",
@@ -269,9 +273,9 @@ def _avoided():
             yield cells[1].strip("`"), {word.strip() for word in cells[3].strip("*").split(",")}
 
 
-TAKEN = {"school", "contact", "place", "agreement", "message"}
+TAKEN = {"school", "contact", "place", "agreement", "message", "invitation"}
 """Words that are to be avoided for one thing and are right for another: a school unit's table, whom to write
-to, the verb of placing by hand, a sharing agreement, what notifications sends."""
+to, the verb of placing by hand, a sharing agreement, what notifications sends, an employer's to a visit."""
 
 
 def test_no_event_table_or_path_uses_a_word_the_glossary_avoids():

@@ -177,7 +177,8 @@ def finish(process: subprocess.Popen[bytes]) -> None:
 
 
 SLOT_COLUMNS = (
-    "ref,workplace,placement_type,occupation,starts_on,ends_on,seats,min_language,offers_needs,shared_with"
+    "ref,workplace,placement_type,occupation,starts_on,ends_on,seats,min_language,offers_needs,shared_with,"
+    "named_municipalities"
 )
 
 
@@ -205,9 +206,14 @@ class Town:
         self, ref: str, workplace: str = "w0", occupation: str = "5321", seats: int = 1, **more: str
     ) -> None:
         """A slot in February and March 2027, unless told otherwise."""
-        values = {"min_language": "none", "offers_needs": "", "shared_with": "municipality"} | more
+        values = {
+            "min_language": "none",
+            "offers_needs": "",
+            "shared_with": "municipality",
+            "named_municipalities": "",
+        } | more
         last = more.get("ends_on", "2027-03-26")
-        tail = ",".join(values[c] for c in ("min_language", "offers_needs", "shared_with"))
+        tail = ",".join(values[c] for c in list(values)[:4])
         row = f"{ref},{workplace},{self.placement_type},{occupation},2027-02-01,{last},{seats},{tail}\n"
         self.stack.bring_in(self.code, "slots", f"{SLOT_COLUMNS}\n{row}")
 

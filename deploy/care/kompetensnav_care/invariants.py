@@ -19,7 +19,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import pairwise
+from itertools import combinations
 from typing import Any, Literal
 
 from kompetensnav_care.log import Told
@@ -89,16 +89,21 @@ def _asked(world: World) -> Findings:
 
 
 def i2_one_active_placement_at_a_time(world: World) -> Findings:
-    """Offers that are open or agreed, by learner, may not overlap."""
-    active = defaultdict(list)
+    """Offers that are open or agreed, by learner, may not overlap, but for split weeks on different days."""
+    active: dict[str, list[Row]] = defaultdict(list)
     for offer in world.of("registry", "offer"):
         if offer["state"] in ("open", "confirmed"):
-            active[offer["learner_id"]].append((offer["starts_on"], offer["ends_on"], offer["offer_id"]))
+            active[offer["learner_id"]].append(offer)
     twice = []
     for offers in active.values():
-        offers.sort()
-        twice += [b[2] for a, b in pairwise(offers) if b[0] <= a[1]]
+        offers.sort(key=lambda o: (o["starts_on"], o["ends_on"], o["offer_id"]))
+        twice += [b["offer_id"] for a, b in combinations(offers, 2) if _clash(a, b)]
     yield from _finding("I2", "duplicated", "overlaps another active offer of the learner", twice)
+
+
+def _clash(first: Row, then: Row) -> bool:
+    days, others = set(first.get("weekdays") or ()), set(then.get("weekdays") or ())
+    return bool(then["starts_on"] <= first["ends_on"] and (not (days and others) or days & others))
 
 
 def i3_seats_are_never_exceeded(world: World) -> Findings:
@@ -136,7 +141,14 @@ def i3_seats_are_never_exceeded(world: World) -> Findings:
         slot for slot, them in by_slot.items() if _at_once(them) > max(most.get(slot, 0), seats.get(slot, 0))
     }
     yield from _finding("I3", "unexpected", "more seats held at once than the slot has", full)
-    packed = {w for (w, _), them in by_week.items() if _at_once(them) > capacity.get(w, 0)}
+    other = {(r["workplace_id"], r["week"]): r["learners"] for r in world.of("registry", "reception_week")}
+    changed = {w["workplace_id"] for w in world.of("registry", "workplace") if w.get("revision", 1) > 1}
+    packed = set()
+    for (w, week), them in by_week.items():  # what was received before a change is not known any more
+        told_anew = w in changed or (w, week) in other
+        counted = [s for s in them if not s["released_at"]] if told_anew else them
+        if _at_once(counted) > other.get((w, week), capacity.get(w, 0)):
+            packed.add(w)
     yield from _finding("I3", "unexpected", "more learners in a week than the workplace receives", packed)
     current = Counter(s["slot_id"] for s in world.of("registry", "seat") if s["released_at"] is None)
     wrong = [s["slot_id"] for s in world.of("registry", "slot") if s["taken"] != current[s["slot_id"]]]

@@ -22,7 +22,7 @@ from kompetensnav_care.log import Told, read_log
 Row = Mapping[str, Any]
 
 FACTS: dict[str, tuple[str, ...]] = {
-    "registry": ("slot", "seat", "workplace", "request", "offer", "placement"),
+    "registry": ("slot", "seat", "workplace", "reception_week", "request", "offer", "placement"),
     "matching": ("slot", "request", "match"),
     "notifications": ("message",),
     "reporting": ("fact",),

@@ -165,7 +165,7 @@ class Stack:
             "PUBLIC_URL": self.url(service),
         }
         if service == "registry":
-            values["LINK_SECRET"] = self.secret("link")
+            values |= {"LINK_SECRET": self.secret("link"), "VAULT_KEY": self.secret("vault")}
         if service == "notifications":
             values |= {"SMTP_PORT": str(self.ports["smtp"])}
         return {f"{service.upper()}_{name}": value for name, value in values.items()}

@@ -8,6 +8,7 @@ from starlette.staticfiles import StaticFiles
 from kompetensnav_chassis.app import service_app
 from kompetensnav_registry import api, domain, handlers, pages
 from kompetensnav_registry.edges.links import Links
+from kompetensnav_registry.edges.seal import Seal
 from kompetensnav_registry.jobs import JOBS
 from kompetensnav_registry.settings import Settings
 from kompetensnav_registry.tables import Outbox
@@ -26,8 +27,8 @@ def app(settings: Settings) -> FastAPI:
         outbox=Outbox,
         routers=ROUTERS,
         jobs=JOBS,
-        domains=(domain,),
-        state={"links": links},
+        domains=domain.MODULES,
+        state={"links": links, "seal": Seal(settings.vault_key.get_secret_value())},
     )
     built.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"))
     return built

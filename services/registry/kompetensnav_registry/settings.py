@@ -13,6 +13,10 @@ class Settings(ServiceSettings):
         env_prefix="REGISTRY_", frozen=True, extra="ignore", env_ignore_empty=True
     )
 
+    vault_key: SecretStr = Field(
+        min_length=32,
+        description="Master key of the vault, 32 characters or more; without it no number can be opened.",
+    )
     link_secret: SecretStr = Field(
         min_length=32, description="Key that signs links in messages, 32 characters or more."
     )

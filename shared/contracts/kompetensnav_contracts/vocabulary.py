@@ -73,10 +73,12 @@ class Refusal(StrEnum):
 
     SLOT_IS_FULL = "slot_is_full"
     WORKPLACE_IS_FULL = "workplace_is_full"
+    SUPERVISOR_IS_FULL = "supervisor_is_full"
     SLOT_IS_WITHDRAWN = "slot_is_withdrawn"
     LEARNER_IS_PLACED = "learner_is_placed"
     REQUEST_IS_CLOSED = "request_is_closed"
     NOT_SHARED = "not_shared"
+    RULE = "rule"
 
 
 class Reason(StrEnum):

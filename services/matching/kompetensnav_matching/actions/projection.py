@@ -20,6 +20,8 @@ from kompetensnav_matching.domain import wanted
 from kompetensnav_matching.tables import Agreement, OpenRequest, OpenSlot, Proposal, SeatsLeft
 
 Changed = set[tuple[str, str]]
+BARRED = {Refusal.NOT_SHARED, Refusal.SLOT_IS_WITHDRAWN, Refusal.RULE}
+"""Refusals that the same pair would meet again."""
 _SLOT = (
     "slot_id",
     "workplace_id",
@@ -204,7 +206,7 @@ async def _refused(session: Session, events: Sequence[Any]) -> Changed:
     """Where there was no seat, the ledger has told so before. A learner who has a place already waits until
     something comes of it."""
     await _proposals(session, events, "refused")
-    barred = [e for e in events if e.refusal in (Refusal.NOT_SHARED, Refusal.SLOT_IS_WITHDRAWN)]
+    barred = [e for e in events if e.refusal in BARRED]
     taken = [e for e in events if e.refusal in (Refusal.LEARNER_IS_PLACED, Refusal.REQUEST_IS_CLOSED)]
     await forbid_pairs(session, [_pair(e) for e in barred], reason="not_possible")
     await _states(session, taken, "waiting")

@@ -57,7 +57,11 @@ async def contacts(
         Contact.workplace_id.in_({UUID(q["workplace_id"]) for q in questions if q.get("workplace_id")}),
         Contact.role == Party.COORDINATOR,
     )
-    people = list(await session.scalars(select(Contact).where(Contact.municipality == municipality, wanted)))
+    people = list(
+        await session.scalars(
+            select(Contact).where(Contact.municipality == municipality, Contact.is_main, wanted)
+        )
+    )
     at = {row.workplace_id: row for row in people if row.role == "employer"}
     coordinator = next((row for row in people if row.role == "coordinator"), None)
     answered: list[Reachable | None] = []

@@ -1,189 +1,248 @@
-"""Employers, workplaces, their contacts, and sharing agreements."""
+"""Employers: registered, changed, and two registrations of one employer made one (or two again)."""
 
 from collections.abc import Sequence
-from datetime import date
+from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID
 
 import uuid_utils.compat as uuids
-from organisationsnummer.organisationsnummer import Organisationsnummer, OrganisationsnummerException
-from sqlalchemy import select
+from sqlalchemy import select, update
 
-from kompetensnav_chassis.db import Session
-from kompetensnav_chassis.errors import Conflict, NotFound, Problem
+from kompetensnav_chassis.db import EVERYONE, Session, rescope
+from kompetensnav_chassis.errors import Conflict, Forbidden, NotFound
 from kompetensnav_chassis.outbox import tell
-from kompetensnav_contracts.events.registry import EmployerRegistered, SharingAgreed, WorkplaceRegistered
-from kompetensnav_registry.tables import Contact, Employer, SharingAgreement, Workplace
+from kompetensnav_contracts.events.registry import EmployerMerged, EmployerParted, EmployerRegistered
+from kompetensnav_registry import domain
+from kompetensnav_registry.actions import slots
+from kompetensnav_registry.edges.numbers import is_sole_trader
+from kompetensnav_registry.edges.seal import Seal
+from kompetensnav_registry.tables import (
+    CooperationAgreement,
+    Demand,
+    Employer,
+    EmployerMerge,
+    Slot,
+    SoleTrader,
+    Workplace,
+)
 
-
-def legal_person(number: str) -> str:
-    """The ten digits of a legal person's organisation number. Raises ValueError with what is wrong."""
-    digits = number.replace("-", "").strip()
-    try:
-        Organisationsnummer(digits)
-    except OrganisationsnummerException as bad:
-        raise ValueError("not a valid organisation number (ogiltigt organisationsnummer)") from bad
-    digits = digits.removeprefix("16") if len(digits) == 12 else digits
-    if digits[2] < "2":
-        raise ValueError(
-            "a sole trader's number is a personal number and is not accepted here (enskild firma)"
-        )
-    return digits
+UNNAMED = "Enskild firma"
+"""What a sole trader is called in the listed table: the name of the firm may be the person's."""
+OF_AN_EMPLOYER: dict[str, tuple[Any, Any]] = {
+    "workplace": (Workplace, Workplace.workplace_id),
+    "slot": (Slot, Slot.slot_id),
+    "demand": (Demand, Demand.demand_id),
+    "cooperation_agreement": (CooperationAgreement, CooperationAgreement.agreement_id),
+}
+"""What hangs on an employer, and moves with it."""
 
 
 async def register_employer(
-    session: Session, *, municipality: str, org_number: str, name: str, sector: str
+    session: Session, *, municipality: str, org_number: str, name: str, seal: Seal, **about: Any
 ) -> tuple[Employer, bool]:
-    """The employer with that number, and whether it is new."""
+    """The employer with that number, and whether it is new. A sole trader's number and name go into the
+    vault."""
+    if is_sole_trader(org_number):
+        return await _register_sole_trader(session, municipality, org_number, name, seal, about)
     there = await session.scalar(select(Employer).where(Employer.org_number == org_number))
     if there:
-        return there, False
-    return add_employer(
-        session, municipality=municipality, org_number=org_number, name=name, sector=sector
-    ), True
+        return await _kept(session, there), False
+    made = add_employer(session, municipality=municipality, org_number=org_number, name=name, **about)
+    await session.flush()
+    return made, True
 
 
-def add_employer(session: Session, *, municipality: str, org_number: str, name: str, sector: str) -> Employer:
+async def _register_sole_trader(
+    session: Session, municipality: str, org_number: str, name: str, seal: Seal, about: dict[str, Any]
+) -> tuple[Employer, bool]:
+    index = seal.index(municipality, org_number)
+    there = await session.scalar(
+        select(Employer)
+        .join(SoleTrader, SoleTrader.employer_id == Employer.employer_id)
+        .where(SoleTrader.blind_index == index, SoleTrader.municipality == municipality)
+    )
+    if there:
+        return await _kept(session, there), False
+    row = add_employer(
+        session,
+        municipality=municipality,
+        org_number=None,
+        name=UNNAMED,
+        is_sole_trader=True,
+        **{k: v for k, v in about.items() if k not in ("sni", "employees")},
+    )
+    await session.flush()
+    sealed = seal.seal(municipality, str(row.employer_id), org_number)
+    session.add(
+        SoleTrader(
+            employer_id=row.employer_id,
+            municipality=municipality,
+            name=name,
+            sealed=sealed.sealed,
+            wrapped_key=sealed.wrapped_key,
+            blind_index=sealed.blind_index,
+        )
+    )
+    return row, True
+
+
+def add_employer(
+    session: Session,
+    *,
+    municipality: str,
+    org_number: str | None,
+    name: str,
+    sector: str,
+    kind: str = "company",
+    sni: str | None = None,
+    employees: int | None = None,
+    is_sole_trader: bool = False,
+) -> Employer:
     """An employer that is known to be new."""
-    row = Employer(employer_id=uuids.uuid7(), org_number=org_number, name=name, sector=sector, revision=1)
+    row = Employer(
+        employer_id=uuids.uuid7(),
+        org_number=org_number,
+        name=name,
+        sector=sector,
+        kind=kind,
+        sni=sni,
+        employees=employees,
+        is_sole_trader=is_sole_trader,
+        revision=1,
+    )
     session.add(row)
-    tell(
-        session,
-        EmployerRegistered(employer_id=row.employer_id, org_number=org_number, sector=sector),
-        municipality=municipality,
-        revision=1,
+    event = EmployerRegistered(
+        employer_id=row.employer_id,
+        org_number=org_number,
+        sector=sector,
+        kind=kind,
+        sni=sni,
+        employees=employees,
     )
+    tell(session, event, municipality=municipality, revision=1)
     return row
 
 
-async def register_workplace(
-    session: Session,
-    *,
-    municipality: str,
-    employer_id: UUID,
-    name: str,
-    locality: str,
-    reception_capacity: int,
-    contact_name: str,
-    contact_email: str,
-    contact_speaks: str = "sv",
-    ref: str | None = None,
-) -> Workplace:
-    """A new workplace with its contact. Raises NotFound for an unknown employer."""
-    if not await session.get(Employer, employer_id):
-        raise NotFound("There is no such employer.", "Det finns ingen sådan arbetsgivare.")
-    return add_workplace(
-        session,
-        municipality=municipality,
-        employer_id=employer_id,
-        name=name,
-        locality=locality,
-        reception_capacity=reception_capacity,
-        contact={"name": contact_name, "email": contact_email, "speaks": contact_speaks},
-        ref=ref,
-    )
-
-
-def add_workplace(
-    session: Session,
-    *,
-    municipality: str,
-    employer_id: UUID,
-    name: str,
-    locality: str,
-    reception_capacity: int,
-    contact: dict[str, str],
-    ref: str | None = None,
-) -> Workplace:
-    """A workplace of an employer that is known to be there."""
-    row = Workplace(
-        workplace_id=uuids.uuid7(),
-        municipality=municipality,
-        ref=ref,
-        employer_id=employer_id,
-        name=name,
-        locality=locality,
-        reception_capacity=reception_capacity,
-        revision=1,
-    )
-    person = Contact(
-        contact_id=uuids.uuid7(),
-        municipality=municipality,
-        role="employer",
-        workplace_id=row.workplace_id,
-        **contact,
-    )
-    session.add_all([row, person])
-    tell(
-        session,
-        WorkplaceRegistered(
-            workplace_id=row.workplace_id,
-            employer_id=employer_id,
-            locality=locality,
-            reception_capacity=reception_capacity,
-        ),
-        municipality=municipality,
-        revision=1,
-    )
-    return row
-
-
-async def name_coordinator(
-    session: Session, *, municipality: str, name: str, email: str, speaks: str
-) -> Contact:
-    """Says whom the municipality's digests go to; replaces the one before."""
-    row = await session.scalar(
-        select(Contact).where(
-            Contact.municipality == municipality,
-            Contact.role == "coordinator",
-            Contact.workplace_id.is_(None),
-        )
-    )
+async def find_employer(session: Session, *, employer_id: UUID, lock: bool = False) -> Employer:
+    """The employer; the one that was kept, when it has been merged. Raises NotFound."""
+    row = await session.get(Employer, employer_id, with_for_update=lock)
     if row is None:
-        row = Contact(
-            contact_id=uuids.uuid7(), municipality=municipality, role="coordinator", workplace_id=None
-        )
-        session.add(row)
-    row.name, row.email, row.speaks = name, email, speaks
+        raise NotFound("There is no such employer.", "Det finns ingen sådan arbetsgivare.")
+    return await _kept(session, row)
+
+
+async def _kept(session: Session, row: Employer) -> Employer:
+    while row.merged_into is not None:
+        row = await session.get_one(Employer, row.merged_into)
     return row
 
 
-async def agree_to_share(
-    session: Session,
-    *,
-    lead: str,
-    municipalities: Sequence[str],
-    placement_types: Sequence[str],
-    valid_from: date,
-    valid_to: date | None,
-) -> SharingAgreement:
-    """Records a signed sharing agreement. Raises Problem when the lead is not one of those who signed."""
-    if lead not in municipalities:
-        raise Problem(
-            "The lead must be one of the municipalities.", "Den ledande kommunen måste ingå i avtalet."
-        )
-    if valid_to and valid_to < valid_from:
-        raise Conflict("It ends before it begins.", "Avtalet slutar innan det börjar.")
-    row = SharingAgreement(
-        agreement_id=uuids.uuid7(),
-        lead=lead,
-        municipalities=sorted(set(municipalities)),
-        placement_types=sorted(set(placement_types)),
-        valid_from=valid_from,
-        valid_to=valid_to,
-        revision=1,
-    )
-    session.add(row)
-    tell(
-        session,
-        SharingAgreed(
-            agreement_id=row.agreement_id,
-            lead=lead,
-            municipalities=tuple(row.municipalities),
-            placement_types=tuple(row.placement_types),
-            valid_from=valid_from,
-            valid_to=valid_to,
-        ),
-        municipality=lead,
-        revision=1,
-    )
+async def change_employer(
+    session: Session, *, employer_id: UUID, seen: int, changes: dict[str, Any]
+) -> Employer:
+    """Corrects an employer. Raises NotFound, ChangedMeanwhile, or Conflict for a merged one."""
+    row = await session.get(Employer, employer_id, with_for_update=True)
+    if row is None:
+        raise NotFound("There is no such employer.", "Det finns ingen sådan arbetsgivare.")
+    if row.merged_into:
+        raise Conflict("It has been merged into another.", "Arbetsgivaren har gått upp i en annan.")
+    domain.change(row, seen, changes)
     return row
+
+
+async def merge(
+    session: Session, *, municipality: str, own: Sequence[str], gone: UUID, kept: UUID, by: str
+) -> EmployerMerge:
+    """Makes two registrations one: what hangs on `gone` hangs on `kept` from now on.
+
+    The caller must act for every municipality with something that moves. Raises NotFound, Conflict or
+    Forbidden.
+    """
+    if gone == kept:
+        raise Conflict("It is the same registration.", "Det är samma registrering.")
+    rows = {
+        row.employer_id: row
+        for row in await session.scalars(
+            select(Employer)
+            .where(Employer.employer_id.in_((gone, kept)))
+            .order_by(Employer.employer_id)
+            .with_for_update()
+        )
+    }
+    if len(rows) < 2:
+        raise NotFound("There is no such employer.", "Det finns ingen sådan arbetsgivare.")
+    if rows[gone].merged_into or rows[kept].merged_into:
+        raise Conflict("One of them has been merged already.", "En av dem har redan gått upp i en annan.")
+    moved, where = await _hanging_on(session, gone)
+    beyond = where - set(own)
+    if beyond:
+        raise Forbidden(
+            f"It also has workplaces in {', '.join(sorted(beyond))}; somebody who acts there too must do it.",
+            f"Den har arbetsställen även i {', '.join(sorted(beyond))}; den som är behörig där får göra det.",
+        )
+    await _move(session, moved, to=kept)
+    rows[gone].merged_into, rows[gone].revision = kept, rows[gone].revision + 1
+    made = EmployerMerge(
+        merge_id=uuids.uuid7(),
+        kept=kept,
+        gone=gone,
+        moved=moved,
+        municipalities=sorted(where),
+        merged_by=by,
+        merged_at=datetime.now(UTC),
+    )
+    session.add(made)
+    event = EmployerMerged(employer_id=gone, kept_employer_id=kept)
+    tell(session, event, municipality=municipality, revision=rows[gone].revision)
+    return made
+
+
+async def undo_merge(
+    session: Session, *, municipality: str, own: Sequence[str], merge_id: UUID
+) -> EmployerMerge:
+    """Parts them again: just what was moved goes back. Raises NotFound, Conflict or Forbidden."""
+    made = await session.get(EmployerMerge, merge_id, with_for_update=True)
+    if made is None:
+        raise NotFound("There is no such merge.", "Det finns ingen sådan sammanslagning.")
+    if made.undone_at:
+        raise Conflict("It has been undone already.", "Den är redan ångrad.")
+    if not set(made.municipalities) <= set(own):
+        raise Forbidden("It moved things in other municipalities too.", "Den rör även andra kommuner.")
+    gone = await session.get_one(Employer, made.gone, with_for_update=True)
+    if gone.merged_into != made.kept:
+        raise Conflict("A later merge builds on it.", "En senare sammanslagning bygger på den.")
+    await _move(session, made.moved, to=made.gone)
+    gone.merged_into, gone.revision = None, gone.revision + 1
+    made.undone_at = datetime.now(UTC)
+    event = EmployerParted(employer_id=made.gone, kept_employer_id=made.kept)
+    tell(session, event, municipality=municipality, revision=gone.revision)
+    return made
+
+
+async def _hanging_on(session: Session, employer_id: UUID) -> tuple[dict[str, list[str]], set[str]]:
+    """Table -> ids of what hangs on the employer, in the whole stack, and in which municipalities."""
+    before = session.info["scope"]
+    await rescope(session, EVERYONE)
+    moved: dict[str, list[str]] = {}
+    where: set[str] = set()
+    for name, (table, key) in OF_AN_EMPLOYER.items():
+        found = await session.execute(
+            select(key, table.municipality).where(table.employer_id == employer_id).order_by(key)
+        )
+        rows = found.all()
+        moved[name] = [str(id) for id, _ in rows]
+        where |= {municipality for _, municipality in rows}
+    await rescope(session, before)
+    return moved, where
+
+
+async def _move(session: Session, moved: dict[str, list[str]], to: UUID) -> None:
+    for name, (table, key) in OF_AN_EMPLOYER.items():
+        ids = [UUID(id) for id in moved.get(name, [])]
+        if ids and table is not Slot:
+            await session.execute(
+                update(table)  # the municipalities that the caller was held against
+                .where(key.in_(ids))
+                .values(employer_id=to)
+            )
+    await slots.change_employer(session, [UUID(id) for id in moved.get("slot", [])], to=to)

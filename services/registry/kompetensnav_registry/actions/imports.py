@@ -13,13 +13,14 @@ from sqlalchemy import select
 from kompetensnav_chassis.codes import LAST, Administration, Code, Day, Email, Municipality, Name
 from kompetensnav_chassis.db import Session
 from kompetensnav_contracts.vocabulary import LanguageLevel, Need, PlacementType, Sharing
-from kompetensnav_registry.actions import employers, learners, ledger, slots
+from kompetensnav_registry.actions import employers, learners, ledger, slots, workplaces
+from kompetensnav_registry.edges.numbers import legal_person
 from kompetensnav_registry.edges.rows import Faults, read
 from kompetensnav_registry.tables import Contact, Employer, Learner, Request, School, Slot, Workplace
 
 Ref = Annotated[Name, Field(max_length=100)]
 Occupation = Annotated[str, Field(pattern=r"^\d{4}$")]
-OrgNumber = Annotated[str, AfterValidator(employers.legal_person)]
+OrgNumber = Annotated[str, AfterValidator(legal_person)]
 Sector = Literal["private", "municipal", "regional", "state", "association"]
 
 
@@ -223,7 +224,7 @@ async def _workplaces(batch: Batch, rows: list[tuple[int, WorkplaceRow]]) -> Non
             contact = {
                 k.removeprefix("contact_"): values.pop(k) for k in list(values) if k.startswith("contact_")
             }
-            employers.add_workplace(
+            workplaces.add_workplace(
                 batch.session,
                 municipality=batch.municipality,
                 employer_id=employer_ids[row.org_number],

@@ -15,20 +15,11 @@ from kompetensnav_contracts.events.registry import RequestChanged, RequestClosed
 from kompetensnav_contracts.vocabulary import Reason
 from kompetensnav_registry import domain
 from kompetensnav_registry.actions import offers
+from kompetensnav_registry.actions.organisations import school_of
 from kompetensnav_registry.tables import Learner, Offer, Request, School
 
 RANK_STEP = 0.1
 """How much less a wish counts than the one before it, when no preference is given."""
-
-
-async def school_of(session: Session, *, municipality: str, code: str) -> School:
-    """The school unit, registered the first time it is named."""
-    row = await session.get(School, (municipality, code))
-    if row is None:
-        row = School(municipality=municipality, code=code, cohort_id=uuids.uuid4())
-        session.add(row)
-        await session.flush()
-    return row
 
 
 async def register_learner(

@@ -7,18 +7,30 @@ through here.
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, datetime
 from uuid import UUID
 
 import uuid_utils.compat as uuids
 from sqlalchemy import func, select
+from sqlalchemy.dialects.postgresql import insert
 
 from kompetensnav_chassis.db import Scope, Session, rescope
 from kompetensnav_chassis.outbox import tell
 from kompetensnav_contracts.events.registry import CapacityChanged, SeatReleased
 from kompetensnav_contracts.vocabulary import Reason, Refusal, Sharing
 from kompetensnav_registry import domain
-from kompetensnav_registry.tables import Offer, Request, Seat, SharingAgreement, Slot, Workplace
+from kompetensnav_registry.tables import (
+    Asking,
+    LearningCentre,
+    Offer,
+    ReceptionWeek,
+    Request,
+    Seat,
+    SharingAgreement,
+    Slot,
+    Supervisor,
+    Workplace,
+)
 
 
 @asynccontextmanager
@@ -80,7 +92,8 @@ async def open_accounts(session: Session, workplaces: Mapping[UUID, str]) -> Acc
         .order_by(Workplace.workplace_id)
         .with_for_update()
     )
-    ledgers = {id: domain.Ledger(capacity) for id, capacity in locked.all()}
+    ledgers = {id: domain.Ledger(capacity, {}, {}) for id, capacity in locked.all()}
+    await _read_limits(session, ledgers, hosts)
     found = await session.scalars(
         select(Slot)
         .where(Slot.workplace_id.in_(ledgers), Slot.municipality.in_(hosts))
@@ -90,13 +103,35 @@ async def open_accounts(session: Session, workplaces: Mapping[UUID, str]) -> Acc
     )
     slots = {row.slot_id: row for row in found}
     held = await session.execute(
-        select(Seat.workplace_id, Seat.slot_id, Seat.starts_on, Seat.ends_on).where(
-            Seat.workplace_id.in_(ledgers), Seat.municipality.in_(hosts), Seat.released_at.is_(None)
+        select(
+            Seat.workplace_id, Seat.slot_id, Seat.starts_on, Seat.ends_on, Seat.supervisor_id, func.count()
+        )
+        .where(Seat.workplace_id.in_(ledgers), Seat.municipality.in_(hosts), Seat.released_at.is_(None))
+        .group_by(Seat.workplace_id, Seat.slot_id, Seat.starts_on, Seat.ends_on, Seat.supervisor_id)
+    )
+    for workplace_id, slot_id, starts_on, ends_on, supervisor_id, seats in held:
+        ledgers[workplace_id].enter(
+            domain.Room(slot_id, 0, starts_on, ends_on, supervisor_id=supervisor_id), seats
+        )
+    return Accounts(slots, ledgers)
+
+
+async def _read_limits(session: Session, ledgers: Mapping[UUID, domain.Ledger], hosts: set[str]) -> None:
+    """The weeks that are unlike the others, and how many each supervisor may have."""
+    other = await session.execute(
+        select(ReceptionWeek.workplace_id, ReceptionWeek.week, ReceptionWeek.learners).where(
+            ReceptionWeek.workplace_id.in_(ledgers), ReceptionWeek.municipality.in_(hosts)
         )
     )
-    for workplace_id, slot_id, starts_on, ends_on in held:
-        ledgers[workplace_id].enter(domain.Room(slot_id, 0, starts_on, ends_on))
-    return Accounts(slots, ledgers)
+    for workplace_id, week, learners in other:
+        ledgers[workplace_id].other_weeks[week] = learners
+    loads = await session.execute(
+        select(Supervisor.workplace_id, Supervisor.supervisor_id, Supervisor.most_at_once).where(
+            Supervisor.workplace_id.in_(ledgers), Supervisor.municipality.in_(hosts)
+        )
+    )
+    for workplace_id, supervisor_id, most in loads:
+        ledgers[workplace_id].loads[supervisor_id] = most
 
 
 @dataclass(frozen=True)
@@ -105,7 +140,7 @@ class Books:
 
     accounts: Accounts
     requests: dict[UUID, Request]
-    busy: dict[UUID, list[tuple[date, date]]]
+    busy: dict[UUID, list[domain.Days]]
     agreements: list[SharingAgreement]
 
 
@@ -123,16 +158,16 @@ async def open_books(
         .execution_options(populate_existing=True)
     )
     by_id = {row.request_id: row for row in asked}
-    busy: dict[UUID, list[tuple[date, date]]] = {}
+    busy: dict[UUID, list[domain.Days]] = {}
     active = await session.execute(
-        select(Offer.learner_id, Offer.starts_on, Offer.ends_on).where(
+        select(Offer.learner_id, Offer.starts_on, Offer.ends_on, Offer.weekdays).where(
             Offer.learner_id.in_({row.learner_id for row in by_id.values()}),
             Offer.municipality.in_(homes),
             Offer.state.in_(("open", "confirmed")),
         )
     )
-    for learner_id, starts_on, ends_on in active:
-        busy.setdefault(learner_id, []).append((starts_on, ends_on))
+    for learner_id, starts_on, ends_on, weekdays in active:
+        busy.setdefault(learner_id, []).append(domain.Days(starts_on, ends_on, frozenset(weekdays)))
     agreements = list(await session.scalars(select(SharingAgreement)))
     return Books(accounts, by_id, busy, agreements)
 
@@ -146,6 +181,7 @@ def take_seat(session: Session, books: Books, slot: Slot, *, told: bool) -> Seat
         slot_id=slot.slot_id,
         starts_on=slot.starts_on,
         ends_on=slot.ends_on,
+        supervisor_id=slot.supervisor_id,
         reserved_at=func.clock_timestamp(),  # the database's clock, under the workplace's lock: in order
         told=told,
     )
@@ -155,34 +191,55 @@ def take_seat(session: Session, books: Books, slot: Slot, *, told: bool) -> Seat
     return seat
 
 
-def refusal(books: Books, slot: Slot | None, request: Request | None) -> Refusal | None:
+def refusal(
+    books: Books, slot: Slot | None, request: Request | None, via: LearningCentre | None = None
+) -> Refusal | None:
     """Why the request cannot have a seat in the slot; None when it can."""
     if request is None or request.state != "open":
         return Refusal.REQUEST_IS_CLOSED
     if slot is None:
         return Refusal.SLOT_IS_WITHDRAWN
-    if not is_shared(slot, request, books.agreements):
+    if not is_shared(slot, request, books.agreements, via):
         return Refusal.NOT_SHARED
-    if any(s <= slot.ends_on and slot.starts_on <= e for s, e in books.busy.get(request.learner_id, [])):
+    if domain.is_busy(books.busy.get(request.learner_id, ()), slot.days):
         return Refusal.LEARNER_IS_PLACED
     return books.accounts.ledgers[slot.workplace_id].refusal(slot.room)
 
 
-def is_shared(slot: Slot, request: Request, agreements: Iterable[SharingAgreement]) -> bool:
-    """Whether the slot may be used for the request's municipality and administration."""
+def is_shared(
+    slot: Slot, request: Request, agreements: Iterable[SharingAgreement], via: LearningCentre | None = None
+) -> bool:
+    """Whether the slot may be used for the request's municipality and administration, by the learning centre
+    that places the learner if there is one."""
     if slot.shared_with == Sharing.PUBLIC:
         return True
-    if slot.municipality == request.municipality:
+    if slot.municipality == request.municipality and via is None:
         return slot.shared_with != Sharing.ADMINISTRATION or slot.administration == request.administration
-    if slot.shared_with != Sharing.NAMED or request.municipality not in slot.named_municipalities:
+    user = via.code if via else request.municipality
+    if slot.shared_with != Sharing.NAMED or user not in slot.named_municipalities:
         return False
+    if via and slot.municipality == via.lies_in:
+        return True
     return any(
-        {slot.municipality, request.municipality} <= set(a.municipalities)
+        {slot.municipality, user} <= set(a.municipalities)
         and slot.placement_type in a.placement_types
         and a.valid_from <= slot.starts_on
         and (a.valid_to is None or slot.ends_on <= a.valid_to)
         for a in agreements
     )
+
+
+async def note_asked(session: Session, asked: Mapping[tuple[UUID, UUID], str], kind: str) -> None:
+    """Counts that workplaces were asked: (workplace, cause) -> the workplace's municipality. Once a cause."""
+    if not asked:
+        return
+    today = datetime.now(UTC).date()
+    rows = [
+        {"workplace_id": workplace_id, "cause_id": cause_id, "municipality": host, "kind": kind,
+         "asked_on": today}
+        for (workplace_id, cause_id), host in asked.items()
+    ]  # fmt: skip
+    await session.execute(insert(Asking).on_conflict_do_nothing(), rows)
 
 
 async def release_seats(
@@ -207,7 +264,7 @@ async def release_seats(
     for seat in rows:
         seat.released_at, seat.reason = func.clock_timestamp(), reason
         accounts.slots[seat.slot_id].taken -= 1
-        accounts.ledgers[seat.workplace_id].leave(domain.Room(seat.slot_id, 0, seat.starts_on, seat.ends_on))
+        accounts.ledgers[seat.workplace_id].leave(seat.room)
         if seat.told:
             tell(
                 session,

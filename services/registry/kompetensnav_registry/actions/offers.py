@@ -86,6 +86,7 @@ def new_offer(request: Request, slot: Slot, **values: Any) -> Offer:
         "occupation": slot.occupation,
         "starts_on": slot.starts_on,
         "ends_on": slot.ends_on,
+        "weekdays": slot.weekdays,
         "answers": {},
         "at_workplace": 1,
         "by_hand": False,

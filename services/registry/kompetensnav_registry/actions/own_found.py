@@ -7,7 +7,7 @@ import uuid_utils.compat as uuids
 from kompetensnav_chassis.db import Session
 from kompetensnav_contracts.vocabulary import Party, Sharing
 from kompetensnav_registry import domain
-from kompetensnav_registry.actions import ledger, offers, slots
+from kompetensnav_registry.actions import ledger, offers, slots, workplaces
 from kompetensnav_registry.actions.learners import find_request
 from kompetensnav_registry.tables import Offer
 
@@ -20,7 +20,7 @@ async def register_own_found(
         session, workplaces={workplace_id: municipality}, requests={request_id: municipality}
     )
     request = await find_request(session, municipality=municipality, request_id=request_id)
-    workplace = await slots.find_workplace(session, municipality=municipality, workplace_id=workplace_id)
+    workplace = await workplaces.find_workplace(session, municipality=municipality, workplace_id=workplace_id)
     slot = slots.post_slot(
         session,
         workplace=workplace,
@@ -39,11 +39,13 @@ async def register_own_found(
     books.accounts.slots[slot.slot_id] = slot
     seat = ledger.take_seat(session, books, slot, told=False)
     books.accounts.settle(session)
+    round_id = uuids.uuid7()
+    await ledger.note_asked(session, {(workplace_id, round_id): municipality}, kind="own_found")
     return offers.make_offer(
         session,
         request=request,
         slot=slot,
         seat_id=seat.seat_id,
-        round_id=uuids.uuid7(),
+        round_id=round_id,
         also_must_answer=(Party.PROVIDER,),
     )

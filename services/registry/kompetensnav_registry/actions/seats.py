@@ -30,11 +30,13 @@ async def reserve_seats(session: Session, matches: Sequence[LearnerMatched]) -> 
             refused.append((match, refusal or Refusal.REQUEST_IS_CLOSED))
             continue
         given.append((match, request, slot, ledger.take_seat(session, books, slot, told=True)))
-        books.busy.setdefault(request.learner_id, []).append((slot.starts_on, slot.ends_on))
+        books.busy.setdefault(request.learner_id, []).append(slot.days)
     # Capacity first: a listener that hears of the seats has then already heard that they are gone.
     books.accounts.settle(session)
     for match, refusal in refused:
         _tell(session, match, SeatRefused(refusal=refusal, **_facts(match)))
+    hosts = {(m.workplace_id, m.round_id): m.slot_municipality for m, _, _, _ in given}
+    await ledger.note_asked(session, hosts, kind="offer")
     for match, request, slot, seat in given:
         _tell(session, match, SeatReserved(seat_id=seat.seat_id, **_facts(match)))
         make_offer(

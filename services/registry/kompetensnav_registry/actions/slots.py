@@ -1,5 +1,6 @@
 """Slots: posted, changed, withdrawn; each tells its whole state, and a public twin when open to everyone."""
 
+from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from typing import Any
 from uuid import UUID
@@ -20,7 +21,7 @@ from kompetensnav_contracts.events.registry import (
 from kompetensnav_contracts.vocabulary import Reason, Sharing
 from kompetensnav_registry import domain
 from kompetensnav_registry.actions import ledger, offers
-from kompetensnav_registry.tables import Slot, Workplace
+from kompetensnav_registry.tables import Seat, Slot, Workplace
 
 CHANGEABLE = (
     "placement_type",
@@ -33,8 +34,12 @@ CHANGEABLE = (
     "shared_with",
     "named_municipalities",
     "administration",
+    "weekdays",
+    "supervisor_id",
+    "terms",
+    "description",
 )
-AGREED = {"placement_type", "occupation", "starts_on", "ends_on"}
+AGREED = {"placement_type", "occupation", "starts_on", "ends_on", "weekdays"}
 """What an offer repeats, and its parties have said yes to."""
 
 
@@ -52,6 +57,10 @@ def post_slot(
     shared_with: str = Sharing.MUNICIPALITY,
     named_municipalities: list[str] | None = None,
     administration: str | None = None,
+    weekdays: list[int] | None = None,
+    supervisor_id: UUID | None = None,
+    terms: dict[str, Any] | None = None,
+    description: str | None = None,
     ref: str | None = None,
     own_found: bool = False,
 ) -> Slot:
@@ -74,6 +83,10 @@ def post_slot(
         shared_with=shared_with,
         named_municipalities=named_municipalities or [],
         administration=administration,
+        weekdays=sorted(set(weekdays or [])),
+        supervisor_id=supervisor_id,
+        terms=terms or {},
+        description=description,
         own_found=own_found,
         taken=0,
         seats_left=seats,
@@ -84,18 +97,6 @@ def post_slot(
     )
     session.add(row)
     _tell_posted(session, row)
-    return row
-
-
-async def find_workplace(session: Session, *, municipality: str, workplace_id: UUID) -> Workplace:
-    """The workplace. Raises NotFound."""
-    row = await session.scalar(
-        select(Workplace).where(
-            Workplace.workplace_id == workplace_id, Workplace.municipality == municipality
-        )
-    )
-    if row is None:
-        raise NotFound("There is no such workplace.", "Det finns inget sådant arbetsställe.")
     return row
 
 
@@ -110,6 +111,8 @@ async def change_slot(session: Session, *, municipality: str, slot_id: UUID, cha
     changed = {name for name in changes.keys() & set(CHANGEABLE) if changes[name] != getattr(row, name)}
     if changes.get("seats", row.seats) < row.taken or (row.taken and changed & AGREED):
         raise domain.SeatsAreTaken(f"{row.taken}")
+    if "supervisor_id" in changed:
+        await _move_to(session, accounts, row, changes["supervisor_id"])
     for name in changed:
         setattr(row, name, changes[name])
     _period(row.starts_on, row.ends_on)
@@ -121,12 +124,29 @@ async def change_slot(session: Session, *, municipality: str, slot_id: UUID, cha
     return row
 
 
-async def withdraw_slot(session: Session, *, municipality: str, slot_id: UUID) -> Slot:
+async def change_employer(session: Session, slot_ids: Sequence[UUID], *, to: UUID) -> None:
+    """Slots now belong to another registration of their employer. Told, for events name the employer."""
+    found = await session.scalars(
+        select(Slot)  # the municipalities that the caller was held against
+        .where(Slot.slot_id.in_(slot_ids))
+        .order_by(Slot.slot_id)
+        .with_for_update()
+    )
+    for row in found.all():
+        row.employer_id, row.revision = to, row.revision + 1
+        if not row.own_found and not row.withdrawn_at:
+            tell(session, SlotChanged(**facts(row)), municipality=row.municipality, revision=row.revision)
+            _tell_public(session, row)
+
+
+async def withdraw_slot(
+    session: Session, *, municipality: str, slot_id: UUID, because: str | None = None
+) -> Slot:
     """Takes a slot back: open offers are declined, confirmed placements interrupted, everyone told."""
     accounts, row = await _locked(session, municipality, slot_id)
     if row.withdrawn_at:
         return row
-    row.withdrawn_at = datetime.now(UTC)
+    row.withdrawn_at, row.withdrawn_because = datetime.now(UTC), because
     row.revision += 1
     if not row.own_found:
         tell(
@@ -147,6 +167,26 @@ async def withdraw_slot(session: Session, *, municipality: str, slot_id: UUID) -
     return row
 
 
+async def _move_to(
+    session: Session, accounts: ledger.Accounts, row: Slot, supervisor_id: UUID | None
+) -> None:
+    """Those who have seats get another supervisor. Raises NotFound, or SupervisorIsFull."""
+    book = accounts.ledgers[row.workplace_id]
+    if supervisor_id is not None and supervisor_id not in book.loads:
+        raise NotFound("The workplace has no such supervisor.", "Arbetsstället har ingen sådan handledare.")
+    held = await session.scalars(
+        select(Seat).where(
+            Seat.slot_id == row.slot_id, Seat.municipality == row.municipality, Seat.released_at.is_(None)
+        )
+    )
+    for seat in held.all():
+        book.leave(seat.room)
+        seat.supervisor_id = supervisor_id
+        if supervisor_id and book.supervisor_left(seat.room) < 1:
+            raise domain.SupervisorIsFull
+        book.enter(seat.room)
+
+
 def facts(row: Slot) -> dict[str, Any]:
     """The slot's whole state, as its events carry it."""
     return {
@@ -164,6 +204,7 @@ def facts(row: Slot) -> dict[str, Any]:
         "shared_with": row.shared_with,
         "named_municipalities": tuple(row.named_municipalities),
         "administration": row.administration,
+        "weekdays": tuple(row.weekdays),
     }
 
 

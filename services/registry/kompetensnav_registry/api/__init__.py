@@ -1,5 +1,23 @@
 """The registry over HTTP: one module per noun."""
 
-from kompetensnav_registry.api import employers, imports, learners, offers, slots
+from kompetensnav_registry.api import (
+    delegated,
+    employers,
+    imports,
+    learners,
+    offers,
+    organisations,
+    slots,
+    workplaces,
+)
 
-ROUTERS = (employers.router, slots.router, learners.router, offers.router, imports.router)
+ROUTERS = (
+    organisations.router,
+    employers.router,
+    workplaces.router,
+    slots.router,
+    learners.router,
+    delegated.router,
+    offers.router,
+    imports.router,
+)

@@ -1,176 +1,176 @@
-"""Employers, workplaces, coordinators and sharing agreements over HTTP."""
+"""Employers over HTTP: registered, changed, merged and parted."""
 
-from datetime import date
-from typing import Annotated, Literal
+from datetime import datetime
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from pydantic import AfterValidator, BaseModel, Field
 from sqlalchemy import func, select
 
-from kompetensnav_chassis.codes import Code, Day, Email, Municipality, Name
-from kompetensnav_chassis.errors import Forbidden
-from kompetensnav_contracts.vocabulary import PlacementType
+from kompetensnav_chassis.codes import Name
+from kompetensnav_chassis.db import Session
 from kompetensnav_registry.actions import employers
-from kompetensnav_registry.api.views import Coordinator, Limit, Listed, Offset, Reader, View
-from kompetensnav_registry.tables import Employer, SharingAgreement, Workplace
+from kompetensnav_registry.api.views import Coordinator, Limit, Listed, Offset, Reader, Seen, View, seal_of
+from kompetensnav_registry.edges.numbers import organisation_number
+from kompetensnav_registry.tables import Employer, EmployerMerge, SoleTrader
 
 router = APIRouter(prefix="/{municipality}")
+Sector = Literal["private", "municipal", "regional", "state", "association"]
+Kind = Literal["company", "organisation"]
+Sni = Annotated[str, Field(pattern=r"^\d{2,5}$", description="Industry, SNI 2007.")]
+Employees = Annotated[int, Field(ge=0, le=1_000_000)]
 
 
 class NewEmployer(BaseModel):
     """An employer to register."""
 
-    org_number: Annotated[str, AfterValidator(employers.legal_person)]
+    org_number: Annotated[str, AfterValidator(organisation_number)] = Field(
+        description="Ten digits; a sole trader's is kept in the vault and shown to nobody."
+    )
     name: Name
-    sector: Literal["private", "municipal", "regional", "state", "association"] = "private"
+    sector: Sector = "private"
+    kind: Kind = "company"
+    sni: Sni | None = None
+    employees: Employees | None = None
+
+
+class EmployerChanges(Seen):
+    """What to correct; what is left out stays."""
+
+    name: Name | None = None
+    sector: Sector | None = None
+    kind: Kind | None = None
+    sni: Sni | None = None
+    employees: Employees | None = None
 
 
 class EmployerView(View):
-    """An employer."""
+    """An employer. Of a sole trader the number is not shown, and the name only in its own municipality."""
 
     employer_id: UUID
-    org_number: str
+    org_number: str | None
     name: str
     sector: str
+    kind: str
+    sni: str | None
+    employees: int | None
+    is_sole_trader: bool
+    merged_into: UUID | None
+    revision: int
 
 
-class NewWorkplace(BaseModel):
-    """A workplace to register."""
+class Merge(BaseModel):
+    """The registration to keep."""
 
-    employer_id: UUID
-    name: Name
-    locality: Code
-    reception_capacity: int = Field(
-        ge=0, le=10_000, description="Learners per week over all placement types."
-    )
-    contact_name: Name
-    contact_email: Email
-    contact_speaks: Literal["sv", "en"] = "sv"
+    into: UUID
 
 
-class WorkplaceView(View):
-    """A workplace."""
+class MergeView(View):
+    """A merge, and how to find it again to undo it."""
 
-    workplace_id: UUID
-    employer_id: UUID
-    ref: str | None
-    name: str
-    locality: str
-    reception_capacity: int
-
-
-class NewCoordinator(BaseModel):
-    """Whom the municipality's digests go to."""
-
-    name: Name
-    email: Email
-    speaks: Literal["sv", "en"] = "sv"
-
-
-class NewAgreement(BaseModel):
-    """A signed sharing agreement."""
-
-    municipalities: Annotated[list[Municipality], Field(min_length=2)]
-    placement_types: Annotated[list[PlacementType], Field(min_length=1)]
-    valid_from: Day
-    valid_to: Day | None = None
-
-
-class AgreementView(View):
-    """A sharing agreement."""
-
-    agreement_id: UUID
-    lead: str
+    merge_id: UUID
+    kept: UUID
+    gone: UUID
     municipalities: list[str]
-    placement_types: list[str]
-    valid_from: date
-    valid_to: date | None
+    merged_at: datetime
+    undone_at: datetime | None
+
+
+async def named(session: Session, municipality: str, rows: list[Employer]) -> list[EmployerView]:
+    """Views; sole traders of the municipality under their own names."""
+    ids = [row.employer_id for row in rows if row.is_sole_trader]
+    names: dict[UUID, Any] = {}
+    if ids:
+        found = await session.execute(
+            select(SoleTrader.employer_id, SoleTrader.name).where(
+                SoleTrader.employer_id.in_(ids), SoleTrader.municipality == municipality
+            )
+        )
+        names = {id: name for id, name in found}
+    views = []
+    for row in rows:
+        view = EmployerView.model_validate(row)
+        views.append(view.model_copy(update={"name": names.get(row.employer_id, row.name)}))
+    return views
 
 
 @router.post("/employers", status_code=201)
-async def register_employer(caller: Coordinator, new: NewEmployer) -> EmployerView:
+async def register_employer(request: Request, caller: Coordinator, new: NewEmployer) -> EmployerView:
     """Register an employer; one that is there already is returned as it is."""
     async with caller.begin() as session:
         row, _ = await employers.register_employer(
-            session, municipality=caller.municipality, **new.model_dump()
+            session, municipality=caller.municipality, seal=seal_of(request), **new.model_dump()
         )
-        return EmployerView.model_validate(row)
+        return (await named(session, caller.municipality, [row]))[0]
 
 
 @router.get("/employers")
 async def list_employers(caller: Reader, limit: Limit = 100, offset: Offset = 0) -> Listed[EmployerView]:
-    """Every employer of the stack, by name."""
+    """Every employer of the stack, by name; those that were merged into another are left out."""
+    shown = select(Employer).where(Employer.merged_into.is_(None))
     async with caller.begin() as session:
         rows = await session.scalars(
-            select(Employer).order_by(Employer.name, Employer.employer_id).limit(limit).offset(offset)
+            shown.order_by(Employer.name, Employer.employer_id).limit(limit).offset(offset)
         )
-        total = await session.scalar(select(func.count()).select_from(Employer))
-        return Listed(items=[EmployerView.model_validate(r) for r in rows], total=total or 0)
+        total = await session.scalar(select(func.count()).select_from(shown.subquery()))
+        return Listed(items=await named(session, caller.municipality, list(rows)), total=total or 0)
 
 
-@router.post("/workplaces", status_code=201)
-async def register_workplace(caller: Coordinator, new: NewWorkplace) -> WorkplaceView:
-    """Register a workplace with its contact."""
+@router.get("/employers/{employer_id}")
+async def show_employer(caller: Reader, employer_id: UUID) -> EmployerView:
+    """One employer; after a merge the one that was kept."""
     async with caller.begin() as session:
-        row = await employers.register_workplace(
-            session, municipality=caller.municipality, **new.model_dump()
+        row = await employers.find_employer(session, employer_id=employer_id)
+        return (await named(session, caller.municipality, [row]))[0]
+
+
+@router.patch("/employers/{employer_id}")
+async def change_employer(caller: Coordinator, employer_id: UUID, changes: EmployerChanges) -> EmployerView:
+    """Correct an employer."""
+    async with caller.begin() as session:
+        row = await employers.change_employer(
+            session, employer_id=employer_id, seen=changes.revision, changes=changes.given()
         )
-        return WorkplaceView.model_validate(row)
+        return (await named(session, caller.municipality, [row]))[0]
 
 
-@router.get("/workplaces")
-async def list_workplaces(caller: Reader, limit: Limit = 100, offset: Offset = 0) -> Listed[WorkplaceView]:
-    """The municipality's workplaces, by name."""
-    mine = Workplace.municipality == caller.municipality
+@router.post("/employers/{employer_id}/merge", status_code=201)
+async def merge_employer(caller: Coordinator, employer_id: UUID, merge: Merge) -> MergeView:
+    """Say that the employer is the same as another, which is kept: its workplaces, slots, needs and
+    agreements move there. Can be undone."""
     async with caller.begin() as session:
-        rows = await session.scalars(
-            select(Workplace)
-            .where(mine)
-            .order_by(Workplace.name, Workplace.workplace_id)
-            .limit(limit)
-            .offset(offset)
-        )
-        total = await session.scalar(select(func.count()).select_from(Workplace).where(mine))
-        return Listed(items=[WorkplaceView.model_validate(r) for r in rows], total=total or 0)
-
-
-@router.put("/coordinator", status_code=204)
-async def name_coordinator(caller: Coordinator, new: NewCoordinator) -> None:
-    """Say whom the municipality's digests go to."""
-    async with caller.begin() as session:
-        await employers.name_coordinator(session, municipality=caller.municipality, **new.model_dump())
-
-
-@router.post("/agreements", status_code=201)
-async def agree_to_share(caller: Coordinator, new: NewAgreement) -> AgreementView:
-    """Record a signed sharing agreement that the municipality leads; the token must act for every one in
-    it."""
-    if not set(new.municipalities) <= set(caller.identity.municipalities):
-        raise Forbidden(
-            "The token must act for every municipality in the agreement.",
-            "Du måste ha behörighet för alla kommuner i avtalet.",
-        )
-    async with caller.begin() as session:
-        row = await employers.agree_to_share(
+        made = await employers.merge(
             session,
-            lead=caller.municipality,
-            municipalities=new.municipalities,
-            placement_types=[t.value for t in new.placement_types],
-            valid_from=new.valid_from,
-            valid_to=new.valid_to,
+            municipality=caller.municipality,
+            own=caller.identity.municipalities,
+            gone=employer_id,
+            kept=merge.into,
+            by=caller.identity.subject,
         )
-        return AgreementView.model_validate(row)
+        return MergeView.model_validate(made)
 
 
-@router.get("/agreements")
-async def list_agreements(caller: Reader) -> Listed[AgreementView]:
-    """The sharing agreements the municipality has signed."""
+@router.get("/merges")
+async def list_merges(caller: Coordinator, limit: Limit = 100, offset: Offset = 0) -> Listed[MergeView]:
+    """Merges of employers in the stack, the latest first."""
+    shown = select(EmployerMerge)  # a listed reference table: every municipality
     async with caller.begin() as session:
         rows = await session.scalars(
-            select(SharingAgreement)
-            .where(SharingAgreement.municipalities.any(caller.municipality))  # type: ignore[arg-type]
-            .order_by(SharingAgreement.valid_from, SharingAgreement.agreement_id)
+            shown.order_by(EmployerMerge.merged_at.desc(), EmployerMerge.merge_id).limit(limit).offset(offset)
         )
-        items = [AgreementView.model_validate(r) for r in rows]
-        return Listed(items=items, total=len(items))
+        total = await session.scalar(select(func.count()).select_from(shown.subquery()))
+        return Listed(items=[MergeView.model_validate(r) for r in rows], total=total or 0)
+
+
+@router.post("/merges/{merge_id}/undo")
+async def undo_merge(caller: Coordinator, merge_id: UUID) -> MergeView:
+    """Part two employers that were merged by mistake."""
+    async with caller.begin() as session:
+        made = await employers.undo_merge(
+            session,
+            municipality=caller.municipality,
+            own=caller.identity.municipalities,
+            merge_id=merge_id,
+        )
+        return MergeView.model_validate(made)

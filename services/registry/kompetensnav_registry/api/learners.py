@@ -10,10 +10,10 @@ from sqlalchemy import func, select
 
 from kompetensnav_chassis.codes import LAST, Administration, Code, Day, Email, Name
 from kompetensnav_contracts.vocabulary import LanguageLevel, Need, PlacementType
-from kompetensnav_registry.actions import learners, own_found
+from kompetensnav_registry.actions import learners, organisations, own_found
 from kompetensnav_registry.api.offers import OfferView
 from kompetensnav_registry.api.views import Limit, Listed, Offset, Staff, View, sees_protected
-from kompetensnav_registry.tables import Learner, Request, School
+from kompetensnav_registry.tables import Learner, Request
 
 router = APIRouter(prefix="/{municipality}")
 
@@ -44,13 +44,6 @@ class LearnerView(View):
     family_name: str
     locality: str
     language: str
-
-
-class SchoolView(View):
-    """A school unit and the reference that rounds name it by."""
-
-    code: str
-    cohort_id: UUID
 
 
 class Wished(BaseModel):
@@ -84,6 +77,17 @@ class NewRequest(BaseModel):
         if self.ends_on < self.starts_on:
             raise ValueError("ends_on is before starts_on")
         return self
+
+    def about(self) -> dict[str, Any]:
+        """The request itself, without whose it is."""
+        return {
+            "placement_type": self.placement_type.value,
+            "starts_on": self.starts_on,
+            "ends_on": self.ends_on,
+            "wishes": [wish.model_dump() for wish in self.wishes],
+            "needs": [need.value for need in self.needs],
+            "max_travel_minutes": self.max_travel_minutes,
+        }
 
 
 class RequestView(View):
@@ -135,17 +139,6 @@ async def list_learners(caller: Staff, limit: Limit = 100, offset: Offset = 0) -
         return Listed(items=[LearnerView.model_validate(r) for r in rows], total=total or 0)
 
 
-@router.get("/schools")
-async def list_schools(caller: Staff) -> Listed[SchoolView]:
-    """The school units, with the references that rounds name them by."""
-    async with caller.begin() as session:
-        rows = await session.scalars(
-            select(School).where(School.municipality == caller.municipality).order_by(School.code)
-        )
-        items = [SchoolView.model_validate(r) for r in rows]
-        return Listed(items=items, total=len(items))
-
-
 @router.post("/requests", status_code=201)
 async def open_request(caller: Staff, new: NewRequest) -> RequestView:
     """Say that a learner needs a placement."""
@@ -156,18 +149,8 @@ async def open_request(caller: Staff, new: NewRequest) -> RequestView:
             learner_id=new.learner_id,
             by_hand=sees_protected(caller),
         )
-        school = await learners.school_of(session, municipality=caller.municipality, code=learner.school)
-        row = await learners.open_request(
-            session,
-            learner=learner,
-            school=school,
-            placement_type=new.placement_type.value,
-            starts_on=new.starts_on,
-            ends_on=new.ends_on,
-            wishes=[wish.model_dump() for wish in new.wishes],
-            needs=[need.value for need in new.needs],
-            max_travel_minutes=new.max_travel_minutes,
-        )
+        school = await organisations.school_of(session, municipality=caller.municipality, code=learner.school)
+        row = await learners.open_request(session, learner=learner, school=school, **new.about())
         await session.flush()
         return RequestView.model_validate(row)
 

@@ -5,11 +5,12 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from sqlalchemy import func, select
 
+from kompetensnav_chassis.codes import Municipality
 from kompetensnav_contracts.vocabulary import Party, Reason
-from kompetensnav_registry.actions import by_hand, offers
+from kompetensnav_registry.actions import by_hand, direct, offers
 from kompetensnav_registry.api.views import (
     CaseWorker,
     Coordinator,
@@ -70,6 +71,14 @@ class No(BaseModel):
     party: Party
 
 
+class Chosen(BaseModel):
+    """A request, and the slot that a person has chosen for it."""
+
+    request_id: UUID
+    slot_id: UUID
+    slot_municipality: Municipality | None = Field(None, description="When not in one's own municipality.")
+
+
 class ByHand(BaseModel):
     """A protected learner's request, and the slot a case worker has chosen."""
 
@@ -105,6 +114,15 @@ async def list_offers(
         )
         total = await session.scalar(select(func.count()).select_from(shown.subquery()))
         return Listed(items=[OfferView.model_validate(r) for r in rows], total=total or 0)
+
+
+@router.post("/offers", status_code=201)
+async def offer_slot(caller: Coordinator, chosen: Chosen) -> OfferView:
+    """Offer a learner a slot, without a round: a seat is held, and those who have a say are asked."""
+    async with caller.begin() as session:
+        row = await direct.offer_slot(session, municipality=caller.municipality, **chosen.model_dump())
+        await session.flush()
+        return OfferView.model_validate(row)
 
 
 @router.post("/offers/{offer_id}/accept")

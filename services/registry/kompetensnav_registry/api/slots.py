@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 from kompetensnav_chassis.codes import Administration, Day, Municipality
 from kompetensnav_chassis.errors import NotFound
 from kompetensnav_contracts.vocabulary import LanguageLevel, Need, PlacementType, Sharing
-from kompetensnav_registry.actions import slots
+from kompetensnav_registry.actions import slots, workplaces
 from kompetensnav_registry.api.views import Coordinator, Limit, Listed, Offset, Reader, View
 from kompetensnav_registry.tables import Slot, slots_of
 
@@ -87,7 +87,7 @@ async def post_slot(caller: Coordinator, new: NewSlot) -> SlotView:
     """Offer seats."""
     async with caller.begin() as session:
         values = new.model_dump(mode="json", exclude={"starts_on", "ends_on", "workplace_id"})
-        workplace = await slots.find_workplace(
+        workplace = await workplaces.find_workplace(
             session, municipality=caller.municipality, workplace_id=new.workplace_id
         )
         row = slots.post_slot(

@@ -1,13 +1,16 @@
-"""What the registry's API has in common: pages of a list, and who may do what."""
+"""What the registry's API has in common: pages of a list, changes to what one has seen, who may do what."""
 
-from typing import Annotated, Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
 
-from fastapi import Depends, Query
-from pydantic import BaseModel, ConfigDict
+from fastapi import Depends, Query, Request
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from sqlalchemy import Select, func, select
 
 from kompetensnav_chassis.identity import Caller, May
+from kompetensnav_registry.edges.seal import Seal
 
 T = TypeVar("T")
+V = TypeVar("V", bound="View")
 
 Coordinator = Annotated[Caller, Depends(May("coordinator"))]
 Staff = Annotated[Caller, Depends(May("coordinator", "guidance_counsellor", "case_worker"))]
@@ -18,11 +21,19 @@ Following = Annotated[Caller, Depends(May("coordinator", "case_worker"))]
 Reader = Annotated[Caller, Depends(May("coordinator", "guidance_counsellor", "operator", "admin"))]
 Limit = Annotated[int, Query(ge=1, le=500, description="Rows per page.")]
 Offset = Annotated[int, Query(ge=0, le=1_000_000_000, description="Rows to skip.")]
+Phone = Annotated[str, StringConstraints(pattern=r"^\+?[0-9][0-9 ()/-]{4,30}$")]
+PostalCode = Annotated[str, StringConstraints(pattern=r"^\d{5}$")]
 
 
 def sees_protected(caller: Caller) -> bool:
     """Whether the caller may see rows of protected learners."""
     return "case_worker" in caller.identity.roles
+
+
+def seal_of(request: Request) -> Seal:
+    """The vault's seal."""
+    seal: Seal = request.app.state.seal
+    return seal
 
 
 class View(BaseModel):
@@ -31,8 +42,29 @@ class View(BaseModel):
     model_config = ConfigDict(from_attributes=True)
 
 
+class Seen(BaseModel):
+    """A change to something one has looked at; refused when someone else has changed it since."""
+
+    revision: int = Field(ge=1, le=2**31 - 1, description="The revision that was shown.")
+
+    def given(self) -> dict[str, Any]:
+        """What was said, and nothing that was left out."""
+        return self.model_dump(exclude={"revision"}, exclude_unset=True, exclude_none=True)
+
+
 class Listed(BaseModel, Generic[T]):
     """One page of a list, always in the same order."""
 
     items: list[T]
     total: int
+
+
+async def page_of(
+    caller: Caller, view: type[V], shown: Select[Any], order: Any, limit: int, offset: int
+) -> Listed[V]:
+    """One page of what is shown, in an order."""
+    columns = order if isinstance(order, tuple) else (order,)
+    async with caller.begin() as session:
+        rows = await session.scalars(shown.order_by(*columns).limit(limit).offset(offset))
+        total = await session.scalar(select(func.count()).select_from(shown.subquery()))
+        return Listed(items=[view.model_validate(row) for row in rows], total=total or 0)

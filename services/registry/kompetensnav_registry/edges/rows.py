@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from kompetensnav_chassis.errors import BadRows
+from kompetensnav_registry.edges.numbers import masked
 
 R = TypeVar("R", bound=BaseModel)
 MOST_FAULTS = 200
@@ -21,7 +22,9 @@ class Faults:
     def add(self, line: int, column: str, value: Any, reason: str) -> None:
         """One fault: line 1 is the header."""
         if len(self.found) < MOST_FAULTS:
-            self.found.append({"line": line, "column": column, "value": str(value)[:100], "reason": reason})
+            self.found.append(
+                {"line": line, "column": column, "value": masked(str(value))[:100], "reason": reason}
+            )
 
     def raise_any(self) -> None:
         """Raises BadRows when something did not fit."""

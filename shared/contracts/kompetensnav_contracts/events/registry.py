@@ -28,6 +28,42 @@ class EmployerRegistered(Event):
         "public", "Organisation number, ten digits; only for legal persons.", None, pattern=r"^\d{10}$"
     )
     sector: str = fact("public", "`private`, `municipal`, `regional`, `state` or `association`.")
+    kind: str = fact("public", "`company` or `organisation`.", "company")
+    sni: str | None = fact(
+        "public",
+        "Industry, SNI 2007, two to five digits; empty for a sole trader.",
+        None,
+        pattern=r"^\d{2,5}$",
+    )
+    employees: int | None = fact("public", "Employees; empty = not known, or a sole trader.", None, ge=0)
+
+
+class EmployerMerged(Event):
+    """Two registrations were of the same employer, and one of them has gone into the other."""
+
+    name = "registry.employer.merged.v1"
+    about = "employer_id"
+    told = {
+        "sv": "Arbetsgivare {employer_id} är samma som {kept_employer_id}",
+        "en": "Employer {employer_id} is the same as {kept_employer_id}",
+    }
+
+    employer_id: UUID = fact("reference", "The registration that is gone.")
+    kept_employer_id: UUID = fact("reference", "The registration that is kept; count this one.")
+
+
+class EmployerParted(Event):
+    """A merge was a mistake: the employers are two again."""
+
+    name = "registry.employer.parted.v1"
+    about = "employer_id"
+    told = {
+        "sv": "Arbetsgivare {employer_id} skild från {kept_employer_id}",
+        "en": "Employer {employer_id} parted from {kept_employer_id}",
+    }
+
+    employer_id: UUID = fact("reference", "The registration that is there again.")
+    kept_employer_id: UUID = fact("reference", "The one it had gone into.")
 
 
 class WorkplaceRegistered(Event):
@@ -41,6 +77,67 @@ class WorkplaceRegistered(Event):
     employer_id: UUID = fact("reference", "The employer that runs it.")
     locality: str = fact("public", "Locality code of the workplace.")
     reception_capacity: int = fact("internal", "Learners per week over all placement types.", ge=0)
+
+
+class WorkplaceAsked(Event):
+    """An employer is asked to offer last period's slots again, by a link with everything filled in."""
+
+    name = "registry.workplace.asked.v1"
+    about = "asking_id"
+    told = {"sv": "Arbetsställe {workplace_id} tillfrågat", "en": "Workplace {workplace_id} asked"}
+
+    asking_id: UUID = fact("reference", "This asking.")
+    workplace_id: UUID = fact("reference", "The workplace.")
+    placement_type: PlacementType = fact("internal", "Placement type.")
+    slots: int = fact("internal", "Slots that are filled in.", ge=1)
+    starts_on: date = fact("internal", "First day of the period asked about (ISO 8601).")
+    answer_by: date = fact("internal", "Last day to answer (ISO 8601).")
+
+
+class AgreementSigned(Event):
+    """An employer and an organisation have signed a cooperation agreement, or renewed one."""
+
+    name = "registry.agreement.signed.v1"
+    about = "agreement_id"
+    told = {
+        "sv": "Samarbetsavtal {agreement_id} tecknat",
+        "en": "Cooperation agreement {agreement_id} signed",
+    }
+
+    agreement_id: UUID = fact("reference", "The agreement.")
+    employer_id: UUID = fact("reference", "The employer.")
+    signed_on: date = fact("internal", "Day of the last signature (ISO 8601).")
+    valid_from: date = fact("internal", "First day (ISO 8601).")
+    valid_to: date | None = fact("internal", "Last day (ISO 8601); empty = until further notice.", None)
+    seats_per_year: int = fact("internal", "Seats it promises a year.", ge=0)
+    renews: UUID | None = fact("reference", "The agreement it renews; empty for a first one.", None)
+
+
+class AgreementExpiring(Event):
+    """A cooperation agreement runs out soon and has not been renewed."""
+
+    name = "registry.agreement.expiring.v1"
+    about = "agreement_id"
+    told = {"sv": "Samarbetsavtal {agreement_id} går ut {valid_to}", "en": "{agreement_id} ends {valid_to}"}
+
+    agreement_id: UUID = fact("reference", "The agreement.")
+    employer_id: UUID = fact("reference", "The employer.")
+    valid_to: date = fact("internal", "Last day (ISO 8601).")
+    days_left: int = fact("internal", "Days until then, when this was told.", ge=0)
+
+
+class InvitationMade(Event):
+    """An employer invites adult learners who finish their education to a visit."""
+
+    name = "registry.invitation.made.v1"
+    about = "invitation_id"
+    told = {"sv": "Inbjudan {invitation_id} till besök", "en": "Invitation {invitation_id} to a visit"}
+
+    invitation_id: UUID = fact("reference", "The invitation.")
+    workplace_id: UUID = fact("reference", "The workplace that invites.")
+    occupation: str = fact("internal", "Occupation they learn, SSYK 2012, four digits.", pattern=r"^\d{4}$")
+    locality: str = fact("internal", "Locality they live in.")
+    finishing: str = fact("internal", "Half-year in which they finish, `2027-H1`.", pattern=r"^\d{4}-H[12]$")
 
 
 class SharingAgreed(Event):
@@ -75,6 +172,9 @@ class SlotFacts(Event):
     shared_with: Sharing = fact("internal", "How far it is shared.", Sharing.MUNICIPALITY)
     named_municipalities: tuple[str, ...] = fact("internal", "SCB codes, when shared with named ones.", ())
     administration: str | None = fact("internal", "The administration that owns it, when kept to it.", None)
+    weekdays: tuple[int, ...] = fact(
+        "public", "ISO weekdays (1 = Monday) of a split week; empty = the whole week.", ()
+    )
 
 
 class SlotPosted(SlotFacts):
@@ -244,6 +344,12 @@ class SeatRefused(SeatFacts):
     told = {"sv": "Plats nekad i {slot_id}: {refusal}", "en": "Seat refused in {slot_id}: {refusal}"}
 
     refusal: Refusal = fact("internal", "Why.")
+    rule: str | None = fact(
+        "internal",
+        "Id of the rule that forbids it (`R9`), when `refusal` is `rule`.",
+        None,
+        pattern=r"^R\d+$",
+    )
 
 
 class SeatReleased(Event):
@@ -359,6 +465,23 @@ class PlacementCompleted(PlacementFacts):
     name = "registry.placement.completed.v1"
     about = "placement_id"
     told = {"sv": "Placering {placement_id} genomförd", "en": "Placement {placement_id} completed"}
+
+
+class PresenceConfirmed(Event):
+    """The supervisor or the school has confirmed how much of a week the learner was there."""
+
+    name = "registry.presence.confirmed.v1"
+    about = "presence_id"
+    told = {"sv": "Närvaro bekräftad, vecka {week}", "en": "Presence confirmed, week {week}"}
+
+    presence_id: UUID = fact("reference", "This week of this placement.")
+    placement_id: UUID = fact("reference", "The placement.")
+    learner_id: UUID = fact("pseudonymous", "Random reference of the learner.")
+    placement_type: PlacementType = fact("pseudonymous", "Placement type.")
+    week: date = fact("pseudonymous", "The week's Monday (ISO 8601).")
+    days: int = fact("pseudonymous", "Days of presence.", ge=0, le=7)
+    hours: float = fact("pseudonymous", "Hours of presence.", ge=0, le=80)
+    party: Party = fact("internal", "Who confirmed: employer (the supervisor) or provider (the school).")
 
 
 class PlacementCounted(Event):

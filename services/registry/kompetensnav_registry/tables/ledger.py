@@ -1,51 +1,26 @@
-"""The registry's rows. Direct identifiers live in the schema `vault` and nowhere else."""
+"""The capacity ledger's rows: slots, seats, offers, placements, and the requests behind them."""
 
 from datetime import date, datetime
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
     CheckConstraint,
     Date,
-    DateTime,
     ForeignKey,
     Index,
+    Numeric,
     Select,
     String,
     UniqueConstraint,
     func,
     select,
 )
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column
 
-from kompetensnav_chassis.db import metadata
-from kompetensnav_chassis.inbox import InboxRow
-from kompetensnav_chassis.outbox import OutboxRow
-from kompetensnav_registry.domain import Room
-
-CODE = String(40)
-VAULT = "vault"
-
-
-class Base(DeclarativeBase):
-    """The registry's tables."""
-
-    metadata = metadata()
-    type_annotation_map = {
-        datetime: DateTime(timezone=True),
-        list[str]: ARRAY(String(40)),
-        dict[str, Any]: JSONB,
-        list[dict[str, Any]]: JSONB,
-    }
-
-
-class Outbox(OutboxRow, Base):
-    """Events on their way out."""
-
-
-class Inbox(InboxRow, Base):
-    """Events already handled."""
+from kompetensnav_registry.domain import Days, Room
+from kompetensnav_registry.tables.foundation import CODE, Base
 
 
 class Slot(Base):
@@ -69,12 +44,19 @@ class Slot(Base):
     starts_on: Mapped[date] = mapped_column(Date)
     ends_on: Mapped[date] = mapped_column(Date)
     seats: Mapped[int]
+    description: Mapped[str | None] = mapped_column(String(2000))
+    """For people to read; reaches no event."""
     locality: Mapped[str] = mapped_column(CODE)
     min_language: Mapped[str] = mapped_column(CODE)
     offers_needs: Mapped[list[str]]
     shared_with: Mapped[str] = mapped_column(CODE)
     named_municipalities: Mapped[list[str]]
     administration: Mapped[str | None] = mapped_column(CODE)
+    weekdays: Mapped[list[int]] = mapped_column(default=list, server_default="{}")
+    """ISO weekdays (1 = Monday) of a split week; empty = the whole week."""
+    supervisor_id: Mapped[UUID | None]
+    terms: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")
+    """Hours, hazards and what is asked of learners, as the rules read them (`domain.terms`)."""
     own_found: Mapped[bool] = mapped_column(default=False)
     taken: Mapped[int] = mapped_column(default=0)
     seats_left: Mapped[int]
@@ -84,12 +66,19 @@ class Slot(Base):
     public_revision: Mapped[int] = mapped_column(default=0)
     is_public: Mapped[bool] = mapped_column(default=False)
     withdrawn_at: Mapped[datetime | None]
+    withdrawn_because: Mapped[str | None] = mapped_column(CODE)
     posted_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
     @property
     def room(self) -> Room:
         """The slot as the ledger needs it."""
-        return Room(self.slot_id, self.seats, self.starts_on, self.ends_on, self.withdrawn_at is not None)
+        withdrawn = self.withdrawn_at is not None
+        return Room(self.slot_id, self.seats, self.starts_on, self.ends_on, withdrawn, self.supervisor_id)
+
+    @property
+    def days(self) -> Days:
+        """When a learner in it is busy."""
+        return Days(self.starts_on, self.ends_on, frozenset(self.weekdays))
 
 
 class Seat(Base):
@@ -107,11 +96,17 @@ class Seat(Base):
     slot_id: Mapped[UUID]
     starts_on: Mapped[date] = mapped_column(Date)
     ends_on: Mapped[date] = mapped_column(Date)
+    supervisor_id: Mapped[UUID | None]
     told: Mapped[bool] = mapped_column(default=False)
     """Whether `seat.reserved` told of it; only then does `seat.released`."""
     reserved_at: Mapped[datetime] = mapped_column(server_default=func.now())
     released_at: Mapped[datetime | None]
     reason: Mapped[str | None] = mapped_column(CODE)
+
+    @property
+    def room(self) -> Room:
+        """What it takes of the ledger."""
+        return Room(self.slot_id, 0, self.starts_on, self.ends_on, supervisor_id=self.supervisor_id)
 
 
 class Offer(Base):
@@ -140,6 +135,7 @@ class Offer(Base):
     occupation: Mapped[str] = mapped_column(String(4))
     starts_on: Mapped[date] = mapped_column(Date)
     ends_on: Mapped[date] = mapped_column(Date)
+    weekdays: Mapped[list[int]] = mapped_column(default=list, server_default="{}")
     must_answer: Mapped[list[str]]
     are_told: Mapped[list[str]]
     answers: Mapped[dict[str, Any]]
@@ -194,105 +190,48 @@ class Request(Base):
     needs: Mapped[list[str]]
     max_travel_minutes: Mapped[int]
     wishes: Mapped[list[dict[str, Any]]]
+    terms: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")
+    """Decisions, consents and what the school says of the learner, as the rules read them."""
     by_hand: Mapped[bool] = mapped_column(default=False)
     state: Mapped[str] = mapped_column(CODE, default="open")
     revision: Mapped[int] = mapped_column(default=1)
     opened_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 
-class Employer(Base):
-    """A legal entity; a listed reference table without row-level security."""
+class Presence(Base):
+    """One week of a placement: days and hours that the supervisor or the school has confirmed."""
 
-    __tablename__ = "employer"
-
-    employer_id: Mapped[UUID] = mapped_column(primary_key=True)
-    org_number: Mapped[str] = mapped_column(String(10), unique=True)
-    name: Mapped[str] = mapped_column(String(200))
-    sector: Mapped[str] = mapped_column(CODE)
-    revision: Mapped[int] = mapped_column(default=1)
-
-
-class Workplace(Base):
-    """Where learners are received. Its row is the lock of the capacity ledger."""
-
-    __tablename__ = "workplace"
+    __tablename__ = "presence"
     __table_args__ = (
-        UniqueConstraint("municipality", "ref"),
-        CheckConstraint("reception_capacity >= 0", name="reception_capacity"),
+        CheckConstraint("hours between 0 and 80", name="hours"),
+        CheckConstraint("days between 0 and 7", name="days"),
     )
 
-    workplace_id: Mapped[UUID] = mapped_column(primary_key=True)
-    municipality: Mapped[str] = mapped_column(CODE)
-    ref: Mapped[str | None] = mapped_column(String(100))
-    employer_id: Mapped[UUID] = mapped_column(ForeignKey("employer.employer_id"))
-    name: Mapped[str] = mapped_column(String(200))
-    locality: Mapped[str] = mapped_column(CODE)
-    reception_capacity: Mapped[int]
-    revision: Mapped[int] = mapped_column(default=1)
-
-
-class School(Base):
-    """A school unit, and the random reference that stands for it outside the registry."""
-
-    __tablename__ = "school"
-
-    municipality: Mapped[str] = mapped_column(CODE, primary_key=True)
-    code: Mapped[str] = mapped_column(CODE, primary_key=True)
-    cohort_id: Mapped[UUID] = mapped_column(unique=True)
-
-
-class SharingAgreement(Base):
-    """Municipalities that share slots; a listed reference table (it names no person)."""
-
-    __tablename__ = "sharing_agreement"
-
-    agreement_id: Mapped[UUID] = mapped_column(primary_key=True)
-    lead: Mapped[str] = mapped_column(CODE)
-    municipalities: Mapped[list[str]]
-    placement_types: Mapped[list[str]]
-    valid_from: Mapped[date] = mapped_column(Date)
-    valid_to: Mapped[date | None] = mapped_column(Date)
-    revision: Mapped[int] = mapped_column(default=1)
-
-
-class Learner(Base):
-    """A person to be placed. The only row with a learner's identity."""
-
-    __tablename__ = "learner"
-    __table_args__ = (UniqueConstraint("municipality", "administration", "ref"), {"schema": VAULT})
-
-    learner_id: Mapped[UUID] = mapped_column(primary_key=True)
+    placement_id: Mapped[UUID] = mapped_column(ForeignKey("placement.placement_id"), primary_key=True)
+    week: Mapped[date] = mapped_column(Date, primary_key=True)
+    """Its Monday."""
     municipality: Mapped[str] = mapped_column(CODE)
     administration: Mapped[str] = mapped_column(CODE)
-    ref: Mapped[str | None] = mapped_column(String(100))
-    given_name: Mapped[str] = mapped_column(String(100))
-    family_name: Mapped[str] = mapped_column(String(100))
-    email: Mapped[str | None] = mapped_column(String(200))
-    guardian_email: Mapped[str | None] = mapped_column(String(200))
-    born_on: Mapped[date] = mapped_column(Date)
-    school: Mapped[str] = mapped_column(CODE)
-    locality: Mapped[str] = mapped_column(CODE)
-    language: Mapped[str] = mapped_column(CODE)
-    speaks: Mapped[str] = mapped_column(String(2), default="sv")
-    security_marking: Mapped[str] = mapped_column(CODE, default="none")
+    days: Mapped[int]
+    hours: Mapped[Decimal] = mapped_column(Numeric(4, 1))
+    confirmed_by: Mapped[str] = mapped_column(CODE)
+    revision: Mapped[int] = mapped_column(default=1)
+    confirmed_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 
-class Contact(Base):
-    """Whom to write to at a workplace, or the coordinator of a municipality."""
+class Asking(Base):
+    """A workplace was asked to receive: by a round, a place found by a learner, or to offer again. Counts how
+    often an employer is asked; says nothing of whom for."""
 
-    __tablename__ = "contact"
-    __table_args__ = (
-        UniqueConstraint("municipality", "role", "workplace_id", postgresql_nulls_not_distinct=True),
-        {"schema": VAULT},
-    )
+    __tablename__ = "asking"
+    __table_args__ = (Index("ix_asking_asked_on", "workplace_id", "asked_on"),)
 
-    contact_id: Mapped[UUID] = mapped_column(primary_key=True)
+    workplace_id: Mapped[UUID] = mapped_column(ForeignKey("workplace.workplace_id"), primary_key=True)
+    cause_id: Mapped[UUID] = mapped_column(primary_key=True)
+    """The round, or the mail to offer again."""
     municipality: Mapped[str] = mapped_column(CODE)
-    role: Mapped[str] = mapped_column(CODE)
-    workplace_id: Mapped[UUID | None]
-    name: Mapped[str] = mapped_column(String(200))
-    email: Mapped[str] = mapped_column(String(200))
-    speaks: Mapped[str] = mapped_column(String(2), default="sv")
+    kind: Mapped[str] = mapped_column(CODE)
+    asked_on: Mapped[date] = mapped_column(Date)
 
 
 def slots_of(municipality: str) -> Select[Slot]:

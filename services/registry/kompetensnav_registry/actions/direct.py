@@ -1,0 +1,49 @@
+"""A learner offered a slot by a person, without a round: the same ledger, the same answers."""
+
+from uuid import UUID
+
+import uuid_utils.compat as uuids
+from sqlalchemy import select
+
+from kompetensnav_chassis.db import Session
+from kompetensnav_chassis.errors import NotFound
+from kompetensnav_registry import domain
+from kompetensnav_registry.actions import ledger, offers
+from kompetensnav_registry.actions.learners import find_request
+from kompetensnav_registry.tables import LearningCentre, Offer, Slot
+
+
+async def offer_slot(
+    session: Session,
+    *,
+    municipality: str,
+    request_id: UUID,
+    slot_id: UUID,
+    slot_municipality: str | None = None,
+    via: LearningCentre | None = None,
+) -> Offer:
+    """Holds a seat for the learner and asks those who must answer.
+
+    `slot_municipality` says where the slot lies when not in the learner's municipality; `via` is the
+    learning centre that places the learner. Raises NotFound and the ledger's refusals.
+    """
+    host = slot_municipality or municipality
+    request = await find_request(session, municipality=municipality, request_id=request_id)
+    async with ledger.reaching(session, [host]):
+        workplace_id = await session.scalar(
+            select(Slot.workplace_id).where(Slot.slot_id == slot_id, Slot.municipality == host)
+        )
+        if workplace_id is None:
+            raise NotFound("There is no such slot.", "Det finns ingen sådan plats.")
+        books = await ledger.open_books(
+            session, workplaces={workplace_id: host}, requests={request.request_id: municipality}
+        )
+        slot = books.accounts.slots[slot_id]
+        refusal = ledger.refusal(books, slot, books.requests[request_id], via)
+        if refusal:
+            raise domain.refused(refusal)
+        seat = ledger.take_seat(session, books, slot, told=False)
+        books.accounts.settle(session)
+        round_id = uuids.uuid7()
+        await ledger.note_asked(session, {(workplace_id, round_id): host}, kind="offer")
+    return offers.make_offer(session, request=request, slot=slot, seat_id=seat.seat_id, round_id=round_id)

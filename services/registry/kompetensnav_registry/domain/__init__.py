@@ -1,0 +1,68 @@
+"""The registry's rules: the capacity ledger, who answers an offer, ages. Values in, values out."""
+
+from kompetensnav_registry.domain import ages, editing, ledger, offers
+from kompetensnav_registry.domain.ages import age, age_class
+from kompetensnav_registry.domain.editing import ChangedMeanwhile, change
+from kompetensnav_registry.domain.ledger import (
+    Days,
+    LearnerIsPlaced,
+    Ledger,
+    Room,
+    SeatsAreTaken,
+    SlotIsFull,
+    SlotIsWithdrawn,
+    SupervisorIsFull,
+    WorkplaceIsFull,
+    is_busy,
+    monday_of,
+    refused,
+    weeks,
+)
+from kompetensnav_registry.domain.offers import (
+    STEPS,
+    AnswerRule,
+    NotYours,
+    OfferIsSettled,
+    Outcome,
+    WrongStep,
+    answer_rule,
+    may_answer,
+    outcome,
+    parties,
+    step,
+)
+
+MODULES = (ages, editing, ledger, offers)
+"""Where refusals are declared."""
+
+__all__ = [
+    "MODULES",
+    "STEPS",
+    "AnswerRule",
+    "ChangedMeanwhile",
+    "Days",
+    "LearnerIsPlaced",
+    "Ledger",
+    "NotYours",
+    "OfferIsSettled",
+    "Outcome",
+    "Room",
+    "SeatsAreTaken",
+    "SlotIsFull",
+    "SlotIsWithdrawn",
+    "SupervisorIsFull",
+    "WorkplaceIsFull",
+    "WrongStep",
+    "age",
+    "age_class",
+    "answer_rule",
+    "change",
+    "is_busy",
+    "may_answer",
+    "monday_of",
+    "outcome",
+    "parties",
+    "refused",
+    "step",
+    "weeks",
+]

@@ -1,0 +1,412 @@
+"""actors, agreements, the whole ledger"""
+
+import sqlalchemy as sa
+from alembic import op
+from sqlalchemy.dialects import postgresql
+
+from kompetensnav_chassis.migrate import facts, protect
+
+revision = "0004"
+down_revision = "0003"
+branch_labels = None
+depends_on = None
+
+VIEWS = {
+    "workplace": """
+        select workplace_id, municipality, reception_capacity, revision from workplace
+    """,
+    "offer": """
+        select offer_id, municipality, administration, match_id, seat_id, slot_id, request_id,
+        learner_id, starts_on, ends_on, state, by_hand, revision, weekdays from offer
+    """,
+    "reception_week": """
+        select workplace_id, municipality, week, learners from reception_week
+    """,
+}
+
+
+def upgrade() -> None:
+    op.create_table(
+        "administration",
+        sa.Column("municipality", sa.String(length=40), nullable=False),
+        sa.Column("code", sa.String(length=40), nullable=False),
+        sa.Column("name", sa.String(length=200), nullable=False),
+        sa.Column("committee", sa.String(length=200), nullable=False),
+        sa.Column("revision", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("municipality", "code", name=op.f("pk_administration")),
+    )
+    op.create_table(
+        "education_provider",
+        sa.Column("provider_id", sa.Uuid(), nullable=False),
+        sa.Column("org_number", sa.String(length=10), nullable=False),
+        sa.Column("name", sa.String(length=200), nullable=False),
+        sa.Column("kind", sa.String(length=40), nullable=False),
+        sa.Column("revision", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("provider_id", name=op.f("pk_education_provider")),
+        sa.UniqueConstraint("org_number", name=op.f("uq_education_provider_org_number")),
+    )
+    op.create_table(
+        "learning_centre",
+        sa.Column("code", sa.String(length=40), nullable=False),
+        sa.Column("name", sa.String(length=200), nullable=False),
+        sa.Column("lies_in", sa.String(length=40), nullable=False),
+        sa.Column("revision", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("code", name=op.f("pk_learning_centre")),
+    )
+    op.create_table(
+        "document",
+        sa.Column("document_id", sa.Uuid(), nullable=False),
+        sa.Column("municipality", sa.String(length=40), nullable=False),
+        sa.Column("administration", sa.String(length=40), nullable=True),
+        sa.Column("about_id", sa.Uuid(), nullable=False),
+        sa.Column("kind", sa.String(length=40), nullable=False),
+        sa.Column("media_type", sa.String(length=100), nullable=False),
+        sa.Column("name", sa.String(length=200), nullable=False),
+        sa.Column("sha256", sa.String(length=64), nullable=False),
+        sa.Column("content", sa.LargeBinary(), nullable=False),
+        sa.Column("added_on", sa.Date(), nullable=False),
+        sa.PrimaryKeyConstraint("document_id", name=op.f("pk_document")),
+        schema="vault",
+    )
+    op.create_index("ix_document_about_id", "document", ["about_id"], unique=False, schema="vault")
+    op.create_table(
+        "cooperation_agreement",
+        sa.Column("agreement_id", sa.Uuid(), nullable=False),
+        sa.Column("municipality", sa.String(length=40), nullable=False),
+        sa.Column("employer_id", sa.Uuid(), nullable=False),
+        sa.Column("signed_on", sa.Date(), nullable=False),
+        sa.Column("valid_from", sa.Date(), nullable=False),
+        sa.Column("valid_to", sa.Date(), nullable=True),
+        sa.Column("seats_per_year", sa.Integer(), nullable=False),
+        sa.Column("outside_the_system", sa.Boolean(), nullable=False),
+        sa.Column("renews", sa.Uuid(), nullable=True),
+        sa.Column("ended_on", sa.Date(), nullable=True),
+        sa.Column("reminded_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("revision", sa.Integer(), nullable=False),
+        sa.CheckConstraint("seats_per_year >= 0", name=op.f("ck_cooperation_agreement_seats_per_year")),
+        sa.CheckConstraint(
+            "valid_to is null or valid_to >= valid_from", name=op.f("ck_cooperation_agreement_period")
+        ),
+        sa.ForeignKeyConstraint(
+            ["employer_id"], ["employer.employer_id"], name=op.f("fk_cooperation_agreement_employer_id")
+        ),
+        sa.ForeignKeyConstraint(
+            ["renews"], ["cooperation_agreement.agreement_id"], name=op.f("fk_cooperation_agreement_renews")
+        ),
+        sa.PrimaryKeyConstraint("agreement_id", name=op.f("pk_cooperation_agreement")),
+        sa.UniqueConstraint("renews", name=op.f("uq_cooperation_agreement_renews")),
+    )
+    op.create_index("ix_cooperation_agreement_valid_to", "cooperation_agreement", ["valid_to"], unique=False)
+    op.create_table(
+        "delegation",
+        sa.Column("delegation_id", sa.Uuid(), nullable=False),
+        sa.Column("centre", sa.String(length=40), nullable=False),
+        sa.Column("granted_by", sa.String(length=40), nullable=False),
+        sa.Column("administration", sa.String(length=40), nullable=False),
+        sa.Column("school", sa.String(length=40), nullable=False),
+        sa.Column("valid_from", sa.Date(), nullable=False),
+        sa.Column("valid_to", sa.Date(), nullable=True),
+        sa.Column("revision", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(["centre"], ["learning_centre.code"], name=op.f("fk_delegation_centre")),
+        sa.PrimaryKeyConstraint("delegation_id", name=op.f("pk_delegation")),
+    )
+    op.create_index("ix_delegation_centre", "delegation", ["centre"], unique=False)
+    op.create_table(
+        "employer_merge",
+        sa.Column("merge_id", sa.Uuid(), nullable=False),
+        sa.Column("kept", sa.Uuid(), nullable=False),
+        sa.Column("gone", sa.Uuid(), nullable=False),
+        sa.Column("moved", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("municipalities", postgresql.ARRAY(sa.String(length=40)), nullable=False),
+        sa.Column("merged_by", sa.String(length=200), nullable=False),
+        sa.Column("merged_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.Column("undone_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(["gone"], ["employer.employer_id"], name=op.f("fk_employer_merge_gone")),
+        sa.ForeignKeyConstraint(["kept"], ["employer.employer_id"], name=op.f("fk_employer_merge_kept")),
+        sa.PrimaryKeyConstraint("merge_id", name=op.f("pk_employer_merge")),
+    )
+    op.create_table(
+        "sole_trader",
+        sa.Column("employer_id", sa.Uuid(), nullable=False),
+        sa.Column("municipality", sa.String(length=40), nullable=False),
+        sa.Column("name", sa.String(length=200), nullable=False),
+        sa.Column("sealed", sa.LargeBinary(), nullable=False),
+        sa.Column("wrapped_key", sa.LargeBinary(), nullable=False),
+        sa.Column("blind_index", sa.LargeBinary(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["employer_id"], ["employer.employer_id"], name=op.f("fk_sole_trader_employer_id")
+        ),
+        sa.PrimaryKeyConstraint("employer_id", name=op.f("pk_sole_trader")),
+        sa.UniqueConstraint("blind_index", name=op.f("uq_sole_trader_blind_index")),
+        schema="vault",
+    )
+    op.create_table(
+        "asking",
+        sa.Column("workplace_id", sa.Uuid(), nullable=False),
+        sa.Column("cause_id", sa.Uuid(), nullable=False),
+        sa.Column("municipality", sa.String(length=40), nullable=False),
+        sa.Column("kind", sa.String(length=40), nullable=False),
+        sa.Column("asked_on", sa.Date(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["workplace_id"], ["workplace.workplace_id"], name=op.f("fk_asking_workplace_id")
+        ),
+        sa.PrimaryKeyConstraint("workplace_id", "cause_id", name=op.f("pk_asking")),
+    )
+    op.create_index("ix_asking_asked_on", "asking", ["workplace_id", "asked_on"], unique=False)
+    op.create_table(
+        "demand",
+        sa.Column("demand_id", sa.Uuid(), nullable=False),
+        sa.Column("municipality", sa.String(length=40), nullable=False),
+        sa.Column("employer_id", sa.Uuid(), nullable=False),
+        sa.Column("workplace_id", sa.Uuid(), nullable=True),
+        sa.Column("occupation", sa.String(length=4), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("needed_by", sa.Date(), nullable=False),
+        sa.Column("stated_on", sa.Date(), nullable=False),
+        sa.Column("ended_on", sa.Date(), nullable=True),
+        sa.Column("revision", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["employer_id"], ["employer.employer_id"], name=op.f("fk_demand_employer_id")
+        ),
+        sa.ForeignKeyConstraint(
+            ["workplace_id"], ["workplace.workplace_id"], name=op.f("fk_demand_workplace_id")
+        ),
+        sa.PrimaryKeyConstraint("demand_id", name=op.f("pk_demand")),
+    )
+    op.create_index("ix_demand_municipality", "demand", ["municipality", "occupation"], unique=False)
+    op.create_table(
+        "invitation",
+        sa.Column("invitation_id", sa.Uuid(), nullable=False),
+        sa.Column("municipality", sa.String(length=40), nullable=False),
+        sa.Column("workplace_id", sa.Uuid(), nullable=False),
+        sa.Column("occupation", sa.String(length=4), nullable=False),
+        sa.Column("locality", sa.String(length=40), nullable=False),
+        sa.Column("finishing", sa.String(length=7), nullable=False),
+        sa.Column("invited_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["workplace_id"], ["workplace.workplace_id"], name=op.f("fk_invitation_workplace_id")
+        ),
+        sa.PrimaryKeyConstraint("invitation_id", name=op.f("pk_invitation")),
+    )
+    op.create_table(
+        "placement_agreement",
+        sa.Column("agreement_id", sa.Uuid(), nullable=False),
+        sa.Column("municipality", sa.String(length=40), nullable=False),
+        sa.Column("administration", sa.String(length=40), nullable=False),
+        sa.Column("placement_id", sa.Uuid(), nullable=False),
+        sa.Column("kind", sa.String(length=40), nullable=False),
+        sa.Column("must_sign", postgresql.ARRAY(sa.String(length=40)), nullable=False),
+        sa.Column("second_signer", sa.String(length=40), nullable=True),
+        sa.Column("terms", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("state", sa.String(length=40), nullable=False),
+        sa.Column("revision", sa.Integer(), nullable=False),
+        sa.Column("drawn_up_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["placement_id"], ["placement.placement_id"], name=op.f("fk_placement_agreement_placement_id")
+        ),
+        sa.PrimaryKeyConstraint("agreement_id", name=op.f("pk_placement_agreement")),
+        sa.UniqueConstraint("placement_id", name=op.f("uq_placement_agreement_placement_id")),
+    )
+    op.create_table(
+        "presence",
+        sa.Column("placement_id", sa.Uuid(), nullable=False),
+        sa.Column("week", sa.Date(), nullable=False),
+        sa.Column("municipality", sa.String(length=40), nullable=False),
+        sa.Column("administration", sa.String(length=40), nullable=False),
+        sa.Column("days", sa.Integer(), nullable=False),
+        sa.Column("hours", sa.Numeric(precision=4, scale=1), nullable=False),
+        sa.Column("confirmed_by", sa.String(length=40), nullable=False),
+        sa.Column("revision", sa.Integer(), nullable=False),
+        sa.Column(
+            "confirmed_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False
+        ),
+        sa.CheckConstraint("days between 0 and 7", name=op.f("ck_presence_days")),
+        sa.CheckConstraint("hours between 0 and 80", name=op.f("ck_presence_hours")),
+        sa.ForeignKeyConstraint(
+            ["placement_id"], ["placement.placement_id"], name=op.f("fk_presence_placement_id")
+        ),
+        sa.PrimaryKeyConstraint("placement_id", "week", name=op.f("pk_presence")),
+    )
+    op.create_table(
+        "reception_week",
+        sa.Column("workplace_id", sa.Uuid(), nullable=False),
+        sa.Column("week", sa.Date(), nullable=False),
+        sa.Column("municipality", sa.String(length=40), nullable=False),
+        sa.Column("learners", sa.Integer(), nullable=False),
+        sa.CheckConstraint("learners >= 0", name=op.f("ck_reception_week_learners")),
+        sa.ForeignKeyConstraint(
+            ["workplace_id"], ["workplace.workplace_id"], name=op.f("fk_reception_week_workplace_id")
+        ),
+        sa.PrimaryKeyConstraint("workplace_id", "week", name=op.f("pk_reception_week")),
+    )
+    op.create_table(
+        "home",
+        sa.Column("workplace_id", sa.Uuid(), nullable=False),
+        sa.Column("municipality", sa.String(length=40), nullable=False),
+        sa.Column("address", sa.String(length=200), nullable=True),
+        sa.Column("postal_code", sa.String(length=5), nullable=True),
+        sa.Column("latitude", sa.Double(), nullable=True),
+        sa.Column("longitude", sa.Double(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["workplace_id"], ["workplace.workplace_id"], name=op.f("fk_home_workplace_id")
+        ),
+        sa.PrimaryKeyConstraint("workplace_id", name=op.f("pk_home")),
+        schema="vault",
+    )
+    op.create_table(
+        "supervisor",
+        sa.Column("supervisor_id", sa.Uuid(), nullable=False),
+        sa.Column("municipality", sa.String(length=40), nullable=False),
+        sa.Column("workplace_id", sa.Uuid(), nullable=False),
+        sa.Column("name", sa.String(length=200), nullable=False),
+        sa.Column("email", sa.String(length=200), nullable=True),
+        sa.Column("phone", sa.String(length=40), nullable=True),
+        sa.Column("is_adult", sa.Boolean(), nullable=False),
+        sa.Column("in_the_tasks_since", sa.Date(), nullable=True),
+        sa.Column("trained_by", sa.String(length=200), nullable=True),
+        sa.Column("trained_on", sa.Date(), nullable=True),
+        sa.Column("most_at_once", sa.Integer(), nullable=False),
+        sa.Column("languages", postgresql.ARRAY(sa.String(length=40)), nullable=False),
+        sa.Column("left_on", sa.Date(), nullable=True),
+        sa.Column("revision", sa.Integer(), nullable=False),
+        sa.CheckConstraint("most_at_once between 1 and 50", name=op.f("ck_supervisor_most_at_once")),
+        sa.ForeignKeyConstraint(
+            ["workplace_id"], ["workplace.workplace_id"], name=op.f("fk_supervisor_workplace_id")
+        ),
+        sa.PrimaryKeyConstraint("supervisor_id", name=op.f("pk_supervisor")),
+        schema="vault",
+    )
+    op.create_index(
+        "ix_supervisor_workplace_id", "supervisor", ["workplace_id"], unique=False, schema="vault"
+    )
+    op.create_table(
+        "amendment",
+        sa.Column("amendment_id", sa.Uuid(), nullable=False),
+        sa.Column("municipality", sa.String(length=40), nullable=False),
+        sa.Column("administration", sa.String(length=40), nullable=False),
+        sa.Column("agreement_id", sa.Uuid(), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("before", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("after", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("made_by", sa.String(length=40), nullable=False),
+        sa.Column("made_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.Column("undone_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["agreement_id"], ["placement_agreement.agreement_id"], name=op.f("fk_amendment_agreement_id")
+        ),
+        sa.PrimaryKeyConstraint("amendment_id", name=op.f("pk_amendment")),
+        sa.UniqueConstraint("agreement_id", "number", name=op.f("uq_amendment_agreement_id_number")),
+    )
+    op.create_table(
+        "signature",
+        sa.Column("signature_id", sa.Uuid(), nullable=False),
+        sa.Column("municipality", sa.String(length=40), nullable=False),
+        sa.Column("administration", sa.String(length=40), nullable=False),
+        sa.Column("agreement_id", sa.Uuid(), nullable=False),
+        sa.Column("party", sa.String(length=40), nullable=False),
+        sa.Column("place", sa.Integer(), nullable=False),
+        sa.Column("name", sa.String(length=200), nullable=False),
+        sa.Column("signed_on", sa.Date(), nullable=False),
+        sa.Column("outside_the_system", sa.Boolean(), nullable=False),
+        sa.Column("of_revision", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["agreement_id"], ["placement_agreement.agreement_id"], name=op.f("fk_signature_agreement_id")
+        ),
+        sa.PrimaryKeyConstraint("signature_id", name=op.f("pk_signature")),
+        sa.UniqueConstraint(
+            "agreement_id", "party", "place", name=op.f("uq_signature_agreement_id_party_place")
+        ),
+        schema="vault",
+    )
+    op.add_column(
+        "employer", sa.Column("kind", sa.String(length=40), server_default="company", nullable=False)
+    )
+    op.add_column("employer", sa.Column("sni", sa.String(length=5), nullable=True))
+    op.add_column("employer", sa.Column("employees", sa.Integer(), nullable=True))
+    op.add_column(
+        "employer", sa.Column("is_sole_trader", sa.Boolean(), server_default="false", nullable=False)
+    )
+    op.add_column("employer", sa.Column("merged_into", sa.Uuid(), nullable=True))
+    op.alter_column("employer", "org_number", existing_type=sa.VARCHAR(length=10), nullable=True)
+    op.add_column(
+        "offer",
+        sa.Column("weekdays", postgresql.ARRAY(sa.SmallInteger()), server_default="{}", nullable=False),
+    )
+    op.add_column(
+        "request",
+        sa.Column("terms", postgresql.JSONB(astext_type=sa.Text()), server_default="{}", nullable=False),
+    )
+    op.add_column("school", sa.Column("name", sa.String(length=200), server_default="", nullable=False))
+    op.add_column("school", sa.Column("administration", sa.String(length=40), nullable=True))
+    op.add_column("school", sa.Column("provider_id", sa.Uuid(), nullable=True))
+    op.add_column(
+        "school",
+        sa.Column(
+            "school_forms", postgresql.ARRAY(sa.String(length=40)), server_default="{}", nullable=False
+        ),
+    )
+    op.add_column("school", sa.Column("revision", sa.Integer(), server_default="1", nullable=False))
+    op.create_foreign_key(
+        op.f("fk_school_provider_id"), "school", "education_provider", ["provider_id"], ["provider_id"]
+    )
+    op.add_column("seat", sa.Column("supervisor_id", sa.Uuid(), nullable=True))
+    op.add_column("slot", sa.Column("description", sa.String(length=2000), nullable=True))
+    op.add_column(
+        "slot",
+        sa.Column("weekdays", postgresql.ARRAY(sa.SmallInteger()), server_default="{}", nullable=False),
+    )
+    op.add_column("slot", sa.Column("supervisor_id", sa.Uuid(), nullable=True))
+    op.add_column(
+        "slot",
+        sa.Column("terms", postgresql.JSONB(astext_type=sa.Text()), server_default="{}", nullable=False),
+    )
+    op.add_column("slot", sa.Column("withdrawn_because", sa.String(length=40), nullable=True))
+    op.add_column("workplace", sa.Column("cfar", sa.String(length=8), nullable=True))
+    op.add_column("workplace", sa.Column("address", sa.String(length=200), nullable=True))
+    op.add_column("workplace", sa.Column("postal_code", sa.String(length=5), nullable=True))
+    op.add_column("workplace", sa.Column("latitude", sa.Double(), nullable=True))
+    op.add_column("workplace", sa.Column("longitude", sa.Double(), nullable=True))
+    op.add_column(
+        "contact", sa.Column("is_main", sa.Boolean(), server_default="true", nullable=False), schema="vault"
+    )
+    op.add_column("contact", sa.Column("administration", sa.String(length=40), nullable=True), schema="vault")
+    op.add_column("contact", sa.Column("title", sa.String(length=100), nullable=True), schema="vault")
+    op.add_column("contact", sa.Column("phone", sa.String(length=40), nullable=True), schema="vault")
+    op.drop_constraint(
+        op.f("uq_contact_municipality_role_workplace_id"), "contact", schema="vault", type_="unique"
+    )
+    op.create_index(
+        "uq_contact_main",
+        "contact",
+        ["municipality", "role", "workplace_id"],
+        unique=True,
+        schema="vault",
+        postgresql_nulls_not_distinct=True,
+        postgresql_where="is_main",
+    )
+    op.add_column("learner", sa.Column("phone", sa.String(length=40), nullable=True), schema="vault")
+    op.add_column("learner", sa.Column("address", sa.String(length=200), nullable=True), schema="vault")
+    op.add_column("learner", sa.Column("postal_code", sa.String(length=5), nullable=True), schema="vault")
+    op.add_column("learner", sa.Column("programme", sa.String(length=40), nullable=True), schema="vault")
+    op.add_column("learner", sa.Column("study_year", sa.Integer(), nullable=True), schema="vault")
+    op.add_column("learner", sa.Column("aims_at", sa.String(length=4), nullable=True), schema="vault")
+    op.add_column("learner", sa.Column("finishes_on", sa.Date(), nullable=True), schema="vault")
+    protect("administration", "municipality")
+    protect("reception_week", "municipality")
+    protect("demand", "municipality")
+    protect("invitation", "municipality")
+    protect("asking", "municipality")
+    protect("cooperation_agreement", "municipality")
+    protect("presence", "administration")
+    protect("placement_agreement", "administration")
+    protect("amendment", "administration")
+    protect("supervisor", "municipality", schema="vault")
+    protect("sole_trader", "municipality", schema="vault")
+    protect("home", "municipality", schema="vault")
+    protect("signature", "administration", schema="vault")
+    protect("document", "administration", schema="vault")
+    facts(VIEWS)
+
+
+def downgrade() -> None:
+    raise NotImplementedError("what the new tables hold is not thrown away; restore a backup instead")

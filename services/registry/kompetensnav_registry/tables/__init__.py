@@ -1,0 +1,73 @@
+"""The registry's rows, by what they are about. Direct identifiers live in the schema `vault` only."""
+
+from kompetensnav_registry.tables.actors import (
+    Administration,
+    Delegation,
+    Demand,
+    EducationProvider,
+    Employer,
+    EmployerMerge,
+    Invitation,
+    LearningCentre,
+    ReceptionWeek,
+    School,
+    SharingAgreement,
+    Workplace,
+)
+from kompetensnav_registry.tables.agreements import Amendment, CooperationAgreement, PlacementAgreement
+from kompetensnav_registry.tables.foundation import Base, Inbox, Outbox
+from kompetensnav_registry.tables.ledger import (
+    Asking,
+    Offer,
+    Placement,
+    Presence,
+    Request,
+    Seat,
+    Slot,
+    slots_of,
+)
+from kompetensnav_registry.tables.vault import (
+    Contact,
+    Document,
+    Home,
+    Learner,
+    Signature,
+    SoleTrader,
+    Supervisor,
+)
+
+__all__ = [
+    "Administration",
+    "Amendment",
+    "Asking",
+    "Base",
+    "Contact",
+    "CooperationAgreement",
+    "Delegation",
+    "Demand",
+    "Document",
+    "EducationProvider",
+    "Employer",
+    "EmployerMerge",
+    "Home",
+    "Inbox",
+    "Invitation",
+    "Learner",
+    "LearningCentre",
+    "Offer",
+    "Outbox",
+    "Placement",
+    "PlacementAgreement",
+    "Presence",
+    "ReceptionWeek",
+    "Request",
+    "School",
+    "Seat",
+    "SharingAgreement",
+    "Signature",
+    "Slot",
+    "SoleTrader",
+    "Supervisor",
+    "Workplace",
+    "slots_of",
+]

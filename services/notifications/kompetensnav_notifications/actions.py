@@ -10,6 +10,7 @@ from uuid import NAMESPACE_URL, UUID, uuid5
 from sqlalchemy import and_, func, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
+from kompetensnav_chassis.codes import occupation_name
 from kompetensnav_chassis.db import Session, nudge
 from kompetensnav_chassis.outbox import tell
 from kompetensnav_contracts import Event
@@ -87,6 +88,15 @@ async def _take(
             return [_message(event, "withdrawal", Party.LEARNER, now)]
         case RoundApproved():
             return await _digest(session, event, now)
+        case told.WorkplaceAsked():
+            return [_asked(event, now)]
+        case told.InvitationMade():
+            who = {"finishing": event.finishing, "occupation": occupation_name(event.occupation)}
+            return [_to_coordinator(event, "invitation", event.invitation_id, now, who)]
+        case told.AgreementExpiring():
+            days = {"valid_to": event.valid_to.isoformat(), "days_left": event.days_left}
+            cause_id = uuid5(event.agreement_id, event.valid_to.isoformat())
+            return [_to_coordinator(event, "expiring", cause_id, now, days)]
     return []
 
 
@@ -165,10 +175,52 @@ def _employer(
     )
 
 
+def _asked(event: told.WorkplaceAsked, now: datetime) -> dict[str, Any]:
+    """The mail that asks a workplace to offer its slots again."""
+    last = datetime.combine(event.answer_by, datetime.min.time(), UTC) + timedelta(days=1)
+    return _row(
+        event=event,
+        kind="again",
+        cause_id=event.asking_id,
+        party=Party.EMPLOYER,
+        recipient_id=event.workplace_id,
+        municipality=event.envelope.municipality,
+        administration=None,
+        due_at=now,
+        best_before=last,
+        facts={"slots": event.slots, "answer_by": event.answer_by.isoformat()},
+    )
+
+
+def _to_coordinator(
+    event: Event, kind: str, cause_id: UUID, now: datetime, facts: dict[str, Any]
+) -> dict[str, Any]:
+    """A mail to the municipality's coordinator that is not about a round."""
+    municipality = event.envelope.municipality
+    return _row(
+        event=event,
+        kind=kind,
+        cause_id=cause_id,
+        party=Party.COORDINATOR,
+        recipient_id=_coordinator_of(municipality),
+        municipality=municipality,
+        administration=None,
+        due_at=now,
+        best_before=now + KEPT,
+        facts=facts,
+    ) | {"workplace_id": None}
+
+
+def _coordinator_of(municipality: str) -> UUID:
+    return uuid5(NAMESPACE_URL, f"urn:kompetensnav:coordinator:{municipality}")
+
+
 def _row(
     *, event: Any, kind: str, party: Party, facts: dict[str, Any] | None, **values: Any
 ) -> dict[str, Any]:
-    about = {"placement_type": event.placement_type, "starts_on": event.starts_on.isoformat()}
+    about: dict[str, Any] = {}
+    if hasattr(event, "placement_type"):
+        about = {"placement_type": event.placement_type, "starts_on": event.starts_on.isoformat()}
     key = f"{kind}:{party.value}:{values['recipient_id']}:email"
     return {
         "message_id": uuid5(
@@ -177,7 +229,7 @@ def _row(
         "kind": kind,
         "party": party.value,
         "channel": "email",
-        "round_id": event.round_id,
+        "round_id": getattr(event, "round_id", values["cause_id"]),
         "workplace_id": getattr(event, "workplace_id", None),
         "offer_id": None,
         "facts": about | (facts or {}),
@@ -205,7 +257,7 @@ async def _digest(session: Session, event: RoundApproved, now: datetime) -> list
             kind="digest",
             cause_id=event.round_id,
             party=Party.COORDINATOR,
-            recipient_id=uuid5(NAMESPACE_URL, f"urn:kompetensnav:coordinator:{municipality}"),
+            recipient_id=_coordinator_of(municipality),
             municipality=municipality,
             administration=None,
             due_at=now + OUTCOME_WAIT,

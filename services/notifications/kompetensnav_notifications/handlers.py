@@ -8,12 +8,15 @@ from kompetensnav_chassis.db import EVERYONE, Session, rescope
 from kompetensnav_contracts import Event
 from kompetensnav_contracts.events.matching import RoundApproved
 from kompetensnav_contracts.events.registry import (
+    AgreementExpiring,
+    InvitationMade,
     OfferDeclined,
     OfferExpired,
     OfferMade,
     PlacementConfirmed,
     PlacementInterrupted,
     SeatRefused,
+    WorkplaceAsked,
 )
 from kompetensnav_notifications import actions
 
@@ -28,6 +31,9 @@ listener = Listener("notifications")
     PlacementConfirmed,
     PlacementInterrupted,
     SeatRefused,
+    WorkplaceAsked,
+    InvitationMade,
+    AgreementExpiring,
     name="offers",
 )
 async def on_offers(events: Sequence[Event], session: Session) -> None:

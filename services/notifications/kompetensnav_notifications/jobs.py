@@ -76,7 +76,7 @@ async def _contacts(app: FastAPI, rows: Sequence[Message]) -> dict[Any, Any]:
 
 
 def _question(row: Message) -> dict[str, str]:
-    asked = {"party": row.party, "round_id": str(row.round_id)}
+    asked = {"party": row.party, "round_id": str(row.round_id), "kind": row.kind}
     if row.offer_id:
         asked |= {"learner_id": str(row.recipient_id), "offer_id": str(row.offer_id)}
     elif row.workplace_id:

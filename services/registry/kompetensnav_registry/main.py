@@ -14,7 +14,7 @@ from kompetensnav_registry.settings import Settings
 from kompetensnav_registry.tables import Outbox
 
 LISTENER = handlers.listener
-ROUTERS = (*api.ROUTERS, pages.router)
+ROUTERS = (*api.ROUTERS, *pages.ROUTERS)
 
 
 def app(settings: Settings) -> FastAPI:

@@ -50,6 +50,10 @@ Email = Annotated[EmailStr, AfterValidator(_ascii)]
 """An address that any mail server takes: mailboxes outside ASCII need SMTPUTF8, which few offer."""
 
 
+Phone = Annotated[str, StringConstraints(pattern=r"^\+?[0-9][0-9 ()/-]{4,30}$")]
+PostalCode = Annotated[str, StringConstraints(pattern=r"^\d{5}$")]
+
+
 @cache
 def _occupations() -> dict[str, str]:
     text = (files("kompetensnav_chassis") / "data/occupations.csv").read_text()

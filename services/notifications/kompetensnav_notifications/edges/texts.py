@@ -22,7 +22,7 @@ def compose(
     many = "_many" if facts.get("n", 1) > 1 else ""
     chosen = words.get(f"{kind}_{party}{many}", words.get(f"{kind}_{party}", words.get(kind)))
     assert isinstance(chosen, dict)
-    values = facts | {"type": words["types"][facts["placement_type"]]}
+    values = facts | {"type": words["types"].get(facts.get("placement_type"), "")}
     subject = chosen["subject"].format(**values)
     lines = [line.format(**values) for line in chosen["lines"]]
     label = chosen.get("link") if link else None

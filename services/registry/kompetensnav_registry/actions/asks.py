@@ -20,6 +20,7 @@ class Question(TypedDict, total=False):
     offer_id: str
     workplace_id: str
     round_id: str
+    kind: str
 
 
 class Reachable(TypedDict):
@@ -71,9 +72,7 @@ async def contacts(
             answered.append(_reach(coordinator.email, coordinator.speaks, None) if coordinator else None)
         elif party == Party.EMPLOYER:
             contact = at.get(UUID(asked["workplace_id"]))
-            purpose = Purpose(
-                party, workplace_id=UUID(asked["workplace_id"]), round_id=UUID(asked["round_id"])
-            )
+            purpose = _employers(UUID(asked["workplace_id"]), UUID(asked["round_id"]), asked.get("kind"))
             answered.append(
                 _reach(contact.email, contact.speaks, links.make(purpose, Purpose.far())) if contact else None
             )
@@ -86,6 +85,13 @@ async def contacts(
             link = links.make(Purpose(party, offer_id=offer.offer_id), offer.answer_by)
             answered.append(_reach(address, learner.speaks, link))
     return answered
+
+
+def _employers(workplace_id: UUID, cause_id: UUID, kind: str | None) -> Purpose:
+    """What an employer's link is for: a round's offers, or (`again`) an asking's slots."""
+    if kind == "again":
+        return Purpose(Party.EMPLOYER, kind=kind, workplace_id=workplace_id, asking_id=cause_id)
+    return Purpose(Party.EMPLOYER, workplace_id=workplace_id, round_id=cause_id)
 
 
 def _ids(questions: Sequence[Question], key: Literal["learner_id", "offer_id"]) -> set[UUID]:

@@ -10,7 +10,17 @@ from uuid import UUID
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, model_validator
 from sqlalchemy import select
 
-from kompetensnav_chassis.codes import LAST, Administration, Code, Day, Email, Municipality, Name
+from kompetensnav_chassis.codes import (
+    LAST,
+    Administration,
+    Code,
+    Day,
+    Email,
+    Municipality,
+    Name,
+    Phone,
+    PostalCode,
+)
 from kompetensnav_chassis.db import Session
 from kompetensnav_contracts.vocabulary import LanguageLevel, Need, PlacementType, Sharing
 from kompetensnav_registry.actions import employers, learners, ledger, slots, workplaces
@@ -29,6 +39,9 @@ def _list(value: Any) -> Any:
 
 
 Many = BeforeValidator(_list)
+
+
+DAYS = ("born_on", "finishes_on")
 
 
 class Period(BaseModel):
@@ -96,7 +109,14 @@ class LearnerRow(BaseModel):
     family_name: Annotated[Name, Field(max_length=100)]
     email: Email | None = None
     guardian_email: Email | None = None
+    phone: Phone | None = None
+    address: Name | None = None
+    postal_code: PostalCode | None = None
     born_on: Annotated[date, Field(ge=date(1900, 1, 1), le=LAST)]
+    programme: Code | None = None
+    study_year: Annotated[int, Field(ge=0, le=13)] | None = None
+    aims_at: Occupation | None = None
+    finishes_on: Day | None = None
     locality: Code
     language: LanguageLevel = LanguageLevel.FLUENT
     speaks: Literal["sv", "en"] = "sv"
@@ -297,7 +317,8 @@ async def _learners(batch: Batch, rows: list[tuple[int, LearnerRow]]) -> None:
     there = await _by_ref(batch, Learner)
     batch.faults.raise_any()
     for _, row in rows:
-        values = row.model_dump(mode="json", exclude={"administration", "born_on"}) | {"born_on": row.born_on}
+        values = row.model_dump(mode="json", exclude={"administration", *DAYS})
+        values |= {name: getattr(row, name) for name in DAYS}
         old = there.get((row.administration, row.ref))
         if old is None:
             await learners.register_learner(

@@ -219,7 +219,7 @@ async def add_contact(
     if is_main:
         await session.execute(update(Contact).where(*others).values(is_main=False))
     elif await session.scalar(select(Contact.contact_id).where(*others)) is None:
-        is_main = True  # the first one is
+        is_main = True  # the first one of a workplace or municipality is
     row = Contact(
         contact_id=uuids.uuid7(),
         municipality=municipality,

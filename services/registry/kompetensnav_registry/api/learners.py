@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field, model_validator
 from sqlalchemy import func, select
 
-from kompetensnav_chassis.codes import LAST, Administration, Code, Day, Email, Name
+from kompetensnav_chassis.codes import LAST, Administration, Code, Day, Email, Name, Phone, PostalCode
 from kompetensnav_contracts.vocabulary import LanguageLevel, Need, PlacementType
 from kompetensnav_registry.actions import learners, organisations, own_found
 from kompetensnav_registry.api.offers import OfferView
@@ -27,7 +27,14 @@ class NewLearner(BaseModel):
     family_name: Name = Field(max_length=100)
     email: Email | None = None
     guardian_email: Email | None = None
+    phone: Phone | None = None
+    address: Name | None = None
+    postal_code: PostalCode | None = None
     born_on: date = Field(ge=date(1900, 1, 1), le=LAST)
+    programme: Code | None = None
+    study_year: int | None = Field(None, ge=0, le=13)
+    aims_at: str | None = Field(None, pattern=r"^\d{4}$", description="Occupation it leads to, SSYK 2012.")
+    finishes_on: Day | None = None
     locality: Code
     language: LanguageLevel = LanguageLevel.FLUENT
     speaks: Literal["sv", "en"] = "sv"
@@ -120,7 +127,8 @@ async def register_learner(caller: Staff, new: NewLearner) -> LearnerView:
     """Register a learner of one's own administration."""
     caller.acts_for(new.administration)
     async with caller.begin() as session:
-        values = new.model_dump(mode="json", exclude={"administration", "born_on"}) | {"born_on": new.born_on}
+        values = new.model_dump(mode="json", exclude={"administration", "born_on", "finishes_on"})
+        values |= {"born_on": new.born_on, "finishes_on": new.finishes_on}
         row = await learners.register_learner(
             session, municipality=caller.municipality, administration=new.administration, **values
         )

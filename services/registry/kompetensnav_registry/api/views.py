@@ -3,10 +3,11 @@
 from typing import Annotated, Any, Generic, TypeVar
 
 from fastapi import Depends, Query, Request
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Select, func, select
 
 from kompetensnav_chassis.identity import Caller, May
+from kompetensnav_registry.edges.links import Links
 from kompetensnav_registry.edges.seal import Seal
 
 T = TypeVar("T")
@@ -21,8 +22,6 @@ Following = Annotated[Caller, Depends(May("coordinator", "case_worker"))]
 Reader = Annotated[Caller, Depends(May("coordinator", "guidance_counsellor", "operator", "admin"))]
 Limit = Annotated[int, Query(ge=1, le=500, description="Rows per page.")]
 Offset = Annotated[int, Query(ge=0, le=1_000_000_000, description="Rows to skip.")]
-Phone = Annotated[str, StringConstraints(pattern=r"^\+?[0-9][0-9 ()/-]{4,30}$")]
-PostalCode = Annotated[str, StringConstraints(pattern=r"^\d{5}$")]
 
 
 def sees_protected(caller: Caller) -> bool:
@@ -34,6 +33,12 @@ def seal_of(request: Request) -> Seal:
     """The vault's seal."""
     seal: Seal = request.app.state.seal
     return seal
+
+
+def links_of(request: Request) -> Links:
+    """The maker of signed links."""
+    links: Links = request.app.state.links
+    return links
 
 
 class View(BaseModel):

@@ -8,15 +8,13 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field, model_validator
 from sqlalchemy import func, select
 
-from kompetensnav_chassis.codes import Administration, Code, Day, Email, Name
+from kompetensnav_chassis.codes import Administration, Code, Day, Email, Name, Phone, PostalCode
 from kompetensnav_registry.actions import workplaces
 from kompetensnav_registry.api.views import (
     Coordinator,
     Limit,
     Listed,
     Offset,
-    Phone,
-    PostalCode,
     Reader,
     Seen,
     Staff,

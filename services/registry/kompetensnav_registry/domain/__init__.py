@@ -1,6 +1,6 @@
 """The registry's rules: the capacity ledger, who answers an offer, ages. Values in, values out."""
 
-from kompetensnav_registry.domain import ages, editing, ledger, offers
+from kompetensnav_registry.domain import ages, editing, finishing, ledger, offers
 from kompetensnav_registry.domain.ages import age, age_class
 from kompetensnav_registry.domain.editing import ChangedMeanwhile, change
 from kompetensnav_registry.domain.ledger import (
@@ -32,7 +32,7 @@ from kompetensnav_registry.domain.offers import (
     step,
 )
 
-MODULES = (ages, editing, ledger, offers)
+MODULES = (ages, editing, finishing, ledger, offers)
 """Where refusals are declared."""
 
 __all__ = [
@@ -57,6 +57,7 @@ __all__ = [
     "age_class",
     "answer_rule",
     "change",
+    "finishing",
     "is_busy",
     "may_answer",
     "monday_of",

@@ -1,5 +1,4 @@
-"""Signed, expiring, single-purpose links: what the holder may answer, and until when. No personal data
-inside."""
+"""Signed, expiring, single-purpose links: what the holder may do, and until when. No personal data inside."""
 
 import time
 from dataclasses import dataclass
@@ -12,19 +11,24 @@ from joserfc.jwk import OctKey
 
 from kompetensnav_chassis.errors import NotFound
 
+_IDS = {"o": "offer_id", "w": "workplace_id", "r": "round_id", "a": "asking_id", "l": "placement_id"}
 GRACE = timedelta(days=30)
 """How long after the last day to answer the page can still be read."""
 
 
 @dataclass(frozen=True)
 class Purpose:
-    """What a link is for: one party's answers to one offer, or an employer's to a workplace's offers of a
-    round."""
+    """What a link is for. `answer`: one party's answers to one offer, or an employer's to a workplace's
+    offers of a round; `finishing`: who finishes an education; `again`: to offer last period's slots again
+    (an asking's); `presence`: to confirm a placement's hours."""
 
     party: str
+    kind: str = "answer"
     offer_id: UUID | None = None
     workplace_id: UUID | None = None
     round_id: UUID | None = None
+    asking_id: UUID | None = None
+    placement_id: UUID | None = None
 
     @staticmethod
     def far() -> date:
@@ -41,21 +45,23 @@ class Links:
     def make(self, purpose: Purpose, answer_by: date) -> str:
         """The address to send."""
         until = datetime.combine(answer_by, datetime.min.time(), UTC) + timedelta(days=1) + GRACE
-        claims = {"exp": int(until.timestamp()), "aud": "answer", "p": purpose.party}
-        for name in ("offer_id", "workplace_id", "round_id"):
+        claims = {"exp": int(until.timestamp()), "aud": purpose.kind, "p": purpose.party}
+        for letter, name in _IDS.items():
             value = getattr(purpose, name)
             if value:
-                claims[name[0]] = value.hex
-        return f"{self._url}/answer/{jwt.encode({'alg': 'HS256'}, claims, self._key)}"
+                claims[letter] = value.hex
+        path = "" if purpose.kind == "answer" else f"{purpose.kind}/"
+        return f"{self._url}/answer/{path}{jwt.encode({'alg': 'HS256'}, claims, self._key)}"
 
-    def read(self, token: str) -> Purpose:
-        """What the link is for. Raises NotFound when it is not ours, changed, or too old."""
+    def read(self, token: str, kind: str = "answer") -> Purpose:
+        """What the link is for. Raises NotFound when it is not ours, changed, too old, or for something
+        else."""
         try:
             claims = jwt.decode(token, self._key, algorithms=["HS256"]).claims
-            if claims["aud"] != "answer" or claims["exp"] < time.time():
+            if claims["aud"] != kind or claims["exp"] < time.time():
                 raise ValueError("too old, or for something else")
-            ids = {key: UUID(claims[key]) for key in ("o", "w", "r") if key in claims}
-            return Purpose(str(claims["p"]), ids.get("o"), ids.get("w"), ids.get("r"))
+            ids = {name: UUID(claims[letter]) for letter, name in _IDS.items() if letter in claims}
+            return Purpose(str(claims["p"]), kind, **ids)
         except (JoseError, ValueError, KeyError) as bad:
             raise NotFound(
                 "The link is not valid or has expired. Ask the coordinator for a new one.",

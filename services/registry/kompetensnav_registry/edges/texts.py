@@ -1,5 +1,7 @@
 """The words on the pages, in Swedish and English."""
 
+import tomllib
+from pathlib import Path
 from typing import Any
 
 TEXTS: dict[str, dict[str, Any]] = {
@@ -135,3 +137,7 @@ TEXTS: dict[str, dict[str, Any]] = {
         },
     },
 }
+for _language, _pages in tomllib.loads(
+    (Path(__file__).parents[1] / "templates/texts.toml").read_text()
+).items():
+    TEXTS[_language] |= _pages

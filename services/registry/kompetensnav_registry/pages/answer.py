@@ -4,32 +4,26 @@ Opening a link changes nothing; answers are sent from the page, and each can be 
 """
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import HTMLResponse
-from jinja2 import Environment, FileSystemLoader, select_autoescape
 from sqlalchemy import Select, select
 
 from kompetensnav_chassis.codes import occupation_name
 from kompetensnav_chassis.db import EVERYONE, Session, transaction
-from kompetensnav_chassis.errors import Forbidden, Problem
+from kompetensnav_chassis.errors import Problem
 from kompetensnav_chassis.identity import open_to_all
 from kompetensnav_contracts.vocabulary import Party
 from kompetensnav_registry import domain
 from kompetensnav_registry.actions import offers
-from kompetensnav_registry.edges.links import Links, Purpose
-from kompetensnav_registry.edges.texts import TEXTS
+from kompetensnav_registry.edges.links import Purpose
+from kompetensnav_registry.pages.frame import from_our_own_page, language_of, links_of, render
 from kompetensnav_registry.tables import Learner, Offer, Workplace
 from kompetensnav_registry.tables import Request as LearnerRequest
 
 router = APIRouter(dependencies=[Depends(open_to_all)], include_in_schema=False)
-_templates = Environment(
-    loader=FileSystemLoader(Path(__file__).parent / "templates"),
-    autoescape=select_autoescape(),
-)
 
 
 @router.get("/answer/{token}")
@@ -41,19 +35,18 @@ async def show(request: Request, token: str) -> HTMLResponse:
 @router.post("/answer/{token}")
 async def send(request: Request, token: str) -> HTMLResponse:
     """Takes the answers; says what became of each."""
-    if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
-        raise Forbidden("Answers are sent from our own page.", "Svar skickas från vår egen sida.")
+    from_our_own_page(request)
     form = await request.form()
     given = {name: str(value) for name, value in form.items() if name in form and value in ("yes", "no")}
     return await _page(request, token, given)
 
 
 async def _page(request: Request, token: str, given: dict[str, str]) -> HTMLResponse:
-    language = _language(request)
+    language = language_of(request)
     try:
-        purpose = _links(request).read(token)
+        purpose = links_of(request).read(token)
     except Problem as bad:
-        return _render("gone.html", language, 404, why=bad.sv if language == "sv" else bad.en)
+        return render("gone.html", language, 404, why=bad.sv if language == "sv" else bad.en)
     results: dict[UUID, str] = {}
     # The link itself is the authority, for just the offers it names; they may belong to learners of several
     # municipalities and administrations, so the transaction's scope cannot be a token's.
@@ -70,7 +63,7 @@ async def _page(request: Request, token: str, given: dict[str, str]) -> HTMLResp
         name = found[0][2] if found else ""
     views.sort(key=lambda view: (not view["open"], str(view["offer_id"])))
     status = 200 if found else 404
-    return _render(
+    return render(
         "answer.html", language, status, offers=views, results=results, workplace=name, party=purpose.party
     )
 
@@ -131,19 +124,3 @@ def _view(row: Offer, asked: LearnerRequest, party: str, names: Mapping[UUID, st
         "language": asked.language if is_employer else "",
         "given_name": names.get(row.learner_id),
     }
-
-
-def _render(template: str, language: str, status: int, **values: Any) -> HTMLResponse:
-    page = _templates.get_template(template)
-    html = page.render(t=TEXTS[language], language=language, **values)
-    return HTMLResponse(html, status)
-
-
-def _language(request: Request) -> str:
-    wanted = request.query_params.get("lang") or request.headers.get("accept-language", "sv")
-    return "en" if wanted.lower().startswith("en") else "sv"
-
-
-def _links(request: Request) -> Links:
-    links: Links = request.app.state.links
-    return links

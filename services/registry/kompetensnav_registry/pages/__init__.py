@@ -1,0 +1,5 @@
+"""Pages for employers and learners behind signed links: opening one changes nothing, a form does."""
+
+from kompetensnav_registry.pages import answer, finishing
+
+ROUTERS = (answer.router, finishing.router)

@@ -287,6 +287,16 @@ class Town:
         self.approve(self.draft()["round_id"])
         return await self.offers(len(learners))
 
+    async def placed(self, ref: str = "l", born: str = "2009-05-05") -> dict[str, Any]:
+        """A learner's placement, agreed by everyone who has a say."""
+        (offer,) = await self.offered(ref, born=born)
+        for party in offer["must_answer"]:
+            path = f"/{self.code}/offers/{offer['offer_id']}/accept"
+            self.stack.call("POST", "registry", path, json={"party": party})
+        (placement,) = self.stack.call("GET", "registry", f"/{self.code}/placements")["items"]
+        found: dict[str, Any] = placement
+        return found
+
     async def offers(self, n: int, state: str = "open") -> list[dict[str, Any]]:
         """The offers in a state, once there are n of them."""
 

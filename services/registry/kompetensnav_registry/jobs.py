@@ -6,7 +6,7 @@ from fastapi import FastAPI
 
 from kompetensnav_chassis.app import Job
 from kompetensnav_chassis.db import EVERYONE, transaction
-from kompetensnav_registry.actions import offers
+from kompetensnav_registry.actions import agreements, offers
 
 
 async def expire(app: FastAPI) -> bool:
@@ -15,4 +15,10 @@ async def expire(app: FastAPI) -> bool:
         return await offers.expire_offers(session, today=datetime.now(UTC).date()) > 0
 
 
-JOBS = (Job("expire", 60, expire),)
+async def remind(app: FastAPI) -> bool:
+    """Tells of cooperation agreements that run out soon."""
+    async with transaction(app.state.sessions, EVERYONE) as session:
+        return await agreements.remind(session, today=datetime.now(UTC).date()) > 0
+
+
+JOBS = (Job("expire", 60, expire), Job(agreements.REMIND, 3600, remind))

@@ -17,8 +17,8 @@ def finishers(
 ):
     """Adults who finish in the spring of 2028."""
     rows = "".join(
-        f"{tag}{i},adult,vux,Namn{i},Efternamn{i},{tag}{i}.{code}@vux.example.com,{born},{aims_at},2028-06-05,"
-        f"{locality},{marking}\n"
+        f"{tag}{i},adult,vux,Namn{i},Efternamn{i},{tag}{i}.{code}@vux.example.com,{born},{aims_at},"
+        f"2028-06-05,{locality},{marking}\n"
         for i in range(n)
     )
     stack.bring_in(code, "learners", HEAD + rows, administrations=("adult",))
@@ -68,12 +68,12 @@ async def test_2_what_employers_need_stands_beside_who_finishes(stack, towns):
             "occupation": "5321", "number": 6, "needed_by": "2028-05-01"}  # fmt: skip
     made = stack.call("POST", "registry", "/2560/demands", json=need, status=201)
     finishers(stack, "2560", 2)
-    seen = stack.call("GET", "registry", "/2560/needs", administrations=("adult",))["items"]
+    seen = stack.call("GET", "registry", "/2560/demands/balance", administrations=("adult",))["items"]
     assert [(b["occupation"], b["half_year"], b["needed"], b["finishing"], b["short_of"]) for b in seen] == [
         ("5321", "2028-H1", 6, 2, 4)
     ]
     assert seen[0]["occupation_name"] != "5321"
-    others = stack.call("GET", "registry", "/2560/needs", administrations=("school",))["items"]
+    others = stack.call("GET", "registry", "/2560/demands/balance", administrations=("school",))["items"]
     assert [(b["needed"], b["finishing"]) for b in others] == [(6, 0)], "another administration's learners"
     path = f"/2560/demands/{made['demand_id']}"
     stack.call("PATCH", "registry", path, json={"revision": 1, "number": 8})

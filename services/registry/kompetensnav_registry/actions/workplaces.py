@@ -216,7 +216,7 @@ async def add_contact(
         Contact.workplace_id == workplace_id if workplace_id else Contact.workplace_id.is_(None),
         Contact.is_main,
     )
-    if is_main:
+    if is_main:  # the municipality's
         await session.execute(update(Contact).where(*others).values(is_main=False))
     elif await session.scalar(select(Contact.contact_id).where(*others)) is None:
         is_main = True  # the first one of a workplace or municipality is

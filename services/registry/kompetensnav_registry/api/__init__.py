@@ -1,6 +1,7 @@
 """The registry over HTTP: one module per noun."""
 
 from kompetensnav_registry.api import (
+    agreements,
     delegated,
     employers,
     imports,
@@ -17,6 +18,7 @@ ROUTERS = (
     employers.router,
     workplaces.router,
     needs.router,
+    agreements.router,
     slots.router,
     learners.router,
     delegated.router,

@@ -131,7 +131,7 @@ async def change_demand(caller: Coordinator, demand_id: UUID, changes: DemandCha
         return DemandView.model_validate(row)
 
 
-@router.get("/needs")
+@router.get("/demands/balance")
 async def compare_needs(caller: Staff) -> Listed[Balance]:
     """What employers need against the learners of one's own administrations who finish, by occupation and
     half-year."""

@@ -1,6 +1,6 @@
 """The registry's rules: the capacity ledger, who answers an offer, ages. Values in, values out."""
 
-from kompetensnav_registry.domain import ages, editing, finishing, ledger, offers
+from kompetensnav_registry.domain import ages, agreements, editing, finishing, ledger, offers
 from kompetensnav_registry.domain.ages import age, age_class
 from kompetensnav_registry.domain.editing import ChangedMeanwhile, change
 from kompetensnav_registry.domain.ledger import (
@@ -32,7 +32,7 @@ from kompetensnav_registry.domain.offers import (
     step,
 )
 
-MODULES = (ages, editing, finishing, ledger, offers)
+MODULES = (agreements, ages, editing, finishing, ledger, offers)
 """Where refusals are declared."""
 
 __all__ = [
@@ -55,6 +55,7 @@ __all__ = [
     "WrongStep",
     "age",
     "age_class",
+    "agreements",
     "answer_rule",
     "change",
     "finishing",

@@ -20,7 +20,8 @@ GRACE = timedelta(days=30)
 class Purpose:
     """What a link is for. `answer`: one party's answers to one offer, or an employer's to a workplace's
     offers of a round; `finishing`: who finishes an education; `again`: to offer last period's slots again
-    (an asking's); `presence`: to confirm a placement's hours."""
+    (an asking's); `sign`: to sign a
+    placement's agreement; `presence`: to confirm a placement's hours."""
 
     party: str
     kind: str = "answer"

@@ -1,5 +1,5 @@
 """Pages for employers and learners behind signed links: opening one changes nothing, a form does."""
 
-from kompetensnav_registry.pages import answer, finishing
+from kompetensnav_registry.pages import answer, finishing, sign
 
-ROUTERS = (answer.router, finishing.router)
+ROUTERS = (answer.router, finishing.router, sign.router)

@@ -50,9 +50,17 @@ class PlacementAgreement(Base):
     second_signer: Mapped[str | None] = mapped_column(CODE)
     """A party that signs by two persons together."""
     terms: Mapped[dict[str, Any]]
-    state: Mapped[str] = mapped_column(CODE, default="drawn_up")
+    signed_terms: Mapped[dict[str, Any] | None]
+    """What everyone has signed; other terms than these wait for signatures."""
     revision: Mapped[int] = mapped_column(default=1)
     drawn_up_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+    @property
+    def state(self) -> str:
+        """`drawn_up`, `signed`, or `amended`: changed since, and not signed anew."""
+        if self.signed_terms is None:
+            return "drawn_up"
+        return "signed" if self.terms == self.signed_terms else "amended"
 
 
 class Amendment(Base):

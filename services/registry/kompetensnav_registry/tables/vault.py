@@ -133,7 +133,7 @@ class Signature(Base):
 
     __tablename__ = "signature"
     __table_args__ = (
-        UniqueConstraint("agreement_id", "party", "place"),
+        UniqueConstraint("agreement_id", "of_revision", "party", "place"),
         {"schema": VAULT},
     )
 

@@ -1,4 +1,4 @@
-"""actors, agreements, the whole ledger"""
+"""the whole registry: actors, agreements, rules, the vault"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -198,7 +198,7 @@ def upgrade() -> None:
         sa.Column("must_sign", postgresql.ARRAY(sa.String(length=40)), nullable=False),
         sa.Column("second_signer", sa.String(length=40), nullable=True),
         sa.Column("terms", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
-        sa.Column("state", sa.String(length=40), nullable=False),
+        sa.Column("signed_terms", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
         sa.Column("revision", sa.Integer(), nullable=False),
         sa.Column("drawn_up_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.ForeignKeyConstraint(
@@ -314,7 +314,11 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("signature_id", name=op.f("pk_signature")),
         sa.UniqueConstraint(
-            "agreement_id", "party", "place", name=op.f("uq_signature_agreement_id_party_place")
+            "agreement_id",
+            "of_revision",
+            "party",
+            "place",
+            name=op.f("uq_signature_agreement_id_of_revision_party_place"),
         ),
         schema="vault",
     )

@@ -1,0 +1,371 @@
+"""Cooperation agreements, placement agreements and their files, over HTTP."""
+
+from datetime import UTC, date, datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Body, Query, Request, Response
+from pydantic import BaseModel, Field
+from sqlalchemy import select
+
+from kompetensnav_chassis.codes import Day, Name
+from kompetensnav_chassis.db import Session
+from kompetensnav_contracts.vocabulary import Party
+from kompetensnav_registry.actions import agreements, offers, placement_agreements
+from kompetensnav_registry.api.needs import LinkMade
+from kompetensnav_registry.api.views import (
+    Coordinator,
+    Following,
+    Limit,
+    Listed,
+    Offset,
+    Reader,
+    Seen,
+    View,
+    links_of,
+    page_of,
+    sees_protected,
+)
+from kompetensnav_registry.edges.links import Purpose
+from kompetensnav_registry.tables import CooperationAgreement, PlacementAgreement
+
+router = APIRouter(prefix="/{municipality}")
+Signer = Literal[Party.PROVIDER, Party.EMPLOYER, Party.LEARNER, Party.GUARDIAN]
+MediaType = Literal["application/pdf", "image/png", "image/jpeg", "text/plain"]
+
+
+class NewCooperation(BaseModel):
+    """A cooperation agreement that has been signed."""
+
+    employer_id: UUID
+    signed_on: Day
+    valid_from: Day
+    valid_to: Day | None = None
+    seats_per_year: int = Field(0, ge=0, le=100_000)
+    outside_the_system: bool = Field(
+        True, description="Signed on paper or elsewhere; this is a record of it."
+    )
+
+
+class Renewal(BaseModel):
+    """The terms of a renewal."""
+
+    signed_on: Day
+    valid_from: Day
+    valid_to: Day | None = None
+    seats_per_year: int = Field(0, ge=0, le=100_000)
+    outside_the_system: bool = True
+
+
+class Ending(BaseModel):
+    """The last day of an agreement that ends early."""
+
+    ended_on: Day
+
+
+class CooperationView(View):
+    """A cooperation agreement."""
+
+    agreement_id: UUID
+    employer_id: UUID
+    signed_on: date
+    valid_from: date
+    valid_to: date | None
+    seats_per_year: int
+    outside_the_system: bool
+    renews: UUID | None
+    ended_on: date | None
+    revision: int
+
+
+class Kept(CooperationView):
+    """A cooperation agreement, and how far it is kept."""
+
+    seats_this_year: int = Field(description="Seats the employer has offered that start this year.")
+
+
+class DocumentView(View):
+    """A file that belongs to an agreement."""
+
+    document_id: UUID
+    kind: str
+    name: str
+    media_type: str
+    sha256: str
+    size: int
+    added_on: date
+
+
+class Terms(BaseModel):
+    """What is agreed of a placement."""
+
+    hours_per_week: float | None = Field(None, ge=0, le=48)
+    starts_at: str | None = Field(None, pattern=r"^([01]\d|2[0-3]):[0-5]\d$")
+    ends_at: str | None = Field(None, pattern=r"^([01]\d|2[0-3]):[0-5]\d$")
+    meals: Literal["school", "employer", "own"] | None = None
+    insured_by: Literal["provider", "employer", "authority"] | None = None
+
+    def given(self) -> dict[str, Any]:
+        """What was said, and nothing that was left out."""
+        return self.model_dump(exclude_unset=True, exclude_none=True)
+
+
+class NewPlacementAgreement(BaseModel):
+    """The agreement of a placement."""
+
+    terms: Terms = Terms()
+    second_signer: Signer | None = Field(None, description="A party that two persons sign for together.")
+
+
+class NewSignature(BaseModel):
+    """A signature given outside the system, recorded by a coordinator."""
+
+    party: Signer
+    name: Name
+    signed_on: Day
+
+
+class NewAmendment(Seen):
+    """New terms; what is left out stays."""
+
+    terms: Terms
+
+
+class SignatureView(View):
+    """Who has signed."""
+
+    party: str
+    place: int
+    name: str
+    signed_on: date
+    outside_the_system: bool
+    of_revision: int
+
+
+class AmendmentView(View):
+    """An amendment, with what stood before."""
+
+    number: int
+    before: dict[str, Any]
+    after: dict[str, Any]
+    made_at: datetime
+    undone_at: datetime | None
+
+
+class PlacementAgreementView(View):
+    """A placement agreement, who has signed it, and how it has changed."""
+
+    agreement_id: UUID
+    placement_id: UUID
+    kind: str
+    must_sign: list[str]
+    second_signer: str | None
+    terms: dict[str, Any]
+    state: str
+    revision: int
+    signatures: list[SignatureView] = []
+    amendments: list[AmendmentView] = []
+
+
+@router.post("/cooperation-agreements", status_code=201)
+async def sign_agreement(caller: Coordinator, new: NewCooperation) -> CooperationView:
+    """Record a cooperation agreement that has been signed."""
+    async with caller.begin() as session:
+        row = await agreements.sign_agreement(session, municipality=caller.municipality, **new.model_dump())
+        return CooperationView.model_validate(row)
+
+
+@router.get("/cooperation-agreements")
+async def list_cooperation_agreements(
+    caller: Reader,
+    valid_on: Annotated[Day | None, Query()] = None,
+    limit: Limit = 100,
+    offset: Offset = 0,
+) -> Listed[CooperationView]:
+    """The municipality's cooperation agreements; those that run out first come first."""
+    shown = select(CooperationAgreement).where(CooperationAgreement.municipality == caller.municipality)
+    if valid_on:
+        shown = shown.where(
+            CooperationAgreement.valid_from <= valid_on,
+            CooperationAgreement.valid_to.is_(None) | (CooperationAgreement.valid_to >= valid_on),
+            CooperationAgreement.ended_on.is_(None) | (CooperationAgreement.ended_on >= valid_on),
+        )
+    order = (CooperationAgreement.valid_to.asc().nulls_last(), CooperationAgreement.agreement_id)
+    return await page_of(caller, CooperationView, shown, order, limit, offset)
+
+
+@router.get("/cooperation-agreements/{agreement_id}")
+async def show_cooperation_agreement(caller: Reader, agreement_id: UUID) -> Kept:
+    """A cooperation agreement, and how many seats it has led to this year."""
+    async with caller.begin() as session:
+        row = await agreements.find_agreement(
+            session, municipality=caller.municipality, agreement_id=agreement_id
+        )
+        seats = await agreements.seats_in_year(
+            session,
+            municipality=caller.municipality,
+            employer_id=row.employer_id,
+            year=datetime.now(UTC).year,
+        )
+        return Kept(**CooperationView.model_validate(row).model_dump(), seats_this_year=seats)
+
+
+@router.post("/cooperation-agreements/{agreement_id}/renew", status_code=201)
+async def renew_agreement(caller: Coordinator, agreement_id: UUID, renewal: Renewal) -> CooperationView:
+    """Record that an agreement has been renewed."""
+    async with caller.begin() as session:
+        before = await agreements.find_agreement(
+            session, municipality=caller.municipality, agreement_id=agreement_id
+        )
+        row = await agreements.sign_agreement(
+            session,
+            municipality=caller.municipality,
+            employer_id=before.employer_id,
+            renews=agreement_id,
+            **renewal.model_dump(),
+        )
+        return CooperationView.model_validate(row)
+
+
+@router.post("/cooperation-agreements/{agreement_id}/end")
+async def end_agreement(caller: Coordinator, agreement_id: UUID, ending: Ending) -> CooperationView:
+    """Say that an agreement ends early."""
+    async with caller.begin() as session:
+        row = await agreements.end_agreement(
+            session, municipality=caller.municipality, agreement_id=agreement_id, on=ending.ended_on
+        )
+        return CooperationView.model_validate(row)
+
+
+@router.post("/cooperation-agreements/{agreement_id}/documents", status_code=201)
+async def add_document(
+    caller: Coordinator,
+    agreement_id: UUID,
+    name: Annotated[Name, Query()],
+    content: Annotated[bytes, Body(media_type="application/octet-stream")],
+    media_type: Annotated[MediaType, Query()] = "application/pdf",
+) -> DocumentView:
+    """Keep a file with an agreement, such as a scanned signature."""
+    async with caller.begin() as session:
+        await agreements.find_agreement(session, municipality=caller.municipality, agreement_id=agreement_id)
+        row = await agreements.add_document(
+            session,
+            municipality=caller.municipality,
+            administration=None,
+            about_id=agreement_id,
+            kind="cooperation_agreement",
+            content=content,
+            name=name,
+            media_type=media_type,
+        )
+        return DocumentView(**_about(row), size=len(content))
+
+
+def _about(row: Any) -> dict[str, Any]:
+    return {name: getattr(row, name) for name in DocumentView.model_fields if name != "size"}
+
+
+@router.get("/cooperation-agreements/{agreement_id}/documents")
+async def list_documents(caller: Reader, agreement_id: UUID) -> Listed[DocumentView]:
+    """The files of an agreement."""
+    async with caller.begin() as session:
+        rows = await agreements.documents_of(session, municipality=caller.municipality, about_id=agreement_id)
+        return Listed(items=[DocumentView.model_validate(r) for r in rows], total=len(rows))
+
+
+@router.get("/documents/{document_id}", response_class=Response)
+async def show_document(caller: Coordinator, document_id: UUID) -> Response:
+    """The file itself, to be saved; never shown in place."""
+    async with caller.begin() as session:
+        row = await agreements.find_document(
+            session, municipality=caller.municipality, document_id=document_id
+        )
+        headers = {"content-disposition": f"attachment; filename={row.document_id}"}
+        return Response(row.content, media_type=row.media_type, headers=headers)
+
+
+async def _agreement(session: Session, caller: Following, placement_id: UUID) -> PlacementAgreement:
+    placement = await offers.find_placement(
+        session, municipality=caller.municipality, placement_id=placement_id, by_hand=sees_protected(caller)
+    )
+    return await placement_agreements.agreement_of(session, placement=placement)
+
+
+async def _view(session: Session, row: PlacementAgreement) -> PlacementAgreementView:
+    await session.flush()
+    signed = await placement_agreements.signatures_of(session, row)
+    changed = await placement_agreements.amendments_of(session, row)
+    return PlacementAgreementView.model_validate(row).model_copy(
+        update={
+            "signatures": [SignatureView.model_validate(s) for s in signed],
+            "amendments": [AmendmentView.model_validate(a) for a in changed],
+        }
+    )
+
+
+@router.post("/placements/{placement_id}/agreement", status_code=201)
+async def draw_up(
+    caller: Following, placement_id: UUID, new: NewPlacementAgreement
+) -> PlacementAgreementView:
+    """Draw up the agreement of a placement: provider, workplace and the learner, or a minor's guardian,
+    sign."""
+    async with caller.begin() as session:
+        placement = await offers.find_placement(
+            session,
+            municipality=caller.municipality,
+            placement_id=placement_id,
+            by_hand=sees_protected(caller),
+        )
+        row = await placement_agreements.draw_up(
+            session, placement=placement, terms=new.terms.given(), second_signer=new.second_signer
+        )
+        return await _view(session, row)
+
+
+@router.get("/placements/{placement_id}/agreement")
+async def show_agreement(caller: Following, placement_id: UUID) -> PlacementAgreementView:
+    """The agreement of a placement."""
+    async with caller.begin() as session:
+        return await _view(session, await _agreement(session, caller, placement_id))
+
+
+@router.post("/placements/{placement_id}/agreement/signatures", status_code=201)
+async def record_signature(
+    caller: Following, placement_id: UUID, new: NewSignature
+) -> PlacementAgreementView:
+    """Record a signature that was given outside the system."""
+    async with caller.begin() as session:
+        row = await _agreement(session, caller, placement_id)
+        await placement_agreements.sign(session, row=row, outside_the_system=True, **new.model_dump())
+        return await _view(session, row)
+
+
+@router.post("/placements/{placement_id}/agreement/links/{party}", status_code=201)
+async def make_link_to_sign(
+    request: Request, caller: Coordinator, placement_id: UUID, party: Signer
+) -> LinkMade:
+    """A link for a party to read and sign the agreement; good for thirty days."""
+    async with caller.begin() as session:
+        await _agreement(session, caller, placement_id)
+    purpose = Purpose(party, kind="sign", placement_id=placement_id)
+    return LinkMade(link=links_of(request).make(purpose, Purpose.far()))
+
+
+@router.post("/placements/{placement_id}/agreement/amendments", status_code=201)
+async def amend(caller: Following, placement_id: UUID, new: NewAmendment) -> PlacementAgreementView:
+    """Change the terms; the parties sign anew."""
+    async with caller.begin() as session:
+        row = await _agreement(session, caller, placement_id)
+        await placement_agreements.amend(
+            session, row=row, seen=new.revision, changes=new.terms.given(), by="coordinator"
+        )
+        return await _view(session, row)
+
+
+@router.post("/placements/{placement_id}/agreement/amendments/undo")
+async def undo_amendment(caller: Following, placement_id: UUID) -> PlacementAgreementView:
+    """Take the latest amendment back."""
+    async with caller.begin() as session:
+        row = await _agreement(session, caller, placement_id)
+        await placement_agreements.undo_amendment(session, row=row, at=datetime.now(UTC))
+        return await _view(session, row)

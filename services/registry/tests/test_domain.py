@@ -13,28 +13,62 @@ from kompetensnav_registry.actions.offers import answer_rules
 from kompetensnav_registry.domain import Ledger, Outcome, Room
 
 START = date(2027, 2, 1)
+SUPERVISORS = [UUID(int=100), UUID(int=101)]
 rooms = st.builds(
     Room,
     slot_id=st.integers(0, 3).map(lambda n: UUID(int=n)),
     seats=st.just(0),
     starts_on=st.integers(0, 20).map(lambda d: START + timedelta(days=d)),
     ends_on=st.integers(21, 60).map(lambda d: START + timedelta(days=d)),
+    supervisor_id=st.sampled_from([None, *SUPERVISORS]),
 )
+steps = st.lists(st.tuples(st.sampled_from(["ask", "ask", "leave"]), rooms, st.integers(0, 40)), max_size=60)
 
 
-@given(st.lists(rooms, max_size=40), st.integers(0, 5), st.lists(st.integers(0, 4), min_size=4, max_size=4))
-def test_never_more_than_seats_nor_more_than_the_workplace_receives_in_any_week(asked, capacity, seats):
-    ledger, given_seats = Ledger(capacity), []
-    for ask in asked:
-        room = Room(ask.slot_id, seats[ask.slot_id.int], ask.starts_on, ask.ends_on)
-        if ledger.refusal(room) is None:
+@given(
+    steps,
+    st.integers(0, 5),
+    st.lists(st.integers(0, 4), min_size=4, max_size=4),
+    st.dictionaries(st.integers(0, 8).map(lambda n: START + timedelta(weeks=n)), st.integers(0, 3)),
+    st.integers(1, 3),
+)
+def test_seats_weeks_and_supervisors_are_never_exceeded_in_any_interleaving(
+    asked, capacity, seats, other_weeks, load
+):
+    """Whatever is asked for and given back, in any order: never over, and what is left is what is given."""
+    ledger = Ledger(capacity, other_weeks, dict.fromkeys(SUPERVISORS, load))
+    held = []
+    for what, wish, which in asked:
+        if what == "leave":
+            if held:
+                ledger.leave(held.pop(which % len(held)))
+            continue
+        room = Room(
+            wish.slot_id, seats[wish.slot_id.int], wish.starts_on, wish.ends_on,
+            supervisor_id=wish.supervisor_id,
+        )  # fmt: skip
+        left = ledger.left(room)
+        assert (left > 0) == (ledger.refusal(room) is None)
+        if left > 0:
             ledger.enter(room)
-            given_seats.append(room)
-    for n, most in enumerate(seats):
-        assert sum(r.slot_id.int == n for r in given_seats) <= most
-    for week in {w for r in given_seats for w in domain.weeks(r.starts_on, r.ends_on)}:
-        sunday = week + timedelta(days=6)
-        assert sum(r.starts_on <= sunday and week <= r.ends_on for r in given_seats) <= capacity
+            held.append(room)
+            assert ledger.left(room) == left - 1
+        for n, most in enumerate(seats):
+            assert sum(r.slot_id.int == n for r in held) <= most
+        for week in {w for r in held for w in r.weeks}:
+            there = [r for r in held if week in r.weeks]
+            assert len(there) <= other_weeks.get(week, capacity)
+            for who in SUPERVISORS:
+                assert sum(r.supervisor_id == who for r in there) <= load
+
+
+@given(rooms, rooms, st.sets(st.integers(1, 7)), st.sets(st.integers(1, 7)))
+def test_two_placements_at_once_are_for_split_weeks_on_different_days_only(one, two, days, others):
+    first = domain.Days(one.starts_on, one.ends_on, frozenset(days))
+    then = domain.Days(two.starts_on, two.ends_on, frozenset(others))
+    apart = one.ends_on < two.starts_on or two.ends_on < one.starts_on
+    split = bool(days and others and not days & others)
+    assert first.clashes(then) == then.clashes(first) == (not apart and not split)
 
 
 @given(st.dates(date(2020, 1, 1), date(2030, 1, 1)), st.integers(0, 200))

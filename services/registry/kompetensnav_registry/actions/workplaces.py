@@ -308,6 +308,14 @@ async def find_supervisor(session: Session, *, municipality: str, supervisor_id:
     return row
 
 
+async def supervisor_at(session: Session, *, workplace: Workplace, supervisor_id: UUID) -> Supervisor:
+    """A supervisor of that workplace. Raises NotFound, also for another workplace's."""
+    row = await find_supervisor(session, municipality=workplace.municipality, supervisor_id=supervisor_id)
+    if row.workplace_id != workplace.workplace_id or row.left_on:
+        raise NotFound("The workplace has no such supervisor.", "Arbetsstället har ingen sådan handledare.")
+    return row
+
+
 async def change_supervisor(
     session: Session, *, municipality: str, supervisor_id: UUID, seen: int, changes: dict[str, Any]
 ) -> Supervisor:

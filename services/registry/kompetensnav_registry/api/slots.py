@@ -1,7 +1,7 @@
 """Slots over HTTP."""
 
 from datetime import date
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 from uuid import UUID
 
 from fastapi import APIRouter, Query
@@ -11,11 +11,12 @@ from sqlalchemy import func, select
 from kompetensnav_chassis.codes import Administration, Day, Municipality
 from kompetensnav_chassis.errors import NotFound
 from kompetensnav_contracts.vocabulary import LanguageLevel, Need, PlacementType, Sharing
-from kompetensnav_registry.actions import slots, workplaces
+from kompetensnav_registry.actions import slots, texts, workplaces
 from kompetensnav_registry.api.views import Coordinator, Limit, Listed, Offset, Reader, View
 from kompetensnav_registry.tables import Slot, slots_of
 
 router = APIRouter(prefix="/{municipality}/slots")
+Weekday = Annotated[int, Field(ge=1, le=7)]
 
 
 class NewSlot(BaseModel):
@@ -32,6 +33,11 @@ class NewSlot(BaseModel):
     shared_with: Sharing = Sharing.MUNICIPALITY
     named_municipalities: list[Municipality] = []
     administration: Administration | None = None
+    weekdays: list[Weekday] = Field(
+        default=[], max_length=7, description="Of a split week, ISO (1 = Monday); none = the whole week."
+    )
+    supervisor_id: UUID | None = None
+    description: str | None = Field(None, max_length=2000, description="For people; nothing personal in it.")
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -53,6 +59,15 @@ class Changes(BaseModel):
     offers_needs: list[Need] | None = None
     shared_with: Sharing | None = None
     named_municipalities: list[Municipality] | None = None
+    weekdays: list[Weekday] | None = Field(None, max_length=7)
+    supervisor_id: UUID | None = None
+    description: str | None = Field(None, max_length=2000)
+
+
+class Withdrawal(BaseModel):
+    """Why a slot is taken back."""
+
+    because: Literal["no_supervisor", "no_tasks", "closed", "illness", "other"] = "other"
 
 
 class SlotView(View):
@@ -72,8 +87,12 @@ class SlotView(View):
     offers_needs: list[str]
     shared_with: str
     named_municipalities: list[str]
+    weekdays: list[int]
+    supervisor_id: UUID | None
+    description: str | None
     revision: int
     withdrawn: bool
+    withdrawn_because: str | None
 
     @classmethod
     def of(cls, row: Slot) -> "SlotView":
@@ -86,7 +105,10 @@ class SlotView(View):
 async def post_slot(caller: Coordinator, new: NewSlot) -> SlotView:
     """Offer seats."""
     async with caller.begin() as session:
-        values = new.model_dump(mode="json", exclude={"starts_on", "ends_on", "workplace_id"})
+        values = new.model_dump(
+            mode="json", exclude={"starts_on", "ends_on", "workplace_id", "supervisor_id"}
+        )
+        texts.check("description", new.description)
         workplace = await workplaces.find_workplace(
             session, municipality=caller.municipality, workplace_id=new.workplace_id
         )
@@ -95,8 +117,11 @@ async def post_slot(caller: Coordinator, new: NewSlot) -> SlotView:
             workplace=workplace,
             starts_on=new.starts_on,
             ends_on=new.ends_on,
+            supervisor_id=new.supervisor_id,
             **values,
         )
+        if new.supervisor_id:
+            await workplaces.supervisor_at(session, workplace=workplace, supervisor_id=new.supervisor_id)
         return SlotView.of(row)
 
 
@@ -132,8 +157,10 @@ async def show_slot(caller: Reader, slot_id: UUID) -> SlotView:
 @router.patch("/{slot_id}")
 async def change_slot(caller: Coordinator, slot_id: UUID, changes: Changes) -> SlotView:
     """Correct a slot."""
-    given = changes.model_dump(mode="json", exclude_none=True, exclude={"starts_on", "ends_on"})
-    given |= changes.model_dump(include={"starts_on", "ends_on"}, exclude_none=True)
+    plain = {"starts_on", "ends_on", "supervisor_id"}
+    given = changes.model_dump(mode="json", exclude_none=True, exclude=plain)
+    given |= changes.model_dump(include=plain, exclude_none=True)
+    texts.check("description", changes.description)
     async with caller.begin() as session:
         row = await slots.change_slot(
             session, municipality=caller.municipality, slot_id=slot_id, changes=given
@@ -142,8 +169,13 @@ async def change_slot(caller: Coordinator, slot_id: UUID, changes: Changes) -> S
 
 
 @router.post("/{slot_id}/withdraw")
-async def withdraw_slot(caller: Coordinator, slot_id: UUID) -> SlotView:
-    """Take a slot back; those concerned are told."""
+async def withdraw_slot(caller: Coordinator, slot_id: UUID, why: Withdrawal | None = None) -> SlotView:
+    """Take a slot back, with a reason; those concerned are told, and its seats are free."""
     async with caller.begin() as session:
-        row = await slots.withdraw_slot(session, municipality=caller.municipality, slot_id=slot_id)
+        row = await slots.withdraw_slot(
+            session,
+            municipality=caller.municipality,
+            slot_id=slot_id,
+            because=why.because if why else None,
+        )
         return SlotView.of(row)

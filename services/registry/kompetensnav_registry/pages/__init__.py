@@ -1,5 +1,12 @@
 """Pages for employers and learners behind signed links: opening one changes nothing, a form does."""
 
-from kompetensnav_registry.pages import answer, finishing, sign
+from kompetensnav_registry.pages import account, again, answer, finishing, presence, sign
 
-ROUTERS = (answer.router, finishing.router, sign.router)
+ROUTERS = (
+    answer.router,
+    finishing.router,
+    sign.router,
+    again.router,
+    presence.router,
+    account.router,
+)

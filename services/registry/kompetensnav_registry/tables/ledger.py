@@ -232,6 +232,9 @@ class Asking(Base):
     municipality: Mapped[str] = mapped_column(CODE)
     kind: Mapped[str] = mapped_column(CODE)
     asked_on: Mapped[date] = mapped_column(Date)
+    about: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")
+    """Of a mail to offer again: the slots and by how many days they are moved."""
+    answered_at: Mapped[datetime | None]
 
 
 def slots_of(municipality: str) -> Select[Slot]:

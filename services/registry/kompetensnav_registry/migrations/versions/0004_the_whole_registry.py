@@ -147,6 +147,8 @@ def upgrade() -> None:
         sa.Column("municipality", sa.String(length=40), nullable=False),
         sa.Column("kind", sa.String(length=40), nullable=False),
         sa.Column("asked_on", sa.Date(), nullable=False),
+        sa.Column("about", postgresql.JSONB(astext_type=sa.Text()), server_default="{}", nullable=False),
+        sa.Column("answered_at", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(
             ["workplace_id"], ["workplace.workplace_id"], name=op.f("fk_asking_workplace_id")
         ),

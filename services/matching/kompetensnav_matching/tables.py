@@ -1,14 +1,12 @@
 """Matching's rows: what it needs of slots and requests, rounds with their proposals, and what people have
 decided."""
 
-from collections.abc import Iterable
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
     BigInteger,
-    ColumnElement,
     Date,
     DateTime,
     Identity,
@@ -17,13 +15,11 @@ from sqlalchemy import (
     String,
     Uuid,
     and_,
-    any_,
     func,
-    literal,
     select,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
-from sqlalchemy.orm import DeclarativeBase, InstrumentedAttribute, Mapped, mapped_column
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from kompetensnav_chassis.db import metadata
 from kompetensnav_chassis.inbox import InboxRow
@@ -289,11 +285,6 @@ class TravelTime(Base):
     home: Mapped[str] = mapped_column(CODE, primary_key=True)
     work: Mapped[str] = mapped_column(CODE, primary_key=True)
     minutes: Mapped[int]
-
-
-def among(column: InstrumentedAttribute[Any], ids: Iterable[UUID]) -> ColumnElement[bool]:
-    """Whether the column is one of the ids, however many: as one parameter."""
-    return column == any_(literal(list(ids), ARRAY(Uuid)))
 
 
 def open_slots(round: Round) -> Select[OpenSlot, int]:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from kompetensnav_contracts.vocabulary import AgeClass, Party, PlacementType, Refusal
 from kompetensnav_registry import domain
-from kompetensnav_registry.actions.offers import answer_rules
+from kompetensnav_registry.actions.rules import answer_rules
 from kompetensnav_registry.domain import Ledger, Outcome, Room
 
 START = date(2027, 2, 1)

@@ -80,6 +80,17 @@ def service_commands(service: str, *, main: Callable[[], Any]) -> typer.Typer:
     return commands
 
 
+def here(run_file: Path, service: str) -> str:
+    """The address of a service of the stack that runs on this machine; exits when there is none."""
+    import json
+
+    run_file = Path(os.environ.get("KOMPETENSNAV_RUN", run_file))
+    if not run_file.exists():
+        sys.exit(f"No stack is running here ({run_file} is not there); start one with `kompetensnav up`.")
+    address: str = json.loads(run_file.read_text())["services"][service]
+    return address
+
+
 def _owner_url(service: str) -> str:
     name = f"{service.upper()}_OWNER_DATABASE_URL"
     if name not in os.environ:

@@ -10,8 +10,9 @@ from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
-from sqlalchemy import MetaData, event, text
+from sqlalchemy import ARRAY, ColumnElement, MetaData, Uuid, any_, event, literal, text
 from sqlalchemy.engine import Connection
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import Session as SyncSession
@@ -116,6 +117,11 @@ async def transaction(
     info = {"scope": scope, "cause": cause, "traceparent": traceparent.get()}
     async with sessions(info=info) as session, session.begin():
         yield session
+
+
+def among(column: Any, ids: Iterable[UUID]) -> ColumnElement[bool]:
+    """Whether the column is one of the ids, however many: as one parameter."""
+    return column == any_(literal(list(ids), ARRAY(Uuid)))  # type: ignore[no-any-return]
 
 
 async def rescope(session: AsyncSession, scope: Scope) -> None:

@@ -78,6 +78,7 @@ async def _refusal(request: Request, refused: Exception) -> Response:
         slug,
         " ".join(en.split()) + where,
         " ".join(sv.split()) + where,
+        [{"rule": refused.rule}] if hasattr(refused, "rule") else None,
     )
 
 

@@ -215,7 +215,7 @@ def _learners(
                 "ends_on": ENDS,
                 "wishes": ";".join(dict.fromkeys(wished)),
                 "needs": "step_free" if chance.random() < 0.03 else "",
-                "max_travel_minutes": chance.choice([45, 60, 60, 60, 90]),
+                "max_travel_minutes": chance.choice([45, 60, 60, 60, 60]),
             }
         )
 

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import or_, select
 
-from kompetensnav_chassis.db import Session
+from kompetensnav_chassis.db import Session, among
 from kompetensnav_matching import domain
 from kompetensnav_matching.tables import (
     Forbidden,
@@ -17,7 +17,6 @@ from kompetensnav_matching.tables import (
     Proposal,
     Round,
     TravelTime,
-    among,
     open_requests,
     open_slots,
 )

@@ -7,13 +7,13 @@ from uuid import UUID
 
 from sqlalchemy import select
 
-from kompetensnav_chassis.db import Scope, Session
+from kompetensnav_chassis.db import Scope, Session, among
 from kompetensnav_chassis.errors import NotFound
 from kompetensnav_chassis.identity import Caller
 from kompetensnav_matching import domain
 from kompetensnav_matching.actions.picture import read_draft, read_picture
 from kompetensnav_matching.actions.rounds import find_round, round_scope
-from kompetensnav_matching.tables import OpenRequest, Proposal, Round, among
+from kompetensnav_matching.tables import OpenRequest, Proposal, Round
 
 
 async def scope_of(caller: Caller, round_id: UUID) -> Scope:

@@ -10,7 +10,7 @@ import uuid_utils.compat as uuids
 from sqlalchemy import delete, or_, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 
-from kompetensnav_chassis.db import Scope, Session
+from kompetensnav_chassis.db import Scope, Session, among
 from kompetensnav_chassis.errors import NotFound
 from kompetensnav_chassis.identity import Identity
 from kompetensnav_chassis.outbox import tell
@@ -32,7 +32,6 @@ from kompetensnav_matching.tables import (
     OpenSlot,
     Proposal,
     Round,
-    among,
     open_requests,
     open_slots,
 )

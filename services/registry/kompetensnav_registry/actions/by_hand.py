@@ -12,7 +12,7 @@ from sqlalchemy import select
 from kompetensnav_chassis.db import Session
 from kompetensnav_chassis.errors import NotFound
 from kompetensnav_registry import domain
-from kompetensnav_registry.actions import ledger, offers
+from kompetensnav_registry.actions import ledger, offers, rules
 from kompetensnav_registry.tables import Placement, Slot
 
 
@@ -33,6 +33,9 @@ async def place_by_hand(session: Session, *, municipality: str, request_id: UUID
     refusal = ledger.refusal(books, slot, request)
     if refusal:
         raise domain.refused(refusal)
+    facts = await rules.known(session, [request], [slot])
+    if broken := rules.seat_broken(facts, request, slot):
+        raise rules.RuleBroken(broken)
     seat = ledger.take_seat(session, books, slot, told=False)
     books.accounts.settle(session)
     now = datetime.now(UTC)
@@ -46,6 +49,7 @@ async def place_by_hand(session: Session, *, municipality: str, request_id: UUID
         are_told=[],
         answer_by=now.date(),
         by_hand=True,
+        declared=offers.DECLARED,  # the case worker has spoken with the employer
         state="confirmed",
         settled_at=now,
     )

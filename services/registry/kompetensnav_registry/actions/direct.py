@@ -8,7 +8,7 @@ from sqlalchemy import select
 from kompetensnav_chassis.db import Session
 from kompetensnav_chassis.errors import NotFound
 from kompetensnav_registry import domain
-from kompetensnav_registry.actions import ledger, offers
+from kompetensnav_registry.actions import ledger, offers, rules
 from kompetensnav_registry.actions.learners import find_request
 from kompetensnav_registry.tables import LearningCentre, Offer, Slot
 
@@ -42,6 +42,9 @@ async def offer_slot(
         refusal = ledger.refusal(books, slot, books.requests[request_id], via)
         if refusal:
             raise domain.refused(refusal)
+        facts = await rules.known(session, [books.requests[request_id]], [slot])
+        if broken := rules.seat_broken(facts, books.requests[request_id], slot):
+            raise rules.RuleBroken(broken)
         seat = ledger.take_seat(session, books, slot, told=False)
         books.accounts.settle(session)
         round_id = uuids.uuid7()

@@ -23,7 +23,7 @@ from kompetensnav_chassis.codes import (
 )
 from kompetensnav_chassis.db import Session
 from kompetensnav_contracts.vocabulary import LanguageLevel, Need, PlacementType, Sharing
-from kompetensnav_registry.actions import employers, learners, ledger, slots, workplaces
+from kompetensnav_registry.actions import employers, learners, ledger, rules, slots, workplaces
 from kompetensnav_registry.edges.numbers import legal_person
 from kompetensnav_registry.edges.rows import Faults, read
 from kompetensnav_registry.tables import Contact, Employer, Learner, Request, School, Slot, Workplace
@@ -353,22 +353,27 @@ async def _requests(batch: Batch, rows: list[tuple[int, RequestRow]]) -> None:
             batch.stays(line, "learner", row.learner, old.learner_id, learner.learner_id)
             if old.state != "open" and _changes(row, wishes, old):
                 batch.faults.add(line, "ref", row.ref, f"the request is {old.state} and cannot be changed")
-        ready.append((row, wishes))
+        new = None
+        if old is None and learner is not None:
+            about = _values(row) | {"wishes": wishes, "ref": row.ref}
+            new = learners.new_request(learner=learner, school=schools[learner.school], **about)
+        ready.append((line, row, wishes, new))
+    facts = await rules.known(batch.session, [new for _, _, _, new in ready if new])
+    for line, _, _, new in ready:
+        try:
+            if new:
+                rules.check_request(facts, new)
+        except rules.RuleBroken as refused:
+            for rule in refused.rules:
+                batch.faults.add(line, "", rule.id, f"{rule.id}: {rule.en} | {rule.sv}")
     batch.faults.raise_any()
-    for row, wishes in ready:
-        learner = people[row.administration, row.learner]
-        old = there.get((row.administration, row.ref))
-        if old is None:
-            await learners.open_request(
-                batch.session,
-                learner=learner,
-                school=schools[learner.school],
-                wishes=wishes,
-                ref=row.ref,
-                **_values(row),
-            )
+    for _, row, wishes, new in ready:
+        if new:
+            learners.tell_of_request(batch.session, new)
             batch.counts["created"] += 1
             continue
+        learner = people[row.administration, row.learner]
+        old = there[row.administration, row.ref]
         changes = _changes(row, wishes, old)
         if changes:
             await learners.change_request(batch.session, row=old, learner=learner, changes=changes)

@@ -14,9 +14,9 @@ from kompetensnav_chassis.outbox import tell
 from kompetensnav_contracts.events.registry import RequestChanged, RequestClosed, RequestOpened
 from kompetensnav_contracts.vocabulary import Reason
 from kompetensnav_registry import domain
-from kompetensnav_registry.actions import offers
+from kompetensnav_registry.actions import offers, rules
 from kompetensnav_registry.actions.organisations import school_of
-from kompetensnav_registry.tables import Learner, Offer, Request, School
+from kompetensnav_registry.tables import BackgroundCheck, Learner, Offer, Request, School
 
 RANK_STEP = 0.1
 """How much less a wish counts than the one before it, when no preference is given."""
@@ -78,8 +78,14 @@ async def follow(session: Session, learner: Learner) -> None:
             await change_request(session, row=row, learner=learner, changes=changes)
 
 
-async def open_request(
-    session: Session,
+async def open_request(session: Session, **about: Any) -> Request:
+    """A learner needs a placement in a period. Raises RuleBroken with every rule that refuses it."""
+    row = new_request(**about)
+    rules.check_request(await rules.known(session, [row]), row)
+    return tell_of_request(session, row)
+
+
+def new_request(
     *,
     learner: Learner,
     school: School,
@@ -89,10 +95,11 @@ async def open_request(
     wishes: Sequence[dict[str, Any]],
     needs: Sequence[str] = (),
     max_travel_minutes: int = 60,
+    terms: dict[str, Any] | None = None,
     ref: str | None = None,
 ) -> Request:
-    """A learner needs a placement in a period."""
-    row = Request(
+    """The row of a placement request that is not opened yet."""
+    return Request(
         request_id=uuids.uuid4(),
         municipality=learner.municipality,
         administration=learner.administration,
@@ -108,10 +115,15 @@ async def open_request(
         needs=list(needs),
         max_travel_minutes=max_travel_minutes,
         wishes=ranked(wishes),
+        terms=terms or {},
         by_hand=learner.security_marking != "none",
         state="open",
         revision=1,
     )
+
+
+def tell_of_request(session: Session, row: Request) -> Request:
+    """Opens a request that no rule refuses."""
     session.add(row)
     _tell(session, RequestOpened, row)
     return row
@@ -120,12 +132,13 @@ async def open_request(
 async def change_request(
     session: Session, *, row: Request, learner: Learner, changes: dict[str, Any]
 ) -> Request:
-    """New wishes or limits. Raises WrongStep for a request that is not open."""
+    """New wishes or limits. Raises WrongStep for a request that is not open, or RuleBroken."""
     if row.state != "open":
         raise domain.WrongStep(row.state)
     for name, value in changes.items():
         setattr(row, name, ranked(value) if name == "wishes" else value)
     row.age_class = domain.age_class(learner.born_on, row.starts_on)
+    rules.check_request(await rules.known(session, [row]), row)
     row.revision += 1
     _tell(session, RequestChanged, row)
     return row
@@ -168,6 +181,23 @@ async def find_request(
     )
     if row is None or (row.by_hand and not by_hand):
         raise NotFound("There is no such request.", "Det finns inget sådant önskemål.")
+    return row
+
+
+async def note_background_check(
+    session: Session, *, learner: Learner, kind: str, shown_on: date, checked_by: str
+) -> BackgroundCheck:
+    """An extract was shown and given back."""
+    row = BackgroundCheck(
+        check_id=uuids.uuid7(),
+        municipality=learner.municipality,
+        administration=learner.administration,
+        learner_id=learner.learner_id,
+        kind=kind,
+        shown_on=shown_on,
+        checked_by=checked_by,
+    )
+    session.add(row)
     return row
 
 

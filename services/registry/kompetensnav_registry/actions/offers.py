@@ -1,10 +1,7 @@
 """Offers: made, answered by those who have a say, expired; and the placements they become."""
 
-import tomllib
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
-from functools import cache
-from importlib.resources import files
 from typing import Any
 from uuid import UUID
 
@@ -26,18 +23,11 @@ from kompetensnav_contracts.events.registry import (
     PlacementInterrupted,
     PlacementStarted,
 )
-from kompetensnav_contracts.vocabulary import Reason
+from kompetensnav_contracts.vocabulary import Party, Reason
 from kompetensnav_registry import domain
-from kompetensnav_registry.actions import ledger
-from kompetensnav_registry.domain import AnswerRule, Outcome
+from kompetensnav_registry.actions import ledger, rules
+from kompetensnav_registry.domain import Outcome
 from kompetensnav_registry.tables import Offer, Placement, Request, Slot
-
-
-@cache
-def answer_rules() -> tuple[AnswerRule, ...]:
-    """The dated rules of who answers, from the package's data."""
-    text = (files("kompetensnav_registry") / "data/answers.toml").read_text()
-    return tuple(AnswerRule.read(row) for row in tomllib.loads(text)["rule"])
 
 
 def make_offer(
@@ -53,7 +43,7 @@ def make_offer(
     cause: Envelope | None = None,
 ) -> Offer:
     """Holds the seat for the learner and asks those who must answer."""
-    rule = domain.answer_rule(answer_rules(), slot.placement_type, slot.starts_on)
+    rule = domain.answer_rule(rules.answer_rules(), slot.placement_type, slot.starts_on)
     must_answer, are_told = domain.parties(rule, request.age_class)
     row = new_offer(
         request,
@@ -113,10 +103,17 @@ def new_placement(offer: Offer) -> Placement:
     )
 
 
+DECLARED = ["R10", "R11", "R20"]
+"""What an employer declares by saying yes: risks assessed and a written routine, a supervisor every day, and
+that nobody is replaced. The page says so beside the question."""
+
+
 async def accept(session: Session, *, offer: Offer, party: str) -> Offer:
     """A yes from one party; the last one confirms the placement. Raises NotYours or OfferIsSettled."""
     domain.may_answer(offer.state, offer.must_answer, offer.answers, party)
     offer.answers = {**offer.answers, party: True}
+    if party == Party.EMPLOYER:
+        offer.declared = DECLARED
     offer.revision += 1
     _tell(session, offer, OfferAccepted(party=party, **facts(offer)))
     if domain.outcome(offer.must_answer, offer.answers) is Outcome.CONFIRMED:
@@ -199,10 +196,13 @@ async def interrupt(session: Session, *, placement: Placement, reason: Reason) -
 
 
 async def advance(session: Session, *, placement: Placement, to: str) -> Placement:
-    """Starts or completes a placement. Raises WrongStep."""
+    """Starts or completes a placement. Raises WrongStep, or RuleBroken when something that must be in place
+    before the start is not."""
     placement.state = domain.step(placement.state, to)
     placement.revision += 1
     offer = await session.get_one(Offer, placement.offer_id)
+    if to == "started":
+        await rules.check_start(session, placement=placement, offer=offer)
     kind = PlacementStarted if to == "started" else PlacementCompleted
     _tell(session, placement, kind(placement_id=placement.placement_id, **facts(offer)))
     return placement

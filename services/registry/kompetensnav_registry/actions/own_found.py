@@ -7,7 +7,7 @@ import uuid_utils.compat as uuids
 from kompetensnav_chassis.db import Session
 from kompetensnav_contracts.vocabulary import Party, Sharing
 from kompetensnav_registry import domain
-from kompetensnav_registry.actions import ledger, offers, slots, workplaces
+from kompetensnav_registry.actions import ledger, offers, rules, slots, workplaces
 from kompetensnav_registry.actions.learners import find_request
 from kompetensnav_registry.tables import Offer
 
@@ -35,6 +35,9 @@ async def register_own_found(
     refusal = ledger.refusal(books, slot, request)
     if refusal:
         raise domain.refused(refusal)
+    facts = await rules.known(session, [request], [slot])
+    if broken := rules.seat_broken(facts, request, slot):
+        raise rules.RuleBroken(broken)
     await session.flush()
     books.accounts.slots[slot.slot_id] = slot
     seat = ledger.take_seat(session, books, slot, told=False)

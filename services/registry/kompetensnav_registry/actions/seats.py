@@ -9,7 +9,7 @@ from kompetensnav_contracts import Event
 from kompetensnav_contracts.events.matching import LearnerMatched
 from kompetensnav_contracts.events.registry import SeatRefused, SeatReserved
 from kompetensnav_contracts.vocabulary import Refusal
-from kompetensnav_registry.actions import ledger
+from kompetensnav_registry.actions import ledger, rules
 from kompetensnav_registry.actions.offers import make_offer
 from kompetensnav_registry.tables import Request, Seat, Slot
 
@@ -21,20 +21,25 @@ async def reserve_seats(session: Session, matches: Sequence[LearnerMatched]) -> 
         workplaces={m.workplace_id: m.slot_municipality for m in matches},
         requests={m.request_id: m.envelope.municipality for m in matches},
     )
+    facts = await rules.known(session, books.requests.values(), books.accounts.slots.values())
     given: list[tuple[LearnerMatched, Request, Slot, Seat]] = []
-    refused: list[tuple[LearnerMatched, Refusal]] = []
+    refused: list[tuple[LearnerMatched, Refusal, str | None]] = []
     for match in matches:
         slot, request = books.accounts.slots.get(match.slot_id), books.requests.get(match.request_id)
         refusal = ledger.refusal(books, slot, request)
         if refusal or slot is None or request is None:
-            refused.append((match, refusal or Refusal.REQUEST_IS_CLOSED))
+            refused.append((match, refusal or Refusal.REQUEST_IS_CLOSED, None))
+            continue
+        broken = rules.seat_broken(facts, request, slot, is_automatic=True)
+        if broken:
+            refused.append((match, Refusal.RULE, broken[0].id))
             continue
         given.append((match, request, slot, ledger.take_seat(session, books, slot, told=True)))
         books.busy.setdefault(request.learner_id, []).append(slot.days)
     # Capacity first: a listener that hears of the seats has then already heard that they are gone.
     books.accounts.settle(session)
-    for match, refusal in refused:
-        _tell(session, match, SeatRefused(refusal=refusal, **_facts(match)))
+    for match, why, rule in refused:
+        _tell(session, match, SeatRefused(refusal=why, rule=rule, **_facts(match)))
     hosts = {(m.workplace_id, m.round_id): m.slot_municipality for m, _, _, _ in given}
     await ledger.note_asked(session, hosts, kind="offer")
     for match, request, slot, seat in given:

@@ -10,6 +10,7 @@ from kompetensnav_registry.api import (
     needs,
     offers,
     organisations,
+    rules,
     slots,
     workplaces,
 )
@@ -21,6 +22,7 @@ ROUTERS = (
     needs.router,
     agreements.router,
     ledger.router,
+    rules.router,
     slots.router,
     learners.router,
     delegated.router,

@@ -12,7 +12,8 @@ from kompetensnav_chassis.codes import LAST, Administration, Code, Day, Email, N
 from kompetensnav_contracts.vocabulary import LanguageLevel, Need, PlacementType
 from kompetensnav_registry.actions import learners, organisations, own_found
 from kompetensnav_registry.api.offers import OfferView
-from kompetensnav_registry.api.views import Limit, Listed, Offset, Staff, View, sees_protected
+from kompetensnav_registry.api.views import Following, Limit, Listed, Offset, Staff, View, sees_protected
+from kompetensnav_registry.edges.terms import RequestTerms, kept
 from kompetensnav_registry.tables import Learner, Request
 
 router = APIRouter(prefix="/{municipality}")
@@ -78,6 +79,7 @@ class NewRequest(BaseModel):
     wishes: list[Wished] = Field(default=[], max_length=100)
     needs: list[Need] = []
     max_travel_minutes: int = Field(60, ge=0, le=600)
+    terms: RequestTerms = RequestTerms()
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -94,6 +96,7 @@ class NewRequest(BaseModel):
             "wishes": [wish.model_dump() for wish in self.wishes],
             "needs": [need.value for need in self.needs],
             "max_travel_minutes": self.max_travel_minutes,
+            "terms": kept(self.terms),
         }
 
 
@@ -109,9 +112,17 @@ class RequestView(View):
     wishes: list[dict[str, Any]]
     needs: list[str]
     max_travel_minutes: int
+    terms: dict[str, Any]
     state: str
     by_hand: bool
     revision: int
+
+
+class NewCheck(BaseModel):
+    """An extract that was shown."""
+
+    kind: Literal["school", "children_home", "children_disability"]
+    shown_on: Day
 
 
 class NewOwnFound(BaseModel):
@@ -145,6 +156,21 @@ async def list_learners(caller: Staff, limit: Limit = 100, offset: Offset = 0) -
         rows = await session.scalars(shown.order_by(Learner.learner_id).limit(limit).offset(offset))
         total = await session.scalar(select(func.count()).select_from(shown.subquery()))
         return Listed(items=[LearnerView.model_validate(r) for r in rows], total=total or 0)
+
+
+@router.post("/learners/{learner_id}/background-checks", status_code=204)
+async def note_background_check(caller: Following, learner_id: UUID, new: NewCheck) -> None:
+    """Note that an extract from the criminal records was shown and given back; nothing of what it said."""
+    async with caller.begin() as session:
+        learner = await learners.find_learner(
+            session,
+            municipality=caller.municipality,
+            learner_id=learner_id,
+            by_hand=sees_protected(caller),
+        )
+        await learners.note_background_check(
+            session, learner=learner, checked_by=caller.identity.subject, **new.model_dump()
+        )
 
 
 @router.post("/requests", status_code=201)

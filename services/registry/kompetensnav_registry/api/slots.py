@@ -1,7 +1,7 @@
 """Slots over HTTP."""
 
 from datetime import date
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
 from fastapi import APIRouter, Query
@@ -13,6 +13,7 @@ from kompetensnav_chassis.errors import NotFound
 from kompetensnav_contracts.vocabulary import LanguageLevel, Need, PlacementType, Sharing
 from kompetensnav_registry.actions import slots, texts, workplaces
 from kompetensnav_registry.api.views import Coordinator, Limit, Listed, Offset, Reader, View
+from kompetensnav_registry.edges.terms import SlotTerms, kept
 from kompetensnav_registry.tables import Slot, slots_of
 
 router = APIRouter(prefix="/{municipality}/slots")
@@ -37,6 +38,7 @@ class NewSlot(BaseModel):
         default=[], max_length=7, description="Of a split week, ISO (1 = Monday); none = the whole week."
     )
     supervisor_id: UUID | None = None
+    terms: SlotTerms = SlotTerms()
     description: str | None = Field(None, max_length=2000, description="For people; nothing personal in it.")
 
     @model_validator(mode="after")
@@ -61,6 +63,7 @@ class Changes(BaseModel):
     named_municipalities: list[Municipality] | None = None
     weekdays: list[Weekday] | None = Field(None, max_length=7)
     supervisor_id: UUID | None = None
+    terms: SlotTerms | None = None
     description: str | None = Field(None, max_length=2000)
 
 
@@ -89,6 +92,7 @@ class SlotView(View):
     named_municipalities: list[str]
     weekdays: list[int]
     supervisor_id: UUID | None
+    terms: dict[str, Any]
     description: str | None
     revision: int
     withdrawn: bool
@@ -106,7 +110,7 @@ async def post_slot(caller: Coordinator, new: NewSlot) -> SlotView:
     """Offer seats."""
     async with caller.begin() as session:
         values = new.model_dump(
-            mode="json", exclude={"starts_on", "ends_on", "workplace_id", "supervisor_id"}
+            mode="json", exclude={"starts_on", "ends_on", "workplace_id", "supervisor_id", "terms"}
         )
         texts.check("description", new.description)
         workplace = await workplaces.find_workplace(
@@ -118,6 +122,7 @@ async def post_slot(caller: Coordinator, new: NewSlot) -> SlotView:
             starts_on=new.starts_on,
             ends_on=new.ends_on,
             supervisor_id=new.supervisor_id,
+            terms=kept(new.terms),
             **values,
         )
         if new.supervisor_id:
@@ -158,8 +163,9 @@ async def show_slot(caller: Reader, slot_id: UUID) -> SlotView:
 async def change_slot(caller: Coordinator, slot_id: UUID, changes: Changes) -> SlotView:
     """Correct a slot."""
     plain = {"starts_on", "ends_on", "supervisor_id"}
-    given = changes.model_dump(mode="json", exclude_none=True, exclude=plain)
-    given |= changes.model_dump(include=plain, exclude_none=True)
+    terms = {"terms": kept(changes.terms)} if changes.terms else {}
+    given = changes.model_dump(mode="json", exclude_none=True, exclude={*plain, "terms"})
+    given |= changes.model_dump(include=plain, exclude_none=True) | terms
     texts.check("description", changes.description)
     async with caller.begin() as session:
         row = await slots.change_slot(

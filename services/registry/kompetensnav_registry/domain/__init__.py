@@ -1,6 +1,6 @@
 """The registry's rules: the capacity ledger, who answers an offer, ages. Values in, values out."""
 
-from kompetensnav_registry.domain import ages, agreements, editing, finishing, ledger, offers, texts
+from kompetensnav_registry.domain import ages, agreements, editing, finishing, ledger, offers, rules, texts
 from kompetensnav_registry.domain.ages import age, age_class
 from kompetensnav_registry.domain.editing import ChangedMeanwhile, change
 from kompetensnav_registry.domain.ledger import (
@@ -65,6 +65,7 @@ __all__ = [
     "outcome",
     "parties",
     "refused",
+    "rules",
     "step",
     "texts",
     "weeks",

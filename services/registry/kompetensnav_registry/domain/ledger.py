@@ -13,14 +13,20 @@ from kompetensnav_registry.domain.offers import NotYours, WrongStep
 class SlotIsFull(Exception):
     """All seats of the slot are taken. | Alla platser är upptagna."""
 
+    rule = "R13"
+
 
 class WorkplaceIsFull(Exception):
     """The workplace receives no more learners that week. | Arbetsstället tar inte emot fler den veckan."""
+
+    rule = "R13"
 
 
 class SupervisorIsFull(Exception):
     """The supervisor has as many learners as one supervisor may have then. | Handledaren har redan så många
     som en handledare får ha då."""
+
+    rule = "R12"
 
 
 class SlotIsWithdrawn(Exception):
@@ -30,6 +36,8 @@ class SlotIsWithdrawn(Exception):
 class LearnerIsPlaced(Exception):
     """The learner already has a place or an offer in the period. | Har redan en plats eller ett
     erbjudande."""
+
+    rule = "R21"
 
 
 class SeatsAreTaken(Exception):

@@ -18,6 +18,8 @@ TEXTS: dict[str, dict[str, Any]] = {
         "Ni kan svara på några nu och resten senare.",
         "intro_learner": "Svara ja eller nej. Svaret går direkt till den som samordnar platserna.",
         "none": "Det finns inga erbjudanden bakom länken.",
+        "declared": "Med ett ja intygar ni att riskerna är bedömda och att det finns en skriftlig rutin, "
+        "att en namngiven handledare som fyllt 18 är på plats varje dag, och att ingen anställd ersätts.",
         "yes": "Ja",
         "no": "Nej",
         "send": "Skicka svar",
@@ -83,6 +85,8 @@ TEXTS: dict[str, dict[str, Any]] = {
         "intro_employer": "Answer yes or no to each offer. You may answer some now and the rest later.",
         "intro_learner": "Answer yes or no. Your answer goes straight to the coordinator.",
         "none": "There are no offers behind the link.",
+        "declared": "By a yes you declare that risks have been assessed and there is a written routine, that "
+        "a named supervisor of 18 or older is there every day, and that no employee is replaced.",
         "yes": "Yes",
         "no": "No",
         "send": "Send answers",

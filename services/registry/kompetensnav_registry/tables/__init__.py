@@ -10,6 +10,7 @@ from kompetensnav_registry.tables.actors import (
     Invitation,
     LearningCentre,
     ReceptionWeek,
+    RuleSetting,
     School,
     SharingAgreement,
     Workplace,
@@ -27,6 +28,7 @@ from kompetensnav_registry.tables.ledger import (
     slots_of,
 )
 from kompetensnav_registry.tables.vault import (
+    BackgroundCheck,
     Contact,
     Document,
     Home,
@@ -40,6 +42,7 @@ __all__ = [
     "Administration",
     "Amendment",
     "Asking",
+    "BackgroundCheck",
     "Base",
     "Contact",
     "CooperationAgreement",
@@ -61,6 +64,7 @@ __all__ = [
     "Presence",
     "ReceptionWeek",
     "Request",
+    "RuleSetting",
     "School",
     "Seat",
     "SharingAgreement",

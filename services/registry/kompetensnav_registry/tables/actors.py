@@ -186,6 +186,21 @@ class Invitation(Base):
     invited_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 
+class RuleSetting(Base):
+    """A municipality's own numbers for a rule it may configure, from a day."""
+
+    __tablename__ = "rule_setting"
+
+    municipality: Mapped[str] = mapped_column(CODE, primary_key=True)
+    rule: Mapped[str] = mapped_column(String(4), primary_key=True)
+    valid_from: Mapped[date] = mapped_column(Date, primary_key=True)
+    valid_to: Mapped[date | None] = mapped_column(Date)
+    parameters: Mapped[dict[str, Any]]
+    switched_off: Mapped[bool] = mapped_column(default=False)
+    decided_by: Mapped[str] = mapped_column(String(200))
+    """The decision's reference in the municipality's register."""
+
+
 class SharingAgreement(Base):
     """Municipalities that share slots; a listed reference table (it names no person)."""
 

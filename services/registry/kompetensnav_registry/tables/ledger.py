@@ -141,6 +141,8 @@ class Offer(Base):
     answers: Mapped[dict[str, Any]]
     answer_by: Mapped[date] = mapped_column(Date)
     at_workplace: Mapped[int] = mapped_column(default=1)
+    declared: Mapped[list[str]] = mapped_column(default=list, server_default="{}")
+    """Rules that the employer has declared to follow, by saying yes (R10, R11, R20)."""
     by_hand: Mapped[bool] = mapped_column(default=False)
     """A protected learner's: told to nobody, shown to case workers only."""
     state: Mapped[str] = mapped_column(CODE, default="open")

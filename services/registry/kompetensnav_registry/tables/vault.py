@@ -170,3 +170,19 @@ class Document(Base):
     sha256: Mapped[str] = mapped_column(String(64))
     content: Mapped[bytes]
     added_on: Mapped[date] = mapped_column(Date)
+
+
+class BackgroundCheck(Base):
+    """An extract from the criminal records was shown and given back: what kind, when, and to whom. Nothing of
+    what it said (Skollagen 2 kap 33 §)."""
+
+    __tablename__ = "background_check"
+    __table_args__ = ({"schema": VAULT},)
+
+    check_id: Mapped[UUID] = mapped_column(primary_key=True)
+    municipality: Mapped[str] = mapped_column(CODE)
+    administration: Mapped[str] = mapped_column(CODE)
+    learner_id: Mapped[UUID] = mapped_column(ForeignKey("vault.learner.learner_id"), index=True)
+    kind: Mapped[str] = mapped_column(CODE)
+    shown_on: Mapped[date] = mapped_column(Date)
+    checked_by: Mapped[str] = mapped_column(String(200))

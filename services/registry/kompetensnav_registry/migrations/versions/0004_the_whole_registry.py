@@ -54,6 +54,17 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("code", name=op.f("pk_learning_centre")),
     )
     op.create_table(
+        "rule_setting",
+        sa.Column("municipality", sa.String(length=40), nullable=False),
+        sa.Column("rule", sa.String(length=4), nullable=False),
+        sa.Column("valid_from", sa.Date(), nullable=False),
+        sa.Column("valid_to", sa.Date(), nullable=True),
+        sa.Column("parameters", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("switched_off", sa.Boolean(), nullable=False),
+        sa.Column("decided_by", sa.String(length=200), nullable=False),
+        sa.PrimaryKeyConstraint("municipality", "rule", "valid_from", name=op.f("pk_rule_setting")),
+    )
+    op.create_table(
         "document",
         sa.Column("document_id", sa.Uuid(), nullable=False),
         sa.Column("municipality", sa.String(length=40), nullable=False),
@@ -124,6 +135,28 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["gone"], ["employer.employer_id"], name=op.f("fk_employer_merge_gone")),
         sa.ForeignKeyConstraint(["kept"], ["employer.employer_id"], name=op.f("fk_employer_merge_kept")),
         sa.PrimaryKeyConstraint("merge_id", name=op.f("pk_employer_merge")),
+    )
+    op.create_table(
+        "background_check",
+        sa.Column("check_id", sa.Uuid(), nullable=False),
+        sa.Column("municipality", sa.String(length=40), nullable=False),
+        sa.Column("administration", sa.String(length=40), nullable=False),
+        sa.Column("learner_id", sa.Uuid(), nullable=False),
+        sa.Column("kind", sa.String(length=40), nullable=False),
+        sa.Column("shown_on", sa.Date(), nullable=False),
+        sa.Column("checked_by", sa.String(length=200), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["learner_id"], ["vault.learner.learner_id"], name=op.f("fk_background_check_learner_id")
+        ),
+        sa.PrimaryKeyConstraint("check_id", name=op.f("pk_background_check")),
+        schema="vault",
+    )
+    op.create_index(
+        op.f("ix_background_check_learner_id"),
+        "background_check",
+        ["learner_id"],
+        unique=False,
+        schema="vault",
     )
     op.create_table(
         "sole_trader",
@@ -339,6 +372,10 @@ def upgrade() -> None:
         sa.Column("weekdays", postgresql.ARRAY(sa.SmallInteger()), server_default="{}", nullable=False),
     )
     op.add_column(
+        "offer",
+        sa.Column("declared", postgresql.ARRAY(sa.String(length=40)), server_default="{}", nullable=False),
+    )
+    op.add_column(
         "request",
         sa.Column("terms", postgresql.JSONB(astext_type=sa.Text()), server_default="{}", nullable=False),
     )
@@ -403,6 +440,7 @@ def upgrade() -> None:
     protect("invitation", "municipality")
     protect("asking", "municipality")
     protect("cooperation_agreement", "municipality")
+    protect("rule_setting", "municipality")
     protect("presence", "administration")
     protect("placement_agreement", "administration")
     protect("amendment", "administration")
@@ -411,6 +449,7 @@ def upgrade() -> None:
     protect("home", "municipality", schema="vault")
     protect("signature", "administration", schema="vault")
     protect("document", "administration", schema="vault")
+    protect("background_check", "administration", schema="vault")
     facts(VIEWS)
 
 

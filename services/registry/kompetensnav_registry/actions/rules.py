@@ -1,0 +1,300 @@
+"""The rule pack at work: what it says of a request, a seat or a start, with a municipality's own numbers."""
+
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from functools import cache
+from importlib.resources import files
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import func, select
+
+from kompetensnav_chassis.db import Session, among
+from kompetensnav_chassis.errors import Problem
+from kompetensnav_contracts.vocabulary import LEVELS, Party
+from kompetensnav_registry import domain
+from kompetensnav_registry.domain.rules import Case, Change, Rule, Setting, When, broken, changes, in_force
+from kompetensnav_registry.edges.terms import clock
+from kompetensnav_registry.tables import (
+    BackgroundCheck,
+    Learner,
+    Offer,
+    Placement,
+    Request,
+    RuleSetting,
+    Slot,
+    Supervisor,
+)
+
+
+class RuleBroken(Problem):
+    """One or more rules refuse it; each is named."""
+
+    type, status = "rule-broken", 409
+
+    def __init__(self, rules: Sequence[Rule]) -> None:
+        names = ", ".join(rule.id for rule in rules)
+        super().__init__(
+            f"It breaks {names}: {' '.join(rule.en for rule in rules)}",
+            f"Det bryter mot {names}: {' '.join(rule.sv for rule in rules)}",
+            errors=[{"rule": r.id, "law": r.law, "reason": r.en, "reason_sv": r.sv} for r in rules],
+        )
+        self.rules = rules
+
+
+@cache
+def pack() -> tuple[Rule, ...]:
+    """Every version of every rule, from the package's data."""
+    text = (files("kompetensnav_registry") / "data/rules.toml").read_text()
+    return tuple(Rule.read(row) for row in tomllib.loads(text)["rule"])
+
+
+async def settings_of(session: Session, municipalities: Iterable[str]) -> dict[str, list[Setting]]:
+    """Municipality -> its own numbers."""
+    rows = await session.scalars(
+        select(RuleSetting)
+        .where(RuleSetting.municipality.in_(set(municipalities)))
+        .order_by(RuleSetting.rule, RuleSetting.valid_from)
+    )
+    found: dict[str, list[Setting]] = {}
+    for row in rows:
+        setting = Setting(row.rule, row.valid_from, row.valid_to, row.parameters, row.switched_off)
+        found.setdefault(row.municipality, []).append(setting)
+    return found
+
+
+@dataclass(frozen=True)
+class Known:
+    """What the rules need of learners and supervisors, read once for many cases."""
+
+    settings: Mapping[str, Sequence[Setting]]
+    learners: Mapping[UUID, Learner]
+    shown: Mapping[UUID, date]
+    supervisors: Mapping[UUID, Supervisor]
+    today: date
+
+    def rules(self, municipality: str, on: date) -> Iterable[Rule]:
+        """The rules in force for a placement of the municipality that starts on a day."""
+        return in_force(pack(), on, self.settings.get(municipality, ())).values()
+
+    def case(self, request: Request, slot: Slot | None, **more: Any) -> Case:
+        """The facts of a request, and of the slot if there is one."""
+        learner = self.learners.get(request.learner_id)
+        starts_on = slot.starts_on if slot else request.starts_on
+        terms, said = (slot.terms if slot else {}), request.terms
+        supervisor = self.supervisors.get(slot.supervisor_id) if slot and slot.supervisor_id else None
+        about: dict[str, Any] = {
+            "placement_type": request.placement_type,
+            "starts_on": starts_on,
+            "ends_on": slot.ends_on if slot else request.ends_on,
+            "today": self.today,
+            "age_class": request.age_class,
+            "needs": frozenset(request.needs),
+            "language": LEVELS.index(request.language),
+            "max_travel_minutes": request.max_travel_minutes,
+            "wishes": len(request.wishes),
+            "school_hours_per_week": said.get("school_hours_per_week"),
+            "study_days": frozenset(said.get("study_days", ())),
+            "priority_groups": frozenset(said.get("priority_groups", ())),
+            "decision": said.get("decision"),
+            "guardian_consents": said.get("guardian_consents"),
+            "school_form": said.get("school_form"),
+            "check_shown_on": self.shown.get(request.learner_id),
+        }
+        if learner:
+            about |= {
+                "age": domain.age(learner.born_on, starts_on),
+                "programme": learner.programme,
+                "study_year": learner.study_year,
+                "is_protected": learner.security_marking != "none",
+            }
+        if slot:
+            about |= {
+                "weekdays": frozenset(slot.weekdays),
+                "offers_needs": frozenset(slot.offers_needs),
+                "min_language": LEVELS.index(slot.min_language),
+                "hazards": frozenset(terms.get("hazards", ())),
+                "programmes": frozenset(terms.get("programmes", ())),
+                "study_years": frozenset(terms.get("study_years", ())),
+                "starts_at": clock(terms.get("starts_at")),
+                "ends_at": clock(terms.get("ends_at")),
+                "setting": terms.get("setting"),
+                "needs_licence": terms.get("needs_licence", False),
+            }
+            for name in ("hours_per_day", "hours_per_week", "break_minutes", "break_after"):
+                about[name] = terms.get(name)
+        if supervisor:
+            about |= {
+                "supervisor_is_adult": supervisor.is_adult,
+                "supervisor_since": supervisor.in_the_tasks_since,
+                "supervisor_takes": supervisor.most_at_once,
+            }
+        return Case(**about | more)
+
+
+async def known(session: Session, requests: Iterable[Request], slots: Iterable[Slot | None] = ()) -> Known:
+    """Reads what the rules need, for cases of these requests and slots."""
+    asked = list(requests)
+    homes, ids = {r.municipality for r in asked}, {r.learner_id for r in asked}
+    await session.flush()
+    learners = await session.scalars(
+        select(Learner).where(among(Learner.learner_id, ids), Learner.municipality.in_(homes))
+    )
+    checks = await session.execute(
+        select(BackgroundCheck.learner_id, func.max(BackgroundCheck.shown_on))
+        .where(among(BackgroundCheck.learner_id, ids), BackgroundCheck.municipality.in_(homes))
+        .group_by(BackgroundCheck.learner_id)
+    )
+    people = {s.supervisor_id for s in slots if s and s.supervisor_id}
+    supervisors = (
+        await session.scalars(
+            select(Supervisor).where(  # of the slots' own municipalities
+                Supervisor.supervisor_id.in_(people)
+            )
+        )
+        if people
+        else ()
+    )
+    return Known(
+        await settings_of(session, homes),
+        {row.learner_id: row for row in learners},
+        {id: shown_on for id, shown_on in checks},
+        {row.supervisor_id: row for row in supervisors},
+        datetime.now(UTC).date(),
+    )
+
+
+def check_request(facts: Known, request: Request) -> None:
+    """Raises RuleBroken with every rule that refuses a request."""
+    _raise(facts, request, facts.case(request, None), "request")
+
+
+def seat_broken(facts: Known, request: Request, slot: Slot, *, is_automatic: bool = False) -> list[Rule]:
+    """The rules that refuse the learner a seat in the slot; those of the ledger itself (R12, R13, R21) are
+    the ledger's to ask."""
+    rule = domain.answer_rule(answer_rules(), slot.placement_type, slot.starts_on)
+    case = facts.case(
+        request, slot, is_automatic=is_automatic, authority_answers=Party.AUTHORITY in rule.must_answer
+    )
+    return broken(case, facts.rules(request.municipality, slot.starts_on), "seat")
+
+
+async def check_start(session: Session, *, placement: Placement, offer: Offer) -> None:
+    """Raises RuleBroken with every rule that must be met before the start and is not."""
+    request = await session.get_one(Request, offer.request_id)
+    slot = await session.scalar(
+        select(Slot).where(Slot.slot_id == offer.slot_id, Slot.municipality == offer.workplace_municipality)
+    )
+    facts = await known(session, [request], [slot])
+    case = facts.case(request, slot, declared=frozenset(offer.declared))
+    _raise(facts, request, case, "start")
+
+
+def _raise(facts: Known, request: Request, case: Case, *when: When) -> None:
+    found = broken(case, facts.rules(request.municipality, case.starts_on), *when)
+    if found:
+        raise RuleBroken(found)
+
+
+@cache
+def answer_rules() -> tuple[domain.AnswerRule, ...]:
+    """The dated rules of who answers, from the package's data."""
+    text = (files("kompetensnav_registry") / "data/answers.toml").read_text()
+    return tuple(domain.AnswerRule.read(row) for row in tomllib.loads(text)["rule"])
+
+
+async def configure(
+    session: Session,
+    *,
+    municipality: str,
+    rule_id: str,
+    valid_from: date,
+    valid_to: date | None,
+    parameters: dict[str, Any],
+    switched_off: bool,
+    decided_by: str,
+) -> RuleSetting:
+    """A municipality's own numbers for a rule. Raises Problem for one that may not be configured, or a number
+    the rule does not have."""
+    versions = [rule for rule in pack() if rule.id == rule_id]
+    if not versions:
+        raise Problem(f"There is no rule {rule_id}.", f"Det finns ingen regel {rule_id}.")
+    if versions[0].kind == "H":
+        raise Problem(f"{rule_id} is law and is not configured.", f"{rule_id} är lag och ställs inte in.")
+    unknown = parameters.keys() - {name for rule in versions for name in rule.parameters}
+    wrong = [
+        name
+        for name, value in parameters.items()
+        for rule in versions
+        if name in rule.parameters and not _alike(rule.parameters[name], value)
+    ]
+    if unknown or wrong:
+        names = ", ".join(sorted({*unknown, *wrong}))
+        raise Problem(f"{rule_id} does not take: {names}.", f"{rule_id} tar inte: {names}.")
+    row = await session.get(RuleSetting, (municipality, rule_id, valid_from), with_for_update=True)
+    if row is None:
+        row = RuleSetting(municipality=municipality, rule=rule_id, valid_from=valid_from)
+        session.add(row)
+    row.valid_to, row.parameters, row.switched_off = valid_to, parameters, switched_off
+    row.decided_by = decided_by
+    return row
+
+
+def _alike(own: Any, given: Any) -> bool:
+    numbers = (int, float)
+    if isinstance(own, numbers) and not isinstance(own, bool):
+        return isinstance(given, numbers) and not isinstance(given, bool) and given >= 0
+    return type(own) is type(given)
+
+
+async def what_changes(
+    session: Session, *, municipality: str, today: date, on: date
+) -> list[tuple[Change, dict[str, int]]]:
+    """The rules that will be other on a day than today, and whom each touches: open requests, slots and
+    placements of its types that begin after it changes (of learners, the caller's administrations')."""
+    settings = (await settings_of(session, [municipality])).get(municipality, [])
+    found = []
+    for change in changes(pack(), today, on, settings):
+        rule = change.after or change.before
+        assert rule is not None
+        since = max(today, change.after.valid_from) if change.after else today
+        found.append((change, await _touched(session, municipality, rule.placement_types, since)))
+    return found
+
+
+async def _touched(
+    session: Session, municipality: str, placement_types: Iterable[str], since: date
+) -> dict[str, int]:
+    types = list(placement_types)
+    requests = await session.scalar(
+        select(func.count()).where(
+            Request.municipality == municipality,
+            Request.placement_type.in_(types),
+            Request.starts_on >= since,
+            Request.state == "open",
+            Request.by_hand.is_(False),
+        )
+    )
+    slots = await session.scalar(
+        select(func.count()).where(
+            Slot.municipality == municipality,
+            Slot.placement_type.in_(types),
+            Slot.starts_on >= since,
+            Slot.withdrawn_at.is_(None),
+        )
+    )
+    placements = await session.scalar(
+        select(func.count())
+        .select_from(Placement)
+        .join(Offer, Offer.offer_id == Placement.offer_id)
+        .where(
+            Placement.municipality == municipality,
+            Offer.placement_type.in_(types),
+            Placement.starts_on >= since,
+            Placement.state == "confirmed",
+            Placement.by_hand.is_(False),
+        )
+    )
+    return {"requests": requests or 0, "slots": slots or 0, "placements": placements or 0}

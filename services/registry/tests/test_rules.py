@@ -1,0 +1,190 @@
+"""The rule pack: one permitted and one refused everyday case of each rule, with the numbers of the table."""
+
+from dataclasses import replace
+from datetime import date, time
+
+import pytest
+
+from kompetensnav_registry.actions.rules import pack
+from kompetensnav_registry.domain.rules import CHECKS, Case, Setting, broken, changes, in_force, verdicts
+
+TODAY = date(2027, 1, 4)
+RULES = in_force(pack(), date(2027, 3, 1))
+
+
+def case(placement_type="apl", **facts):
+    """An everyday placement of two weeks in March 2027."""
+    days = {"starts_on": date(2027, 3, 1), "ends_on": date(2027, 3, 12), "today": TODAY} | facts
+    return Case(placement_type=placement_type, **days)
+
+
+def prao(**facts):
+    return case("prao", age_class="older_child", age=14, **facts)
+
+
+def youth(**facts):
+    return case(age_class="youth", age=17, **facts)
+
+
+def adult(placement_type="apl", **facts):
+    return case(placement_type, age_class="adult", age=30, **facts)
+
+
+def paid(**facts):
+    """Three weeks of holiday practice of a fifteen-year-old."""
+    return case("holiday_practice", age_class="older_child", age=15, **facts)
+
+
+EIGHT = {"starts_at": time(8), "ends_at": time(16)}
+CASES = {
+    "R1": (prao(days_in_all=10, study_year=8), prao(days_in_all=9, study_year=8)),
+    "R2": (prao(without_a_place=0, today=date(2027, 3, 1)), prao(without_a_place=2, today=date(2027, 3, 1))),
+    "R3": (case("prao", age_class="older_child"), case("prao", age_class="younger_child")),
+    "R4": (paid(is_school_week=False, hours_per_day=7, hours_per_week=35, **EIGHT),
+           paid(is_school_week=True, hours_per_day=3, hours_per_week=12)),
+    "R5": (youth(hours_per_day=8, hours_per_week=40, starts_at=time(7), ends_at=time(23)),
+           youth(hours_per_day=8, starts_at=time(6), ends_at=time(23))),
+    "R6": (youth(hours_per_day=7, break_minutes=30, break_after=4.5),
+           youth(hours_per_day=7, break_minutes=30, break_after=5)),
+    "R7": (prao(hours_per_day=7, weekdays=frozenset({1, 2, 3}), **EIGHT), prao(weekdays=frozenset({6}))),
+    "R8": (youth(hours_per_week=32, school_hours_per_week=8),
+           youth(hours_per_week=33, school_hours_per_week=8)),
+    "R9": (youth(hazards=frozenset({"age_restricted_sales"})), youth(hazards=frozenset({"asbestos"}))),
+    "R10": (case(declared=frozenset({"R10"}), provider_approved=True), case()),
+    "R11": (case(supervisor_is_adult=True), case(supervisor_is_adult=False, declared=frozenset({"R11"}))),
+    "R12": (case(supervisor_takes=2, with_supervisor=1), case(supervisor_takes=2, with_supervisor=2)),
+    "R13": (case(seats=2, in_slot=1, receives=3, in_week=2), case(seats=2, in_slot=1, receives=3, in_week=3)),
+    "R14": (youth(hours_in_all=15 * 23), youth(hours_in_all=22 * 25 - 1, school_form="GYS")),
+    "R15": (adult(school_form="VUX", hours_in_all=150, hours_of_education=1000),
+            adult("apprenticeship", school_form="VUX", hours_in_all=499, hours_of_education=1000)),
+    "R16": (youth(programmes=frozenset({"vo"}), programme="vo", study_years=frozenset({2}), study_year=2),
+            youth(programmes=frozenset({"vo"}), programme="el")),
+    "R17": (adult("vfu", setting="preschool", check_shown_on=date(2026, 9, 1)),
+            adult("vfu", setting="preschool", check_shown_on=date(2026, 2, 1))),
+    "R18": (adult("vfu", setting="preschool", today=date(2027, 2, 15)),
+            adult("vfu", setting="preschool", today=date(2027, 2, 16))),
+    "R19": (adult("work_practice", decision={"by": "af"}, ends_on=date(2027, 8, 31)),
+            adult("work_practice", decision={"by": "af"}, ends_on=date(2027, 9, 1))),
+    "R20": (case(declared=frozenset({"R20"})), case()),
+    "R21": (case(is_busy=False), case(is_busy=True)),
+    "R22": (case(is_protected=True), case(is_protected=True, is_automatic=True)),
+    "R23": (case("apprenticeship", age_class="youth", guardian_consents=True),
+            case("apprenticeship", age_class="youth", guardian_consents=False)),
+    "R24": (adult(max_travel_minutes=90), youth(max_travel_minutes=61)),
+    "R25": (case(distance_km=4.1), case(distance_km=4.0)),
+    "R26": (case(wishes=6, preferences=(1.0, 0.9, 0.9), seed_published=True), case(preferences=(0.5, 0.9))),
+    "R27": (case("prao", same_employer_before=False), case("prao", same_employer_before=True)),
+    "R28": (case(language=4, min_language=3), case(language=2, min_language=3)),
+    "R29": (case(needs=frozenset({"quiet"}), offers_needs=frozenset({"quiet", "step_free"})),
+            case(needs=frozenset({"step_free"}))),
+    "R30": (case(study_days=frozenset({5}), weekdays=frozenset({1, 2})), case(study_days=frozenset({5}))),
+    "R31": (case(weighed=frozenset({"new_field", "travel"})), case(weighed=frozenset({"sex"}))),
+    "R32": (case(asked_this_term=6), case(asked_this_term=7)),
+    "R33": (paid(without_a_place=3, priority_groups=frozenset({"disability"})), paid(without_a_place=3)),
+    "R34": (case(asked_on=date(2027, 1, 18), confirmed_on=date(2027, 2, 8), contact_on=date(2027, 2, 22)),
+            case(asked_on=date(2027, 1, 19))),
+    "R35": (paid(ends_on=date(2027, 3, 21)), paid(ends_on=date(2027, 3, 22))),
+}  # fmt: skip
+"""Rule -> (permitted, refused)."""
+
+
+def test_every_rule_has_its_data_its_function_and_its_two_cases():
+    ids = [f"R{n}" for n in range(1, 36)]
+    assert sorted(RULES, key=lambda id: int(id[1:])) == ids == list(CHECKS) == list(CASES)
+
+
+@pytest.mark.parametrize("rule", CASES)
+def test_an_everyday_case_is_permitted_and_another_refused(rule):
+    permitted, refused = CASES[rule]
+    parameters = RULES[rule].parameters
+    assert CHECKS[rule](permitted, parameters) is True
+    assert CHECKS[rule](refused, parameters) is False
+
+
+@pytest.mark.parametrize("rule", CASES)
+def test_a_rule_covers_the_placement_types_it_names_and_says_so_in_two_languages(rule):
+    about = RULES[rule]
+    for one in CASES[rule]:
+        assert one.placement_type in about.placement_types
+    assert about.law
+    assert about.sv != about.en
+
+
+MORE = [
+    ("R3", case(age_class=None), None),
+    ("R4", case("prao", age_class="older_child", hours_per_day=7), None),  # R7 governs prao
+    ("R4", paid(is_school_week=False, hours_per_day=7.5), False),
+    ("R5", adult(hours_per_day=10), None),
+    ("R5", youth(hours_per_week=41), False),
+    ("R6", youth(hours_per_day=4.5), True),
+    ("R6", youth(hours_per_day=6, break_minutes=20, break_after=3), False),
+    ("R7", prao(hours_per_day=7.5), False),
+    ("R7", prao(starts_at=time(5), ends_at=time(12)), False),
+    ("R9", prao(hazards=frozenset({"lone_work"})), False),
+    ("R9", adult(hazards=frozenset({"asbestos"})), True),
+    ("R14", case("apprenticeship", hours_in_all=501, hours_of_education=1000), True),
+    ("R14", case("apprenticeship", hours_in_all=500, hours_of_education=1000), False),
+    ("R15", adult("lia", school_form="YH", hours_in_all=249, hours_of_education=1000), False),
+    ("R17", prao(setting="preschool"), None),  # prao pupils are not caught
+    ("R17", youth(setting="preschool", school_form="GY"), None),  # nor is youth APL
+    ("R17", youth(setting="preschool", school_form="VUX"), False),
+    ("R18", adult("vfu", setting="preschool", check_shown_on=TODAY), None),
+    ("R19", adult("work_practice"), False),
+    ("R19", adult("work_practice", authority_answers=True), True),
+    ("R19", case("work_practice", age=24, age_class="adult", decision={"by": "af"}), False),
+    ("R19", case("work_practice", age=24, age_class="adult", decision={"by": "af", "exception": True}), True),
+    ("R19", adult("work_practice", ends_on=date(2027, 3, 21),
+                  decision={"by": "af", "for": "skill_assessment"}), True),
+    ("R19", adult("work_practice", ends_on=date(2027, 3, 22),
+                  decision={"by": "af", "for": "skill_assessment"}), False),
+    ("R19", adult("work_training", ends_on=date(2027, 12, 1), decision={"by": "municipality"}), True),
+    ("R23", case("apl", age_class="youth", guardian_consents=False), None),
+    ("R23", case("apprenticeship", age_class="youth"), None),
+    ("R24", youth(needs_licence=True), False),
+    ("R27", case("apl", same_employer_before=True), None),
+    ("R35", case("prao", period_weeks=(date(2027, 3, 8),)), False),
+    ("R35", case("prao", period_weeks=(date(2027, 3, 1),)), True),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("rule", "facts", "said"), MORE)
+def test_the_edges_of_a_rule(rule, facts, said):
+    assert CHECKS[rule](facts, RULES[rule].parameters) is said
+
+
+def test_the_ten_year_school_moves_prao_to_grade_nine_from_july_2028():
+    (change,) = changes(pack(), TODAY, date(2028, 8, 1))
+    assert (change.id, change.before.parameters["from_grade"], change.after.parameters["from_grade"]) == (
+        "R1", 8, 9,
+    )  # fmt: skip
+    assert changes(pack(), TODAY, date(2028, 6, 30)) == []
+    grade_8 = prao(days_in_all=10, study_year=8)
+    assert CHECKS["R1"](grade_8, change.before.parameters) is True
+    assert CHECKS["R1"](grade_8, change.after.parameters) is False
+
+
+def test_every_rule_that_is_broken_is_named_and_advice_refuses_nothing():
+    bad = prao(hours_per_day=8, hazards=frozenset({"asbestos"}), language=0, min_language=5)
+    assert [rule.id for rule in broken(bad, RULES.values(), "seat")] == ["R7", "R9"]
+    said = {v.rule.id: v.permits for v in verdicts(bad, RULES.values())}
+    assert said["R28"] is False
+
+
+def test_a_municipality_changes_what_is_its_own_to_decide_and_nothing_else():
+    own = [
+        Setting("R7", date(2027, 1, 1), None, {"latest": "18:00"}),
+        Setting("R9", date(2027, 1, 1), None, {"forbidden_under_18": []}),
+        Setting("R24", date(2027, 1, 1), date(2027, 6, 30), {}, switched_off=True),
+    ]
+    then = in_force(pack(), date(2027, 3, 1), own)
+    assert then["R7"].parameters["latest"] == "18:00"
+    assert then["R9"] == RULES["R9"], "law is not configured"
+    assert "R24" not in then
+    assert "R24" in in_force(pack(), date(2027, 7, 1), own)
+
+
+def test_a_placement_without_any_facts_is_refused_by_nothing_but_what_must_be_declared():
+    for kind in sorted(RULES["R3"].placement_types):
+        bare = replace(case(kind), authority_answers=True)
+        assert broken(bare, RULES.values(), "request", "seat", "slot") == []
+        assert {rule.id for rule in broken(bare, RULES.values(), "start")} == {"R10", "R11", "R20"}

@@ -226,8 +226,9 @@ async def test_4_an_offer_nobody_answers_expires_and_the_seat_is_free(stack, tow
 async def test_4_a_protected_learner_is_told_of_to_nobody(stack, towns):
     town = towns("2460")
     town.employers()
-    head = "ref,administration,school,given_name,family_name,born_on,locality,security_marking\n"
-    stack.bring_in("2460", "learners", f"{head}p,school,gy1,A,B,2009-01-01,lulea,protected_registration\n")
+    head = "ref,administration,school,given_name,family_name,born_on,locality,security_marking,case_worker\n"
+    row = "p,school,gy1,A,B,2009-01-01,lulea,protected_registration,cw\n"
+    stack.bring_in("2460", "learners", head + row)
     head = "ref,learner,administration,placement_type,starts_on,ends_on\n"
     stack.bring_in("2460", "requests", f"{head}rp,p,school,apl,2027-02-01,2027-03-26\n")
     assert stack.call("GET", "registry", "/2460/learners")["total"] == 0
@@ -249,8 +250,9 @@ async def test_4_a_protected_learner_is_placed_in_silence(stack, towns):
     town = towns("0123")
     town.employers()
     town.slot("s", seats=2)
-    head = "ref,administration,school,given_name,family_name,email,born_on,locality,security_marking\n"
-    person = "p,school,gy1,Skyddad,B,p@elev.example.com,2009-01-01,lulea,protected_registration\n"
+    head = "ref,administration,school,given_name,family_name,email,born_on,locality,"
+    head += "security_marking,case_worker\n"
+    person = "p,school,gy1,Skyddad,B,p@elev.example.com,2009-01-01,lulea,protected_registration,developer\n"
     stack.bring_in("0123", "learners", head + person)
     head = "ref,learner,administration,placement_type,starts_on,ends_on\n"
     stack.bring_in("0123", "requests", f"{head}rp,p,school,apl,2027-02-01,2027-03-26\n")
@@ -280,8 +282,8 @@ async def test_4_a_protected_learner_is_placed_in_silence(stack, towns):
 async def test_4_a_learner_who_becomes_protected_disappears_from_matching(stack, towns):
     town = towns("0125")
     await town.offered("l")
-    head = "ref,administration,school,given_name,family_name,born_on,locality,security_marking\n"
-    row = "l,school,gy1,Namnl,Efternamn,2009-05-05,lulea,protected_registration\n"
+    head = "ref,administration,school,given_name,family_name,born_on,locality,security_marking,case_worker\n"
+    row = "l,school,gy1,Namnl,Efternamn,2009-05-05,lulea,protected_registration,developer\n"
     assert stack.bring_in("0125", "learners", head + row)["changed"] == 1
     await town.offers(1, "declined")
     assert await told(stack, "0125", "registry.request.closed.v1") == 1

@@ -31,12 +31,21 @@ class Stack:
     tokens: dict[Any, str] = field(default_factory=dict)
 
     def token(
-        self, *roles: str, municipalities: tuple[str, ...], administrations: tuple[str, ...] = ("school",)
+        self,
+        *roles: str,
+        municipalities: tuple[str, ...],
+        administrations: tuple[str, ...] = ("school",),
+        subject: str = "developer",
     ) -> str:
         """A token from the stack's own issuer."""
-        key = (roles, municipalities, administrations)
+        key = (roles, municipalities, administrations, subject)
         if key not in self.tokens:
-            wanted = {"roles": roles, "municipalities": municipalities, "administrations": administrations}
+            wanted = {
+                "subject": subject,
+                "roles": roles,
+                "municipalities": municipalities,
+                "administrations": administrations,
+            }
             answered = httpx.post(f"{self.running['issuer']}/token", json=wanted)
             self.tokens[key] = answered.raise_for_status().json()["token"]
         return self.tokens[key]
@@ -50,19 +59,21 @@ class Stack:
         municipality: str | None = None,
         administrations: tuple[str, ...] = ("school",),
         role: str = "coordinator",
+        subject: str = "developer",
         status: int | None = None,
         **how: Any,
     ) -> Any:
         """A request, a coordinator's unless said otherwise; checks the status and returns the JSON body."""
         code = municipality or path.split("/")[1]
-        token = self.token(role, municipalities=(code,), administrations=administrations)
+        token = self.token(role, municipalities=(code,), administrations=administrations, subject=subject)
         headers = {"authorization": f"Bearer {token}", **how.pop("headers", {})}
         answered = httpx.request(
             method, self.running["services"][service] + path, headers=headers, timeout=30, **how
         )
         wanted = status or (200 if method == "GET" else None)
         assert answered.status_code == wanted if wanted else answered.is_success, answered.text
-        return answered.json() if answered.content else None
+        is_json = "json" in answered.headers.get("content-type", "")
+        return answered.json() if is_json and answered.content else answered.text or None
 
     def bring_in(self, municipality: str, kind: str, text: str, **how: Any) -> Any:
         """Imports a CSV file."""

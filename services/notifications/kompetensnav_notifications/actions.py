@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import NAMESPACE_URL, UUID, uuid5
 
-from sqlalchemy import and_, func, or_, select, text, update
+from sqlalchemy import and_, case, func, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from kompetensnav_chassis.codes import occupation_name
@@ -16,11 +16,13 @@ from kompetensnav_chassis.outbox import tell
 from kompetensnav_contracts import Event
 from kompetensnav_contracts.events import registry as told
 from kompetensnav_contracts.events.matching import RoundApproved
-from kompetensnav_contracts.events.notifications import MessageFailed, MessageSent
-from kompetensnav_contracts.vocabulary import Party, Reason
+from kompetensnav_contracts.events.notifications import ErasureAnswered, MessageFailed, MessageSent
+from kompetensnav_contracts.vocabulary import ErasureOutcome, Party, Reason
 from kompetensnav_notifications.tables import Message, OfferFact, RoundFact
 
 JOB = "send"
+NOBODY = UUID(int=0)
+"""Stands where a learner was who has been erased."""
 DIGEST_WAIT = timedelta(seconds=30)
 """An employer's mail waits so long for the other offers of its round; normally all are there at once."""
 OUTCOME_WAIT = timedelta(days=30)
@@ -415,3 +417,28 @@ def _tell(session: Session, row: Message, failure: str | None) -> None:
     }
     event = MessageFailed(reason=failure, **facts) if failure else MessageSent(**facts)
     tell(session, event, municipality=row.municipality, administration=row.administration, revision=1)
+
+
+async def forget(session: Session, event: told.ErasureRequested) -> None:
+    """Messages keep what they were about and lose whom they went to; those not sent yet are not sent."""
+    envelope = event.envelope
+    done = await session.execute(
+        update(Message)
+        .where(Message.recipient_id == event.learner_id, Message.municipality == envelope.municipality)
+        .values(
+            recipient_id=NOBODY,
+            state=case((Message.state == "waiting", "failed"), else_=Message.state),
+            reason=case((Message.state == "waiting", "no_contact"), else_=Message.reason),
+        )
+        .execution_options(synchronize_session=False)
+    )
+    rows = done.rowcount  # type: ignore[attr-defined]
+    answer = ErasureOutcome.ERASED if rows else ErasureOutcome.NOTHING
+    tell(
+        session,
+        ErasureAnswered(erasure_id=event.erasure_id, answer=answer, rows=rows),
+        municipality=envelope.municipality,
+        administration=envelope.administration,
+        revision=1,
+        cause=envelope,
+    )

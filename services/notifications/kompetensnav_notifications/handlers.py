@@ -9,6 +9,7 @@ from kompetensnav_contracts import Event
 from kompetensnav_contracts.events.matching import RoundApproved
 from kompetensnav_contracts.events.registry import (
     AgreementExpiring,
+    ErasureRequested,
     InvitationMade,
     OfferDeclined,
     OfferExpired,
@@ -41,3 +42,10 @@ async def on_offers(events: Sequence[Event], session: Session) -> None:
     administration of the round, so the scope is widened here."""
     await rescope(session, EVERYONE)
     await actions.take_in(session, events, datetime.now(UTC))
+
+
+@listener.on_many(ErasureRequested, name="erasures")
+async def on_erasures_requested(events: Sequence[ErasureRequested], session: Session) -> None:
+    """Forgets whom messages went to, and answers."""
+    for event in events:
+        await actions.forget(session, event)

@@ -2,11 +2,14 @@
 
 from datetime import UTC, datetime
 
+import structlog
 from fastapi import FastAPI
 
 from kompetensnav_chassis.app import Job
 from kompetensnav_chassis.db import EVERYONE, transaction
-from kompetensnav_registry.actions import agreements, offers
+from kompetensnav_registry.actions import agreements, erasure, offers
+
+log = structlog.get_logger()
 
 
 async def expire(app: FastAPI) -> bool:
@@ -21,4 +24,19 @@ async def remind(app: FastAPI) -> bool:
         return await agreements.remind(session, today=datetime.now(UTC).date()) > 0
 
 
-JOBS = (Job("expire", 60, expire), Job(agreements.REMIND, 3600, remind))
+async def forget(app: FastAPI) -> bool:
+    """Deletes what has been kept as long as decided, and alarms about erasures that are not answered."""
+    today = datetime.now(UTC).date()
+    async with transaction(app.state.sessions, EVERYONE) as session:
+        forgotten = await erasure.forget(session, today=today)
+        await erasure.alarm(session, today=today)
+    if any(forgotten.values()):
+        log.info("forgotten", **forgotten)
+    return False
+
+
+JOBS = (
+    Job("expire", 60, expire),
+    Job(agreements.REMIND, 3600, remind),
+    Job(erasure.FORGET, 3600, forget),
+)

@@ -94,5 +94,13 @@ class Reason(StrEnum):
     OTHER = "other"
 
 
+class ErasureOutcome(StrEnum):
+    """What a service answers when it is asked to forget a learner."""
+
+    ERASED = "erased"
+    RETAINED = "retained"
+    NOTHING = "nothing"
+
+
 LEVELS = tuple(LanguageLevel)
 """Language levels, lowest first: a level is met by itself and every later one."""

@@ -8,7 +8,7 @@ from kompetensnav_chassis.testing import eventually
 pytestmark = pytest.mark.real
 HEAD = (
     "ref,administration,school,given_name,family_name,email,born_on,aims_at,finishes_on,locality,"
-    "security_marking\n"
+    "security_marking,case_worker\n"
 )
 
 
@@ -18,7 +18,7 @@ def finishers(
     """Adults who finish in the spring of 2028."""
     rows = "".join(
         f"{tag}{i},adult,vux,Namn{i},Efternamn{i},{tag}{i}.{code}@vux.example.com,{born},{aims_at},"
-        f"2028-06-05,{locality},{marking}\n"
+        f"2028-06-05,{locality},{marking},{'x' if marking != 'none' else ''}\n"
         for i in range(n)
     )
     stack.bring_in(code, "learners", HEAD + rows, administrations=("adult",))

@@ -7,19 +7,24 @@ whose repair they concern. Rows that hold whole state are guarded by the revisio
 from collections.abc import Awaitable, Callable, Sequence
 from itertools import groupby
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from kompetensnav_chassis.db import Session
+from kompetensnav_chassis.outbox import tell
 from kompetensnav_contracts import Event
 from kompetensnav_contracts.events import registry as told
-from kompetensnav_contracts.vocabulary import Reason, Refusal
+from kompetensnav_contracts.events.matching import ErasureAnswered
+from kompetensnav_contracts.vocabulary import ErasureOutcome, Reason, Refusal
 from kompetensnav_matching.actions.rounds import forbid_pairs
 from kompetensnav_matching.domain import wanted
 from kompetensnav_matching.tables import Agreement, OpenRequest, OpenSlot, Proposal, SeatsLeft
 
 Changed = set[tuple[str, str]]
+NOBODY = UUID(int=0)
+"""Stands where a learner was who has been erased."""
 BARRED = {Refusal.NOT_SHARED, Refusal.SLOT_IS_WITHDRAWN, Refusal.RULE}
 """Refusals that the same pair would meet again."""
 _SLOT = (
@@ -302,6 +307,42 @@ async def _states(session: Session, events: Sequence[Any], state: str) -> Change
     return {(m, t) for m, t in rows}
 
 
+async def _forget(session: Session, events: Sequence[Any]) -> Changed:
+    """What was known of a learner is blanked; that there was a request stays, for the counts. Answers."""
+    for event in events:
+        home = event.envelope.municipality
+        requests = await session.execute(
+            update(OpenRequest)
+            .where(OpenRequest.learner_id == event.learner_id, OpenRequest.municipality == home)
+            .values(
+                learner_id=NOBODY,
+                locality="",
+                language="none",
+                needs=[],
+                wishes=[],
+                wanted=[],
+                state="closed",
+            )
+        )
+        proposals = await session.execute(
+            update(Proposal)
+            .where(Proposal.learner_id == event.learner_id, Proposal.municipality == home)
+            .values(learner_id=NOBODY, reasons=[])
+        )
+        rows = sum(done.rowcount for done in (requests, proposals))  # type: ignore[attr-defined]
+        outcome = ErasureOutcome.ERASED if rows else ErasureOutcome.NOTHING
+        answer = ErasureAnswered(erasure_id=event.erasure_id, answer=outcome, rows=rows)
+        tell(
+            session,
+            answer,
+            municipality=home,
+            administration=event.envelope.administration,
+            revision=1,
+            cause=event.envelope,
+        )
+    return set()
+
+
 KINDS: dict[type[Event], Callable[[Session, Sequence[Any]], Awaitable[Changed]]] = {
     told.SlotPosted: _slots,
     told.SlotChanged: _slots,
@@ -317,4 +358,5 @@ KINDS: dict[type[Event], Callable[[Session, Sequence[Any]], Awaitable[Changed]]]
     told.PlacementConfirmed: _confirmed,
     told.PlacementInterrupted: _interrupted,
     told.SharingAgreed: _agreed,
+    told.ErasureRequested: _forget,
 }

@@ -12,13 +12,17 @@ from sqlalchemy import select
 from kompetensnav_chassis.db import Session
 from kompetensnav_chassis.errors import NotFound
 from kompetensnav_registry import domain
-from kompetensnav_registry.actions import ledger, offers, rules
+from kompetensnav_registry.actions import ledger, offers, protected, rules
+from kompetensnav_registry.actions.learners import find_request
 from kompetensnav_registry.tables import Placement, Slot
 
 
-async def place_by_hand(session: Session, *, municipality: str, request_id: UUID, slot_id: UUID) -> Placement:
-    """A confirmed placement for a request that is handled by hand. Raises NotFound and the ledger's
-    refusals."""
+async def place_by_hand(
+    session: Session, *, municipality: str, request_id: UUID, slot_id: UUID, case_worker: str
+) -> Placement:
+    """A confirmed placement for a request that is handled by hand, by the named case worker. Raises NotFound
+    and the ledger's refusals."""
+    await find_request(session, municipality=municipality, request_id=request_id, case_worker=case_worker)
     slot = await session.scalar(
         select(Slot).where(Slot.slot_id == slot_id, Slot.municipality == municipality)
     )
@@ -57,4 +61,5 @@ async def place_by_hand(session: Session, *, municipality: str, request_id: UUID
     await session.flush()
     placement = offers.new_placement(offer)
     session.add(placement)
+    await protected.log_rows(session, rows=[placement], viewed_by=case_worker, what="placed_by_hand")
     return placement

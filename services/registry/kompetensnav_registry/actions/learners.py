@@ -9,13 +9,15 @@ import uuid_utils.compat as uuids
 from sqlalchemy import select
 
 from kompetensnav_chassis.db import Session
-from kompetensnav_chassis.errors import NotFound
+from kompetensnav_chassis.errors import Conflict, NotFound
 from kompetensnav_chassis.outbox import tell
 from kompetensnav_contracts.events.registry import RequestChanged, RequestClosed, RequestOpened
 from kompetensnav_contracts.vocabulary import Reason
 from kompetensnav_registry import domain
-from kompetensnav_registry.actions import offers, rules
+from kompetensnav_registry.actions import offers, protected, rules
 from kompetensnav_registry.actions.organisations import school_of
+from kompetensnav_registry.edges.numbers import IdentityNumber
+from kompetensnav_registry.edges.seal import Seal
 from kompetensnav_registry.tables import BackgroundCheck, Learner, Offer, Request, School
 
 RANK_STEP = 0.1
@@ -23,15 +25,66 @@ RANK_STEP = 0.1
 
 
 async def register_learner(
-    session: Session, *, municipality: str, administration: str, **person: Any
+    session: Session,
+    *,
+    municipality: str,
+    administration: str,
+    seal: Seal,
+    identity_number: IdentityNumber | None = None,
+    **person: Any,
 ) -> Learner:
-    """A new learner in the vault; tells nothing."""
+    """A new learner in the vault; tells nothing. Raises Conflict for a number that is there already."""
     await school_of(session, municipality=municipality, code=person["school"])
-    row = Learner(
-        learner_id=uuids.uuid4(), municipality=municipality, administration=administration, **person
-    )
+    row = new_learner(municipality, administration, person)
+    if identity_number:
+        seal_number(seal, row, identity_number)
+        if await by_number(
+            session,
+            municipality=municipality,
+            administrations=[administration],
+            number=identity_number,
+            seal=seal,
+        ):
+            raise Conflict("A learner with that number is registered.", "Personen är redan registrerad.")
     session.add(row)
     return row
+
+
+def new_learner(municipality: str, administration: str, person: dict[str, Any]) -> Learner:
+    """The row of a learner whose school is registered."""
+    return Learner(
+        learner_id=uuids.uuid4(), municipality=municipality, administration=administration, **person
+    )
+
+
+def seal_number(seal: Seal, row: Learner, number: IdentityNumber) -> bool:
+    """Puts the number into the vault; False when it was there already."""
+    index = seal.index(row.municipality, number.text)
+    if row.blind_index == index:
+        return False
+    sealed = seal.seal(row.municipality, str(row.learner_id), number.text)
+    row.sealed, row.wrapped_key = sealed.sealed, sealed.wrapped_key
+    row.blind_index, row.number_kind = sealed.blind_index, number.kind
+    return True
+
+
+async def by_number(
+    session: Session,
+    *,
+    municipality: str,
+    administrations: Sequence[str],
+    number: IdentityNumber,
+    seal: Seal,
+) -> Sequence[Learner]:
+    """The learners of these administrations with a number, found by its blind index."""
+    found = await session.scalars(
+        select(Learner).where(
+            Learner.municipality == municipality,
+            Learner.administration.in_(administrations),
+            Learner.blind_index == seal.index(municipality, number.text),
+        )
+    )
+    return found.all()
 
 
 def ranked(wishes: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -145,10 +198,12 @@ async def change_request(
 
 
 async def close_request(
-    session: Session, *, municipality: str, request_id: UUID, by_hand: bool = False
+    session: Session, *, municipality: str, request_id: UUID, case_worker: str | None = None
 ) -> Request:
     """The learner needs no placement any more; an open offer is declined. Raises NotFound."""
-    row = await find_request(session, municipality=municipality, request_id=request_id, by_hand=by_hand)
+    row = await find_request(
+        session, municipality=municipality, request_id=request_id, case_worker=case_worker
+    )
     if row.state == "closed":
         return row
     await _end_offers(session, row)
@@ -173,13 +228,17 @@ async def _end_offers(session: Session, row: Request) -> None:
 
 
 async def find_request(
-    session: Session, *, municipality: str, request_id: UUID, by_hand: bool = False
+    session: Session, *, municipality: str, request_id: UUID, case_worker: str | None = None
 ) -> Request:
-    """The request; with `by_hand` also a protected learner's. Raises NotFound."""
+    """The request; a protected learner's for the named case worker only. Raises NotFound."""
     row = await session.scalar(
-        select(Request).where(Request.request_id == request_id, Request.municipality == municipality)
+        select(Request).where(
+            Request.request_id == request_id,
+            Request.municipality == municipality,
+            protected.shown(Request, case_worker),
+        )
     )
-    if row is None or (row.by_hand and not by_hand):
+    if row is None:
         raise NotFound("There is no such request.", "Det finns inget sådant önskemål.")
     return row
 
@@ -202,14 +261,20 @@ async def note_background_check(
 
 
 async def find_learner(
-    session: Session, *, municipality: str, learner_id: UUID, by_hand: bool = False
+    session: Session, *, municipality: str, learner_id: UUID, case_worker: str | None = None
 ) -> Learner:
-    """The learner; with `by_hand` also a protected one. Raises NotFound, also for another
-    administration's."""
+    """The learner; a protected one for the named case worker only, whose view is logged. Raises NotFound,
+    also for another administration's."""
     row = await session.scalar(
-        select(Learner).where(Learner.learner_id == learner_id, Learner.municipality == municipality)
+        select(Learner).where(
+            Learner.learner_id == learner_id,
+            Learner.municipality == municipality,
+            protected.shown_learner(case_worker),
+        )
     )
-    if row is None or (row.security_marking != "none" and not by_hand):
+    if row is not None and case_worker:
+        await protected.log_views(session, learners=[row], viewed_by=case_worker, what="learner")
+    if row is None:
         raise NotFound("There is no such learner.", "Det finns ingen sådan elev eller deltagare.")
     return row
 

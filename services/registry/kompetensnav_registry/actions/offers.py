@@ -25,7 +25,7 @@ from kompetensnav_contracts.events.registry import (
 )
 from kompetensnav_contracts.vocabulary import Party, Reason
 from kompetensnav_registry import domain
-from kompetensnav_registry.actions import ledger, rules
+from kompetensnav_registry.actions import ledger, protected, rules
 from kompetensnav_registry.domain import Outcome
 from kompetensnav_registry.tables import Offer, Placement, Request, Slot
 
@@ -222,10 +222,10 @@ async def find_offer(session: Session, *, municipality: str, offer_id: UUID) -> 
 
 
 async def find_placement(
-    session: Session, *, municipality: str, placement_id: UUID, by_hand: bool = False
+    session: Session, *, municipality: str, placement_id: UUID, case_worker: str | None = None
 ) -> Placement:
-    """The placement, locked; with `by_hand` also a protected learner's. Raises NotFound, also for another
-    administration's."""
+    """The placement, locked; a protected learner's for the named case worker only. Raises NotFound, also for
+    another administration's."""
     found = await session.scalars(
         select(Offer)
         .join(Placement, Placement.offer_id == Offer.offer_id)
@@ -234,10 +234,16 @@ async def find_placement(
     locked = await lock_offers(session, found.all())
     row = await session.scalar(
         select(Placement)
-        .where(Placement.placement_id == placement_id, Placement.municipality == municipality)
+        .where(
+            Placement.placement_id == placement_id,
+            Placement.municipality == municipality,
+            protected.shown(Placement, case_worker),
+        )
         .with_for_update()
     )
-    if not locked or row is None or (row.by_hand and not by_hand):
+    if row is not None and case_worker:
+        await protected.log_rows(session, rows=[row], viewed_by=case_worker, what="placement")
+    if not locked or row is None:
         raise NotFound("There is no such placement.", "Det finns ingen sådan placering.")
     return row
 

@@ -12,6 +12,7 @@ from kompetensnav_registry.api import (
     organisations,
     rules,
     slots,
+    vault,
     workplaces,
 )
 
@@ -25,6 +26,7 @@ ROUTERS = (
     rules.router,
     slots.router,
     learners.router,
+    vault.router,
     delegated.router,
     offers.router,
     imports.router,

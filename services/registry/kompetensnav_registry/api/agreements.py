@@ -22,9 +22,9 @@ from kompetensnav_registry.api.views import (
     Reader,
     Seen,
     View,
+    case_worker_of,
     links_of,
     page_of,
-    sees_protected,
 )
 from kompetensnav_registry.edges.links import Purpose
 from kompetensnav_registry.tables import CooperationAgreement, PlacementAgreement
@@ -286,7 +286,10 @@ async def show_document(caller: Coordinator, document_id: UUID) -> Response:
 
 async def _agreement(session: Session, caller: Following, placement_id: UUID) -> PlacementAgreement:
     placement = await offers.find_placement(
-        session, municipality=caller.municipality, placement_id=placement_id, by_hand=sees_protected(caller)
+        session,
+        municipality=caller.municipality,
+        placement_id=placement_id,
+        case_worker=case_worker_of(caller),
     )
     return await placement_agreements.agreement_of(session, placement=placement)
 
@@ -314,7 +317,7 @@ async def draw_up(
             session,
             municipality=caller.municipality,
             placement_id=placement_id,
-            by_hand=sees_protected(caller),
+            case_worker=case_worker_of(caller),
         )
         row = await placement_agreements.draw_up(
             session, placement=placement, terms=new.terms.given(), second_signer=new.second_signer

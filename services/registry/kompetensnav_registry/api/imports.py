@@ -2,12 +2,12 @@
 
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Body
+from fastapi import APIRouter, Body, Request
 from pydantic import BaseModel
 
 from kompetensnav_chassis.errors import Problem
 from kompetensnav_registry.actions.imports import import_rows
-from kompetensnav_registry.api.views import Coordinator
+from kompetensnav_registry.api.views import Coordinator, seal_of
 
 router = APIRouter(prefix="/{municipality}/imports")
 
@@ -22,6 +22,7 @@ class Imported(BaseModel):
 
 @router.post("/{kind}")
 async def import_file(
+    request: Request,
     caller: Coordinator,
     kind: Literal["employers", "workplaces", "slots", "learners", "requests"],
     content: Annotated[bytes, Body(media_type="text/csv")],
@@ -41,5 +42,6 @@ async def import_file(
             text=text,
             municipality=caller.municipality,
             administrations=frozenset(caller.identity.administrations),
+            seal=seal_of(request),
         )
     return Imported(**counts)

@@ -5,14 +5,25 @@ from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
 from fastapi import APIRouter, Query
+from fastapi import Request as Request_
 from pydantic import BaseModel, Field, model_validator
 from sqlalchemy import func, select
 
 from kompetensnav_chassis.codes import LAST, Administration, Code, Day, Email, Name, Phone, PostalCode
 from kompetensnav_contracts.vocabulary import LanguageLevel, Need, PlacementType
-from kompetensnav_registry.actions import learners, organisations, own_found
+from kompetensnav_registry.actions import learners, organisations, own_found, protected
 from kompetensnav_registry.api.offers import OfferView
-from kompetensnav_registry.api.views import Following, Limit, Listed, Offset, Staff, View, sees_protected
+from kompetensnav_registry.api.views import (
+    Following,
+    Limit,
+    Listed,
+    Offset,
+    Staff,
+    View,
+    case_worker_of,
+    seal_of,
+)
+from kompetensnav_registry.edges.numbers import identity_number
 from kompetensnav_registry.edges.terms import RequestTerms, kept
 from kompetensnav_registry.tables import Learner, Request
 
@@ -39,7 +50,21 @@ class NewLearner(BaseModel):
     locality: Code
     language: LanguageLevel = LanguageLevel.FLUENT
     speaks: Literal["sv", "en"] = "sv"
+    identity_number: str | None = Field(
+        None, max_length=20, description="Personal, coordination or temporary (YYYYMMDD-TFnn) number."
+    )
     security_marking: Literal["none", "confidentiality_marked", "protected_registration"] = "none"
+    case_worker: Name | None = Field(
+        None, description="Subject of the case worker who places a protected learner, and alone sees them."
+    )
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if self.security_marking != "none" and not self.case_worker:
+            raise ValueError("a protected learner has a named case worker")
+        if self.identity_number and identity_number(self.identity_number).born_on != self.born_on:
+            raise ValueError("born_on is another day than the number's")
+        return self
 
 
 class LearnerView(View):
@@ -134,27 +159,36 @@ class NewOwnFound(BaseModel):
 
 
 @router.post("/learners", status_code=201)
-async def register_learner(caller: Staff, new: NewLearner) -> LearnerView:
+async def register_learner(request: Request_, caller: Staff, new: NewLearner) -> LearnerView:
     """Register a learner of one's own administration."""
     caller.acts_for(new.administration)
     async with caller.begin() as session:
-        values = new.model_dump(mode="json", exclude={"administration", "born_on", "finishes_on"})
+        apart = {"administration", "born_on", "finishes_on", "identity_number"}
+        values = new.model_dump(mode="json", exclude=apart)
         values |= {"born_on": new.born_on, "finishes_on": new.finishes_on}
         row = await learners.register_learner(
-            session, municipality=caller.municipality, administration=new.administration, **values
+            session,
+            municipality=caller.municipality,
+            administration=new.administration,
+            seal=seal_of(request),
+            identity_number=identity_number(new.identity_number) if new.identity_number else None,
+            **values,
         )
         return LearnerView.model_validate(row)
 
 
 @router.get("/learners")
 async def list_learners(caller: Staff, limit: Limit = 100, offset: Offset = 0) -> Listed[LearnerView]:
-    """The learners of one's own administrations; only case workers see protected learners."""
+    """The learners of one's own administrations; a protected one only the named case worker sees."""
     shown = select(Learner).where(Learner.municipality == caller.municipality)
-    if not sees_protected(caller):
-        shown = shown.where(Learner.security_marking == "none")
+    worker = case_worker_of(caller)
+    shown = shown.where(protected.shown_learner(worker))
     async with caller.begin() as session:
-        rows = await session.scalars(shown.order_by(Learner.learner_id).limit(limit).offset(offset))
+        found = await session.scalars(shown.order_by(Learner.learner_id).limit(limit).offset(offset))
+        rows = found.all()
         total = await session.scalar(select(func.count()).select_from(shown.subquery()))
+        if worker:
+            await protected.log_views(session, learners=rows, viewed_by=worker, what="list")
         return Listed(items=[LearnerView.model_validate(r) for r in rows], total=total or 0)
 
 
@@ -166,7 +200,7 @@ async def note_background_check(caller: Following, learner_id: UUID, new: NewChe
             session,
             municipality=caller.municipality,
             learner_id=learner_id,
-            by_hand=sees_protected(caller),
+            case_worker=case_worker_of(caller),
         )
         await learners.note_background_check(
             session, learner=learner, checked_by=caller.identity.subject, **new.model_dump()
@@ -181,7 +215,7 @@ async def open_request(caller: Staff, new: NewRequest) -> RequestView:
             session,
             municipality=caller.municipality,
             learner_id=new.learner_id,
-            by_hand=sees_protected(caller),
+            case_worker=case_worker_of(caller),
         )
         school = await organisations.school_of(session, municipality=caller.municipality, code=learner.school)
         row = await learners.open_request(session, learner=learner, school=school, **new.about())
@@ -198,14 +232,17 @@ async def list_requests(
 ) -> Listed[RequestView]:
     """The requests of one's own administrations, by first day."""
     shown = select(Request).where(Request.municipality == caller.municipality)
-    if not sees_protected(caller):
-        shown = shown.where(Request.by_hand.is_(False))
+    worker = case_worker_of(caller)
+    shown = shown.where(protected.shown(Request, worker))
     if state:
         shown = shown.where(Request.state == state)
     async with caller.begin() as session:
-        rows = await session.scalars(
+        found = await session.scalars(
             shown.order_by(Request.starts_on, Request.request_id).limit(limit).offset(offset)
         )
+        rows = found.all()
+        if worker:
+            await protected.log_rows(session, rows=rows, viewed_by=worker, what="requests")
         total = await session.scalar(select(func.count()).select_from(shown.subquery()))
         return Listed(items=[RequestView.model_validate(r) for r in rows], total=total or 0)
 
@@ -218,7 +255,7 @@ async def close_request(caller: Staff, request_id: UUID) -> RequestView:
             session,
             municipality=caller.municipality,
             request_id=request_id,
-            by_hand=sees_protected(caller),
+            case_worker=case_worker_of(caller),
         )
         return RequestView.model_validate(row)
 

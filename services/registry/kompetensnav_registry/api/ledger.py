@@ -19,8 +19,8 @@ from kompetensnav_registry.api.views import (
     Listed,
     Reader,
     View,
+    case_worker_of,
     links_of,
-    sees_protected,
 )
 from kompetensnav_registry.api.workplaces import WeekView
 from kompetensnav_registry.edges.links import Purpose
@@ -147,7 +147,7 @@ async def show_presence(caller: Following, placement_id: UUID) -> Listed[Presenc
             session,
             municipality=caller.municipality,
             placement_id=placement_id,
-            by_hand=sees_protected(caller),
+            case_worker=case_worker_of(caller),
         )
         rows = await presence.presence_of(session, row)
         return Listed(items=[PresenceView.model_validate(r) for r in rows], total=len(rows))
@@ -163,7 +163,7 @@ async def confirm_presence(
             session,
             municipality=caller.municipality,
             placement_id=placement_id,
-            by_hand=sees_protected(caller),
+            case_worker=case_worker_of(caller),
         )
         await presence.confirm(
             session,

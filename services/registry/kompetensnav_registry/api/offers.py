@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 
 from kompetensnav_chassis.codes import Municipality
 from kompetensnav_contracts.vocabulary import Party, Reason
-from kompetensnav_registry.actions import by_hand, direct, offers
+from kompetensnav_registry.actions import by_hand, direct, offers, protected
 from kompetensnav_registry.api.views import (
     CaseWorker,
     Coordinator,
@@ -20,7 +20,7 @@ from kompetensnav_registry.api.views import (
     Offset,
     Staff,
     View,
-    sees_protected,
+    case_worker_of,
 )
 from kompetensnav_registry.tables import Offer, Placement
 
@@ -102,16 +102,19 @@ async def list_offers(
 ) -> Listed[OfferView]:
     """The offers to learners of one's own administrations."""
     shown = select(Offer).where(Offer.municipality == caller.municipality)
-    if not sees_protected(caller):
-        shown = shown.where(Offer.by_hand.is_(False))
+    worker = case_worker_of(caller)
+    shown = shown.where(protected.shown(Offer, worker))
     if state:
         shown = shown.where(Offer.state == state)
     if round_id:
         shown = shown.where(Offer.round_id == round_id)
     async with caller.begin() as session:
-        rows = await session.scalars(
+        found = await session.scalars(
             shown.order_by(Offer.made_at, Offer.offer_id).limit(limit).offset(offset)
         )
+        rows = found.all()
+        if worker:
+            await protected.log_rows(session, rows=rows, viewed_by=worker, what="offers")
         total = await session.scalar(select(func.count()).select_from(shown.subquery()))
         return Listed(items=[OfferView.model_validate(r) for r in rows], total=total or 0)
 
@@ -147,14 +150,17 @@ async def list_placements(
 ) -> Listed[PlacementView]:
     """The placements of learners of one's own administrations."""
     shown = select(Placement).where(Placement.municipality == caller.municipality)
-    if not sees_protected(caller):
-        shown = shown.where(Placement.by_hand.is_(False))
+    worker = case_worker_of(caller)
+    shown = shown.where(protected.shown(Placement, worker))
     if state:
         shown = shown.where(Placement.state == state)
     async with caller.begin() as session:
-        rows = await session.scalars(
+        found = await session.scalars(
             shown.order_by(Placement.starts_on, Placement.placement_id).limit(limit).offset(offset)
         )
+        rows = found.all()
+        if worker:
+            await protected.log_rows(session, rows=rows, viewed_by=worker, what="placements")
         total = await session.scalar(select(func.count()).select_from(shown.subquery()))
         return Listed(items=[PlacementView.model_validate(r) for r in rows], total=total or 0)
 
@@ -163,7 +169,12 @@ async def list_placements(
 async def place_by_hand(caller: CaseWorker, chosen: ByHand) -> PlacementView:
     """Place a protected learner. The seat is taken in the same ledger; nobody is told, nothing is mailed."""
     async with caller.begin() as session:
-        row = await by_hand.place_by_hand(session, municipality=caller.municipality, **chosen.model_dump())
+        row = await by_hand.place_by_hand(
+            session,
+            municipality=caller.municipality,
+            case_worker=caller.identity.subject,
+            **chosen.model_dump(),
+        )
         return PlacementView.model_validate(row)
 
 
@@ -176,7 +187,7 @@ async def advance(caller: Following, placement_id: UUID, step: Literal["start", 
             session,
             municipality=caller.municipality,
             placement_id=placement_id,
-            by_hand=sees_protected(caller),
+            case_worker=case_worker_of(caller),
         )
         return PlacementView.model_validate(await offers.advance(session, placement=row, to=to))
 
@@ -189,7 +200,7 @@ async def interrupt(caller: Following, placement_id: UUID, why: Interruption) ->
             session,
             municipality=caller.municipality,
             placement_id=placement_id,
-            by_hand=sees_protected(caller),
+            case_worker=case_worker_of(caller),
         )
         return PlacementView.model_validate(
             await offers.interrupt(session, placement=row, reason=Reason(why.reason))

@@ -1,6 +1,16 @@
 """The registry's rules: the capacity ledger, who answers an offer, ages. Values in, values out."""
 
-from kompetensnav_registry.domain import ages, agreements, editing, finishing, ledger, offers, rules, texts
+from kompetensnav_registry.domain import (
+    ages,
+    agreements,
+    editing,
+    esf,
+    finishing,
+    ledger,
+    offers,
+    rules,
+    texts,
+)
 from kompetensnav_registry.domain.ages import age, age_class
 from kompetensnav_registry.domain.editing import ChangedMeanwhile, change
 from kompetensnav_registry.domain.ledger import (
@@ -32,7 +42,7 @@ from kompetensnav_registry.domain.offers import (
     step,
 )
 
-MODULES = (agreements, ages, editing, finishing, ledger, offers, texts)
+MODULES = (agreements, ages, editing, esf, finishing, ledger, offers, texts)
 """Where refusals are declared."""
 
 __all__ = [

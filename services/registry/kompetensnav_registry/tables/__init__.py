@@ -15,7 +15,12 @@ from kompetensnav_registry.tables.actors import (
     SharingAgreement,
     Workplace,
 )
-from kompetensnav_registry.tables.agreements import Amendment, CooperationAgreement, PlacementAgreement
+from kompetensnav_registry.tables.agreements import (
+    Amendment,
+    CooperationAgreement,
+    PlacementAgreement,
+    Retention,
+)
 from kompetensnav_registry.tables.foundation import Base, Inbox, Outbox
 from kompetensnav_registry.tables.ledger import (
     Asking,
@@ -31,11 +36,16 @@ from kompetensnav_registry.tables.vault import (
     BackgroundCheck,
     Contact,
     Document,
+    Erasure,
+    ErasureAnswer,
+    EsfMonth,
+    EsfParticipation,
     Home,
     Learner,
     Signature,
     SoleTrader,
     Supervisor,
+    ViewLog,
 )
 
 __all__ = [
@@ -52,6 +62,10 @@ __all__ = [
     "EducationProvider",
     "Employer",
     "EmployerMerge",
+    "Erasure",
+    "ErasureAnswer",
+    "EsfMonth",
+    "EsfParticipation",
     "Home",
     "Inbox",
     "Invitation",
@@ -64,6 +78,7 @@ __all__ = [
     "Presence",
     "ReceptionWeek",
     "Request",
+    "Retention",
     "RuleSetting",
     "School",
     "Seat",
@@ -72,6 +87,7 @@ __all__ = [
     "Slot",
     "SoleTrader",
     "Supervisor",
+    "ViewLog",
     "Workplace",
     "slots_of",
 ]

@@ -4,7 +4,7 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, Date, ForeignKey, Index, UniqueConstraint, func
+from sqlalchemy import CheckConstraint, Date, ForeignKey, Index, String, UniqueConstraint, func
 from sqlalchemy.orm import Mapped, mapped_column
 
 from kompetensnav_registry.tables.foundation import CODE, Base
@@ -79,3 +79,16 @@ class Amendment(Base):
     made_by: Mapped[str] = mapped_column(CODE)
     made_at: Mapped[datetime] = mapped_column(server_default=func.now())
     undone_at: Mapped[datetime | None]
+
+
+class Retention(Base):
+    """How long a municipality keeps a type of document, by which decision (gallringsbeslut)."""
+
+    __tablename__ = "retention"
+    __table_args__ = (CheckConstraint("months between 0 and 1200", name="months"),)
+
+    municipality: Mapped[str] = mapped_column(CODE, primary_key=True)
+    document_type: Mapped[str] = mapped_column(CODE, primary_key=True)
+    months: Mapped[int]
+    decided_by: Mapped[str] = mapped_column(String(200))
+    revision: Mapped[int] = mapped_column(default=1)

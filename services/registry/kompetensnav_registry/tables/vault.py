@@ -1,9 +1,10 @@
 """The vault: the only rows with direct identifiers. Another role than the service's own sees none of them."""
 
-from datetime import date
+from datetime import date, datetime
+from decimal import Decimal
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, Date, ForeignKey, Index, String, UniqueConstraint
+from sqlalchemy import CheckConstraint, Date, ForeignKey, Index, Numeric, String, UniqueConstraint, func
 from sqlalchemy.orm import Mapped, mapped_column
 
 from kompetensnav_registry.tables.foundation import CODE, VAULT, Base
@@ -13,7 +14,14 @@ class Learner(Base):
     """A person to be placed. The only row with a learner's identity."""
 
     __tablename__ = "learner"
-    __table_args__ = (UniqueConstraint("municipality", "administration", "ref"), {"schema": VAULT})
+    __table_args__ = (
+        UniqueConstraint("municipality", "administration", "ref"),
+        UniqueConstraint("municipality", "administration", "blind_index"),
+        CheckConstraint(
+            "security_marking = 'none' or case_worker is not null", name="protected_has_a_case_worker"
+        ),
+        {"schema": VAULT},
+    )
 
     learner_id: Mapped[UUID] = mapped_column(primary_key=True)
     municipality: Mapped[str] = mapped_column(CODE)
@@ -37,6 +45,13 @@ class Learner(Base):
     language: Mapped[str] = mapped_column(CODE)
     speaks: Mapped[str] = mapped_column(String(2), default="sv")
     security_marking: Mapped[str] = mapped_column(CODE, default="none")
+    case_worker: Mapped[str | None] = mapped_column(String(200))
+    """Token subject of the one who places a protected learner by hand, and alone sees them."""
+    sealed: Mapped[bytes | None]
+    """The identity number, encrypted under the key below; without that key it is erased."""
+    wrapped_key: Mapped[bytes | None]
+    blind_index: Mapped[bytes | None]
+    number_kind: Mapped[str | None] = mapped_column(CODE)
 
 
 class Contact(Base):
@@ -186,3 +201,95 @@ class BackgroundCheck(Base):
     kind: Mapped[str] = mapped_column(CODE)
     shown_on: Mapped[date] = mapped_column(Date)
     checked_by: Mapped[str] = mapped_column(String(200))
+
+
+class ViewLog(Base):
+    """Who has looked at a protected learner, when, and at what."""
+
+    __tablename__ = "view_log"
+    __table_args__ = (
+        Index("ix_view_log_learner_id", "learner_id", "viewed_at"),
+        {"schema": VAULT},
+    )
+
+    view_id: Mapped[UUID] = mapped_column(primary_key=True)
+    municipality: Mapped[str] = mapped_column(CODE)
+    administration: Mapped[str] = mapped_column(CODE)
+    learner_id: Mapped[UUID]
+    viewed_by: Mapped[str] = mapped_column(String(200))
+    what: Mapped[str] = mapped_column(CODE)
+    viewed_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class EsfParticipation(Base):
+    """A learner in a project that is counted to the European Social Fund."""
+
+    __tablename__ = "esf_participation"
+    __table_args__ = (
+        UniqueConstraint("learner_id", "project", "starts_on"),
+        {"schema": VAULT},
+    )
+
+    participation_id: Mapped[UUID] = mapped_column(primary_key=True)
+    municipality: Mapped[str] = mapped_column(CODE)
+    administration: Mapped[str] = mapped_column(CODE)
+    learner_id: Mapped[UUID] = mapped_column(ForeignKey("vault.learner.learner_id"))
+    project: Mapped[str] = mapped_column(CODE)
+    """The project's number at the fund."""
+    starts_on: Mapped[date] = mapped_column(Date)
+    ends_on: Mapped[date | None] = mapped_column(Date)
+
+
+class EsfMonth(Base):
+    """A month's file as it was made for SCB: how many rows, their hours, and a hash of the whole."""
+
+    __tablename__ = "esf_month"
+    __table_args__ = ({"schema": VAULT},)
+
+    municipality: Mapped[str] = mapped_column(CODE, primary_key=True)
+    administration: Mapped[str] = mapped_column(CODE, primary_key=True)
+    project: Mapped[str] = mapped_column(CODE, primary_key=True)
+    month: Mapped[str] = mapped_column(String(7), primary_key=True)
+    revision: Mapped[int]
+    rows: Mapped[int]
+    hours: Mapped[Decimal] = mapped_column(Numeric(9, 1))
+    digest: Mapped[str] = mapped_column(String(64))
+    """Keyed hash of the file: shows that it has changed, and nothing of what stands in it."""
+    send_again: Mapped[bool] = mapped_column(default=False)
+    """An earlier month was corrected since."""
+    made_at: Mapped[datetime]
+
+
+class Erasure(Base):
+    """Somebody asks to be erased, or a retention has run out: what each service answers, and by when."""
+
+    __tablename__ = "erasure"
+    __table_args__ = ({"schema": VAULT},)
+
+    erasure_id: Mapped[UUID] = mapped_column(primary_key=True)
+    municipality: Mapped[str] = mapped_column(CODE)
+    administration: Mapped[str] = mapped_column(CODE)
+    learner_id: Mapped[UUID]
+    requested_by: Mapped[str] = mapped_column(String(200))
+    requested_at: Mapped[datetime]
+    answer_by: Mapped[date] = mapped_column(Date)
+    asked: Mapped[list[str]]
+    """Services that must answer."""
+    alarmed_at: Mapped[datetime | None]
+
+
+class ErasureAnswer(Base):
+    """What one service has answered: erased, retained (on what ground, until when), or nothing held."""
+
+    __tablename__ = "erasure_answer"
+    __table_args__ = ({"schema": VAULT},)
+
+    erasure_id: Mapped[UUID] = mapped_column(primary_key=True)
+    service: Mapped[str] = mapped_column(CODE, primary_key=True)
+    municipality: Mapped[str] = mapped_column(CODE)
+    administration: Mapped[str] = mapped_column(CODE)
+    answer: Mapped[str] = mapped_column(CODE)
+    ground: Mapped[str | None] = mapped_column(String(200))
+    until: Mapped[date | None] = mapped_column(Date)
+    rows: Mapped[int]
+    answered_at: Mapped[datetime]

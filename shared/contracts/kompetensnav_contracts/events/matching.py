@@ -5,6 +5,7 @@ from typing import Literal
 from uuid import UUID
 
 from kompetensnav_contracts.event import Event, Fact, fact
+from kompetensnav_contracts.events.registry import ErasureFacts
 from kompetensnav_contracts.vocabulary import PlacementType
 
 
@@ -109,3 +110,11 @@ class LearnerUnmatched(Event):
     placement_type: PlacementType = fact("pseudonymous", "Placement type.")
     starts_on: date = fact("pseudonymous", "First day (ISO 8601).")
     reasons: tuple[MatchReason, ...] = fact("pseudonymous", "Why not, the weightiest first.", ())
+
+
+class ErasureAnswered(ErasureFacts):
+    """Matching has forgotten a learner, or says why not."""
+
+    name = "matching.erasure.answered.v1"
+    about = "erasure_id"
+    told = {"sv": "Radering {erasure_id}: {answer}", "en": "Erasure {erasure_id}: {answer}"}

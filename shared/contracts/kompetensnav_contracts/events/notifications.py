@@ -4,6 +4,7 @@ from typing import Literal
 from uuid import UUID
 
 from kompetensnav_contracts.event import Event, fact
+from kompetensnav_contracts.events.registry import ErasureFacts
 from kompetensnav_contracts.vocabulary import Party
 
 Channel = Literal["email"]
@@ -38,3 +39,11 @@ class MessageFailed(MessageFacts):
     }
 
     reason: Literal["too_late", "no_contact", "refused"] = fact("internal", "Why.")
+
+
+class ErasureAnswered(ErasureFacts):
+    """Notifications has forgotten a learner, or says why not."""
+
+    name = "notifications.erasure.answered.v1"
+    about = "erasure_id"
+    told = {"sv": "Radering {erasure_id}: {answer}", "en": "Erasure {erasure_id}: {answer}"}

@@ -4,6 +4,7 @@ from datetime import date
 from uuid import UUID
 
 from kompetensnav_contracts.event import Event, fact
+from kompetensnav_contracts.events.registry import ErasureFacts
 
 
 class ReportPublished(Event):
@@ -18,3 +19,11 @@ class ReportPublished(Event):
     kind: str = fact("public", "Which report, e.g. `placements`.")
     up_to: date = fact("public", "Last day counted (ISO 8601).")
     sha256: str = fact("public", "SHA-256 of the published JSON, hexadecimal.", pattern=r"^[0-9a-f]{64}$")
+
+
+class ErasureAnswered(ErasureFacts):
+    """Reporting has forgotten a learner, or says why not."""
+
+    name = "reporting.erasure.answered.v1"
+    about = "erasure_id"
+    told = {"sv": "Radering {erasure_id}: {answer}", "en": "Erasure {erasure_id}: {answer}"}

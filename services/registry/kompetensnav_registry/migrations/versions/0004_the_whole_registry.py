@@ -54,6 +54,16 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("code", name=op.f("pk_learning_centre")),
     )
     op.create_table(
+        "retention",
+        sa.Column("municipality", sa.String(length=40), nullable=False),
+        sa.Column("document_type", sa.String(length=40), nullable=False),
+        sa.Column("months", sa.Integer(), nullable=False),
+        sa.Column("decided_by", sa.String(length=200), nullable=False),
+        sa.Column("revision", sa.Integer(), nullable=False),
+        sa.CheckConstraint("months between 0 and 1200", name=op.f("ck_retention_months")),
+        sa.PrimaryKeyConstraint("municipality", "document_type", name=op.f("pk_retention")),
+    )
+    op.create_table(
         "rule_setting",
         sa.Column("municipality", sa.String(length=40), nullable=False),
         sa.Column("rule", sa.String(length=4), nullable=False),
@@ -80,6 +90,66 @@ def upgrade() -> None:
         schema="vault",
     )
     op.create_index("ix_document_about_id", "document", ["about_id"], unique=False, schema="vault")
+    op.create_table(
+        "erasure",
+        sa.Column("erasure_id", sa.Uuid(), nullable=False),
+        sa.Column("municipality", sa.String(length=40), nullable=False),
+        sa.Column("administration", sa.String(length=40), nullable=False),
+        sa.Column("learner_id", sa.Uuid(), nullable=False),
+        sa.Column("requested_by", sa.String(length=200), nullable=False),
+        sa.Column("requested_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("answer_by", sa.Date(), nullable=False),
+        sa.Column("asked", postgresql.ARRAY(sa.String(length=40)), nullable=False),
+        sa.Column("alarmed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("erasure_id", name=op.f("pk_erasure")),
+        schema="vault",
+    )
+    op.create_table(
+        "erasure_answer",
+        sa.Column("erasure_id", sa.Uuid(), nullable=False),
+        sa.Column("service", sa.String(length=40), nullable=False),
+        sa.Column("municipality", sa.String(length=40), nullable=False),
+        sa.Column("administration", sa.String(length=40), nullable=False),
+        sa.Column("answer", sa.String(length=40), nullable=False),
+        sa.Column("ground", sa.String(length=200), nullable=True),
+        sa.Column("until", sa.Date(), nullable=True),
+        sa.Column("rows", sa.Integer(), nullable=False),
+        sa.Column("answered_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("erasure_id", "service", name=op.f("pk_erasure_answer")),
+        schema="vault",
+    )
+    op.create_table(
+        "esf_month",
+        sa.Column("municipality", sa.String(length=40), nullable=False),
+        sa.Column("administration", sa.String(length=40), nullable=False),
+        sa.Column("project", sa.String(length=40), nullable=False),
+        sa.Column("month", sa.String(length=7), nullable=False),
+        sa.Column("revision", sa.Integer(), nullable=False),
+        sa.Column("rows", sa.Integer(), nullable=False),
+        sa.Column("hours", sa.Numeric(precision=9, scale=1), nullable=False),
+        sa.Column("digest", sa.String(length=64), nullable=False),
+        sa.Column("send_again", sa.Boolean(), nullable=False),
+        sa.Column("made_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint(
+            "municipality", "administration", "project", "month", name=op.f("pk_esf_month")
+        ),
+        schema="vault",
+    )
+    op.create_table(
+        "view_log",
+        sa.Column("view_id", sa.Uuid(), nullable=False),
+        sa.Column("municipality", sa.String(length=40), nullable=False),
+        sa.Column("administration", sa.String(length=40), nullable=False),
+        sa.Column("learner_id", sa.Uuid(), nullable=False),
+        sa.Column("viewed_by", sa.String(length=200), nullable=False),
+        sa.Column("what", sa.String(length=40), nullable=False),
+        sa.Column("viewed_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.PrimaryKeyConstraint("view_id", name=op.f("pk_view_log")),
+        schema="vault",
+    )
+    op.create_index(
+        "ix_view_log_learner_id", "view_log", ["learner_id", "viewed_at"], unique=False, schema="vault"
+    )
     op.create_table(
         "cooperation_agreement",
         sa.Column("agreement_id", sa.Uuid(), nullable=False),
@@ -156,6 +226,27 @@ def upgrade() -> None:
         "background_check",
         ["learner_id"],
         unique=False,
+        schema="vault",
+    )
+    op.create_table(
+        "esf_participation",
+        sa.Column("participation_id", sa.Uuid(), nullable=False),
+        sa.Column("municipality", sa.String(length=40), nullable=False),
+        sa.Column("administration", sa.String(length=40), nullable=False),
+        sa.Column("learner_id", sa.Uuid(), nullable=False),
+        sa.Column("project", sa.String(length=40), nullable=False),
+        sa.Column("starts_on", sa.Date(), nullable=False),
+        sa.Column("ends_on", sa.Date(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["learner_id"], ["vault.learner.learner_id"], name=op.f("fk_esf_participation_learner_id")
+        ),
+        sa.PrimaryKeyConstraint("participation_id", name=op.f("pk_esf_participation")),
+        sa.UniqueConstraint(
+            "learner_id",
+            "project",
+            "starts_on",
+            name=op.f("uq_esf_participation_learner_id_project_starts_on"),
+        ),
         schema="vault",
     )
     op.create_table(
@@ -434,6 +525,17 @@ def upgrade() -> None:
     op.add_column("learner", sa.Column("study_year", sa.Integer(), nullable=True), schema="vault")
     op.add_column("learner", sa.Column("aims_at", sa.String(length=4), nullable=True), schema="vault")
     op.add_column("learner", sa.Column("finishes_on", sa.Date(), nullable=True), schema="vault")
+    op.add_column("learner", sa.Column("case_worker", sa.String(length=200), nullable=True), schema="vault")
+    op.add_column("learner", sa.Column("sealed", sa.LargeBinary(), nullable=True), schema="vault")
+    op.add_column("learner", sa.Column("wrapped_key", sa.LargeBinary(), nullable=True), schema="vault")
+    op.add_column("learner", sa.Column("blind_index", sa.LargeBinary(), nullable=True), schema="vault")
+    op.add_column("learner", sa.Column("number_kind", sa.String(length=40), nullable=True), schema="vault")
+    op.create_unique_constraint(
+        op.f("uq_learner_municipality_administration_blind_index"),
+        "learner",
+        ["municipality", "administration", "blind_index"],
+        schema="vault",
+    )
     protect("administration", "municipality")
     protect("reception_week", "municipality")
     protect("demand", "municipality")
@@ -441,6 +543,7 @@ def upgrade() -> None:
     protect("asking", "municipality")
     protect("cooperation_agreement", "municipality")
     protect("rule_setting", "municipality")
+    protect("retention", "municipality")
     protect("presence", "administration")
     protect("placement_agreement", "administration")
     protect("amendment", "administration")
@@ -450,6 +553,11 @@ def upgrade() -> None:
     protect("signature", "administration", schema="vault")
     protect("document", "administration", schema="vault")
     protect("background_check", "administration", schema="vault")
+    protect("view_log", "administration", schema="vault")
+    protect("esf_participation", "administration", schema="vault")
+    protect("esf_month", "administration", schema="vault")
+    protect("erasure", "administration", schema="vault")
+    protect("erasure_answer", "administration", schema="vault")
     facts(VIEWS)
 
 

@@ -1,0 +1,67 @@
+"""One import on its way: where it writes, what did not fit, and what was there before."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ARRAY, String, any_, literal, select
+
+from kompetensnav_chassis.db import Session
+from kompetensnav_registry.edges.rows import Faults
+from kompetensnav_registry.edges.seal import Seal
+from kompetensnav_registry.tables import Learner, Request
+
+
+@dataclass
+class Batch:
+    """One import on its way: where it writes, and what did not fit."""
+
+    session: Session
+    municipality: str
+    administrations: frozenset[str]
+    seal: Seal
+    faults: Faults
+    counts: Counter[str]
+
+    def once(self, rows: list[tuple[int, Any]], *keys: str) -> None:
+        """Each key (the last column, within those before it) stands on one row only."""
+        seen: dict[Any, int] = {}
+        for line, row in rows:
+            value = tuple(getattr(row, key) for key in keys)
+            if value in seen:
+                self.faults.add(line, keys[-1], value[-1], f"stands on line {seen[value]} already")
+            seen.setdefault(value, line)
+
+    def stays(self, line: int, column: str, value: str, before: Any, now: Any) -> None:
+        """What another row hangs on is not moved by an import."""
+        if before != now:
+            self.faults.add(line, column, value, "is another one than before; it cannot be changed here")
+
+    def mine(self, line: int, row: Any) -> None:
+        """A learner's row may only be written for an administration of the token."""
+        if row.administration not in self.administrations:
+            self.faults.add(line, "administration", row.administration, "the token does not act for it")
+
+
+async def by_ref(batch: Batch, table: Any, refs: Iterable[str]) -> dict[Any, Any]:
+    """The municipality's rows with these references: by reference, or (administration, reference) where
+    learners are concerned."""
+    rows = await batch.session.scalars(
+        select(table).where(
+            table.municipality == batch.municipality,
+            table.ref == any_(literal(sorted(set(refs)), ARRAY(String))),
+        )
+    )
+    per_administration = table in (Learner, Request)
+    return {((row.administration, row.ref) if per_administration else row.ref): row for row in rows}
+
+
+def write_changes(row: Any, values: dict[str, Any]) -> str:
+    """Writes values into a row: `changed` or `unchanged`."""
+    changed = False
+    for name, value in values.items():
+        if getattr(row, name) != value:
+            setattr(row, name, value)
+            changed = True
+    return "changed" if changed else "unchanged"

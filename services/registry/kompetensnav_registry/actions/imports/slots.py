@@ -1,0 +1,43 @@
+"""Slots of a file."""
+
+from kompetensnav_registry.actions import slots
+from kompetensnav_registry.actions.imports.batch import Batch, by_ref
+from kompetensnav_registry.actions.imports.rows import SlotRow
+from kompetensnav_registry.tables import Slot, Workplace
+
+
+async def take_slots(batch: Batch, rows: list[tuple[int, SlotRow]]) -> None:
+    """Slots of a file; what was agreed stays while seats are taken."""
+    batch.once(rows, "ref")
+    workplaces = await by_ref(batch, Workplace, {row.workplace for _, row in rows})
+    there = await by_ref(batch, Slot, (row.ref for _, row in rows))
+    for line, row in rows:
+        if row.workplace not in workplaces:
+            batch.faults.add(line, "workplace", row.workplace, "no such workplace; import workplaces first")
+        old = there.get(row.ref)
+        if old is not None and row.seats < old.taken:
+            batch.faults.add(line, "seats", row.seats, f"{old.taken} seats are taken")
+        if old is not None and old.taken:
+            for column in sorted(slots.AGREED):
+                if getattr(row, column) != getattr(old, column):
+                    batch.faults.add(line, column, getattr(row, column), f"{old.taken} seats are taken")
+        if old is not None and row.workplace in workplaces:
+            here = workplaces[row.workplace].workplace_id
+            batch.stays(line, "workplace", row.workplace, old.workplace_id, here)
+        if old is not None and old.withdrawn_at:
+            batch.faults.add(line, "ref", row.ref, "the slot has been withdrawn")
+    batch.faults.raise_any()
+    for _, row in rows:
+        old = there.get(row.ref)
+        values = row.model_dump(mode="json", exclude={"workplace", "ref", "starts_on", "ends_on"})
+        values |= {"starts_on": row.starts_on, "ends_on": row.ends_on}
+        if old is None:
+            slots.post_slot(batch.session, workplace=workplaces[row.workplace], ref=row.ref, **values)
+            batch.counts["created"] += 1
+            continue
+        changes = {name: value for name, value in values.items() if getattr(old, name) != value}
+        if changes:
+            await slots.change_slot(
+                batch.session, municipality=batch.municipality, slot_id=old.slot_id, changes=changes
+            )
+        batch.counts["changed" if changes else "unchanged"] += 1

@@ -1,0 +1,245 @@
+"""6. Learners and the vault: numbers, protected learners, month files, access, erasure, retention."""
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from kompetensnav_chassis.testing import eventually
+
+pytestmark = pytest.mark.real
+NUMBER, COORDINATION, TEMPORARY = "19640823-3234", "19811278-9873", "20010203-TF01"
+"""Made-up numbers with right check digits."""
+WORKER = {"role": "case_worker", "subject": "cw-anna"}
+TODAY = datetime.now(UTC).date()
+PROTECTED = {"security_marking": "protected_registration", "case_worker": "cw-anna"}
+
+
+async def told(stack, code):
+    rows = await stack.sql(
+        "registry", "select split_part(subject, '.', 5) || '.' || split_part(subject, '.', 6) n from outbox"
+        " where subject like $1 order by id", f"nav.{code}.%",
+    )  # fmt: skip
+    return [row["n"] for row in rows]
+
+
+async def test_6_a_number_is_sealed_found_by_its_index_and_repeated_nowhere(stack, desks):
+    desk = desks("1260")
+    ids = {
+        number: desk.learner(f"n{i}", f"{number[:4]}-{number[4:6]}-{day}", identity_number=number)
+        for i, (number, day) in enumerate(((NUMBER, "23"), (COORDINATION, "18"), (TEMPORARY, "03")))
+    }
+    for given, number in (("640823-3234", NUMBER), ("198112789873", COORDINATION), (TEMPORARY, TEMPORARY)):
+        found = desk.call("POST", "/learners/find", json={"identity_number": given}, status=200)
+        assert [x["learner_id"] for x in found["items"]] == [ids[number]]
+    other = desk.call("POST", "/learners/find", json={"identity_number": NUMBER}, administrations=("social",),
+                      status=200)  # fmt: skip
+    assert other["total"] == 0
+    twice = {"administration": "school", "school": "gy1", "given_name": "X", "family_name": "Y",
+             "born_on": "1964-08-23", "locality": "lulea", "identity_number": NUMBER}  # fmt: skip
+    refused = desk.call("POST", "/learners", json=twice, status=409)
+    assert "3234" not in str(refused)
+    wrong = desk.call("POST", "/learners", json=twice | {"identity_number": "19640823-3235"}, status=422)
+    assert "3235" not in str(wrong)
+    day = desk.call("POST", "/learners", json=twice | {"born_on": "1964-08-24"}, status=422)
+    assert "another day" in str(day)
+    head = "ref,administration,school,given_name,family_name,born_on,locality,identity_number\n"
+    rows = "a,school,gy1,A,B,1964-08-23,lulea,640823-3235\nb,school,gy1,A,B,1964-08-23,lulea,640823-3234\n"
+    bad = stack.bring_in("1260", "learners", head + rows, status=422)
+    assert [(e["line"], e["column"]) for e in bad["errors"]] == [(2, "identity_number")]
+    assert "3235" not in str(bad)
+    same = stack.bring_in("1260", "learners", head + rows.split("\n")[1] + "\n", status=409)
+    assert "3234" not in str(same)
+    kept = await stack.sql(
+        "registry", "select sealed, blind_index, number_kind from vault.learner where municipality = '1260'"
+        " order by number_kind", role="owner",
+    )  # fmt: skip
+    assert [row["number_kind"] for row in kept] == ["coordination", "personal", "temporary"]
+    assert not [row for row in kept if b"3234" in row["sealed"] or b"TF01" in row["sealed"]]
+    assert NUMBER not in (stack.folder / "logs/registry.log").read_text()
+
+
+async def test_6_a_protected_learner_appears_to_the_named_case_worker_alone_and_views_are_logged(
+    stack, desks
+):
+    desk = desks("1261")
+    nobody = {"administration": "school", "school": "gy1", "given_name": "X", "family_name": "Y",
+              "born_on": "1990-01-01", "locality": "lulea",
+              "security_marking": "confidentiality_marked"}  # fmt: skip
+    assert "named case worker" in str(desk.call("POST", "/learners", json=nobody, status=422))
+    learner = desk.learner("p", "1964-08-23", identity_number=NUMBER, **PROTECTED)
+    before = await told(stack, "1261")
+    body = {
+        "learner_id": learner,
+        "placement_type": "apl",
+        "starts_on": "2027-02-01",
+        "ends_on": "2027-03-26",
+    }
+    desk.call("POST", "/requests", json=body, status=404)
+    desk.call("POST", "/requests", json=body, status=404, role="case_worker", subject="cw-bo")
+    request = desk.call("POST", "/requests", json=body, status=201, **WORKER)
+    for path in ("/learners", "/requests"):
+        assert desk.call("GET", path)["total"] == 0
+        assert desk.call("GET", path, role="case_worker", subject="cw-bo")["total"] == 0
+        assert desk.call("GET", path, **WORKER)["total"] == 1
+    found = desk.call("POST", "/learners/find", json={"identity_number": NUMBER}, status=200)
+    assert found["total"] == 0
+    slot = desk.slot(seats=2)
+    by_hand = {"request_id": request["request_id"], "slot_id": slot["slot_id"]}
+    desk.call("POST", "/placements/by-hand", json=by_hand, role="case_worker", subject="cw-bo", status=404)
+    desk.call("POST", "/placements/by-hand", json=by_hand, status=201, **WORKER)
+    joined = {"learner_id": learner, "project": "p1", "starts_on": "2026-01-01"}
+    desk.call("POST", "/participations", json=joined, status=404)
+    assert (await told(stack, "1261"))[len(before) :] == ["slot.posted", "capacity.changed"]
+    desk.call("POST", f"/learners/{learner}/hand-over", json={"to": "cw-cia"}, status=204, **WORKER)
+    desk.call("GET", f"/learners/{learner}/views", status=404, **WORKER)
+    log = desk.call("GET", f"/learners/{learner}/views", role="case_worker", subject="cw-cia")["items"]
+    assert {(v["viewed_by"], v["what"]) for v in log} == {
+        ("cw-anna", "learner"), ("cw-anna", "list"), ("cw-anna", "requests"), ("cw-anna", "placed_by_hand"),
+        ("cw-anna", "handed_over"), ("cw-cia", "learner"),
+    }  # fmt: skip
+
+
+async def test_6_another_administration_sees_only_that_a_seat_is_occupied(stack, desks):
+    desk = desks("1262")
+    slot = desk.slot(seats=1)
+    desk.offer(desk.request(desk.learner("a")), slot)
+    theirs = {"administrations": ("social",)}
+    for path in ("/learners", "/requests", "/offers", "/placements"):
+        assert desk.call("GET", path, **theirs)["total"] == 0
+    path = f"/workplaces/{desk.workplace['workplace_id']}/account?ends_on=2027-06-30"
+    (seat,) = desk.call("GET", path, **theirs)["seats"]
+    assert (seat["occupied"], seat["is_ours"], seat["placement_type"]) == (True, False, None)
+
+
+async def test_6_the_month_file_is_made_in_order_and_again_after_a_correction(stack, desks):
+    desk = desks("1263")
+    monday = datetime(2026, 7, 6, tzinfo=UTC).date()
+    slot = desk.slot(starts_on=str(monday), ends_on="2026-09-25")
+    learner = desk.learner("a", "1964-08-23", identity_number=NUMBER)
+    request = desk.request(learner, starts_on=str(monday), ends_on="2026-09-25")
+    placement = desk.confirmed(desk.offer(request, slot))
+    hidden = desk.learner("p", "1981-12-18", identity_number=COORDINATION, **PROTECTED)
+    desk.call("POST", "/participations", status=404,
+              json={"learner_id": hidden, "project": "kk1", "starts_on": "2026-07-01"})  # fmt: skip
+    joined = {"learner_id": learner, "project": "kk1", "starts_on": "2026-07-01"}
+    desk.call("POST", "/participations", json=joined, status=201)
+    assert desk.call("POST", "/participations", json=joined, status=409)
+
+    def hours(week, n):
+        path = f"/placements/{placement['placement_id']}/presence/{week}"
+        desk.call("PUT", path, json={"days": 5, "hours": str(n)})
+
+    hours(monday, 40)
+    hours(datetime(2026, 7, 27, tzinfo=UTC).date(), 30)  # its last working day is the last of July
+    hours(datetime(2026, 8, 31, tzinfo=UTC).date(), 35)  # one day in August, four in September
+    months = "/administrations/school/projects/kk1/months"
+    refused = desk.call("POST", f"{months}/2026-08", status=409)
+    assert refused["type"] == "urn:kompetensnav:problem:out-of-order"
+    july = desk.call("POST", f"{months}/2026-07", status=200).lstrip("\ufeff")
+    assert july.splitlines() == [
+        "month;project;identity_number;starts_on;ends_on;hours",
+        f"2026-07;kk1;{NUMBER};2026-07-01;;70.0",
+    ]
+    assert desk.call("POST", f"{months}/2026-08", status=200).rstrip().endswith(";7.0")
+    assert desk.call("POST", f"{months}/2026-09", status=200).rstrip().endswith(";28.0")
+    hours(monday, 38)
+    assert desk.call("POST", f"{months}/2026-07", status=200).rstrip().endswith(";68.0")
+    made = desk.call("GET", months)["items"]
+    assert [(m["month"], m["revision"], m["send_again"]) for m in made] == [
+        ("2026-07", 2, False), ("2026-08", 1, True), ("2026-09", 1, True),
+    ]  # fmt: skip
+    desk.call("POST", f"{months}/2026-08", status=200)
+    assert [m["send_again"] for m in desk.call("GET", months)["items"]] == [False, False, True]
+    ahead = desk.call("POST", f"{months}/{TODAY:%Y-%m}", status=409)
+    assert "not over" in ahead["detail_en"]
+    assert desk.call("POST", f"{months}/2026-07", administrations=("social",), status=403)
+
+
+async def test_6_a_learner_gets_everything_that_is_kept(desks):
+    desk = desks("1264")
+    learner = desk.learner("a", "1964-08-23", identity_number=NUMBER, phone="070-1234567")
+    desk.offer(desk.request(learner), desk.slot())
+    export = desk.call("GET", f"/learners/{learner}/access-export")
+    assert export["learner"]["identity_number"] == NUMBER
+    assert export["learner"]["phone"] == "070-1234567"
+    assert (len(export["request"]), len(export["offer"]), export["placement"]) == (1, 1, [])
+    assert "sealed" not in json.dumps(export)
+    desk.call("GET", f"/learners/{learner}/access-export", administrations=("social",), status=404)
+
+
+async def test_6_erasure_is_answered_by_every_service_and_the_vault_forgets_at_once(stack, towns):
+    town = towns("1265")
+    placement = await town.placed()
+    learner = placement["learner_id"]
+
+    def erase(status=201):
+        return stack.call("POST", "registry", f"/1265/learners/{learner}/erasure", status=status)
+
+    active = erase(409)
+    assert "not over" in active["detail_en"]
+    path = f"/1265/placements/{placement['placement_id']}"
+    stack.call("POST", "registry", f"{path}/interrupt", json={"reason": "other"})
+
+    async def written():
+        return stack.mails("l.1265@elev.example.com")
+
+    await eventually(written)
+    asked = erase()
+    assert asked["answer_by"] == str(TODAY + timedelta(days=30))
+    assert {a["service"]: a["answer"] for a in asked["answers"]} == {"registry": "erased"}
+
+    async def answered():
+        shown = stack.call("GET", "registry", f"/1265/erasures/{asked['erasure_id']}")
+        return not shown["waiting"] and {a["service"]: a["answer"] for a in shown["answers"]}
+
+    assert await eventually(answered) == {
+        "registry": "erased", "matching": "erased", "notifications": "erased", "reporting": "nothing",
+    }  # fmt: skip
+    assert stack.call("GET", "registry", "/1265/learners")["total"] == 0
+    erase(404)
+    for service, query in (
+        ("registry", "select learner_id::text v from vault.learner where learner_id = $1"),
+        ("matching", "select learner_id::text v from open_request where learner_id = $1"),
+        ("matching", "select learner_id::text v from proposal where learner_id = $1"),
+        ("notifications", "select recipient_id::text v from message where recipient_id = $1"),
+    ):
+        assert await stack.sql(service, query, learner, role="owner") == [], service
+    wishes = await stack.sql(
+        "registry", "select wishes, needs, terms from request where learner_id = $1", learner
+    )
+    assert [(r["wishes"], r["needs"], r["terms"]) for r in wishes] == [("[]", [], "{}")]
+
+
+async def test_6_a_signed_agreement_is_retained_by_decision_and_the_answer_says_until_when(stack, towns):
+    town = towns("1266")
+    placement = await town.placed(born="1990-01-01")
+    path = f"/1266/placements/{placement['placement_id']}"
+    stack.call("POST", "registry", f"{path}/agreement", json={}, status=201)
+    said = {"party": "learner", "name": "Namnl", "signed_on": str(TODAY)}
+    stack.call("POST", "registry", f"{path}/agreement/signatures", json=said, status=201)
+    decided = {"months": 24, "decided_by": "BUN 2026:7"}
+    stack.call("PUT", "registry", "/1266/retention/placement_agreement", json=decided)
+    stack.call("POST", "registry", f"{path}/interrupt", json={"reason": "other"})
+    asked = stack.call("POST", "registry", f"/1266/learners/{placement['learner_id']}/erasure", status=201)
+    (ours,) = asked["answers"]
+    assert (ours["answer"], ours["ground"]) == ("retained", "placement_agreement: BUN 2026:7")
+    assert abs((datetime.fromisoformat(ours["until"]).date() - TODAY).days - 730) <= 2
+    assert stack.call("GET", "registry", "/1266/learners")["total"] == 0
+
+
+async def test_6_what_has_been_kept_as_long_as_decided_is_deleted_by_type(stack, desks):
+    desk = desks("1267")
+    learner = desk.learner("a")
+    for shown_on in ("2024-01-01", str(TODAY)):
+        desk.call("POST", f"/learners/{learner}/background-checks", status=204,
+                  json={"kind": "school", "shown_on": shown_on})  # fmt: skip
+    query = "select shown_on from vault.background_check where municipality = '1267'"
+    assert len(await stack.sql("registry", query, role="owner")) == 2
+    desk.call("PUT", "/retention/background_check", json={"months": 12, "decided_by": "BUN 2026:8"})
+
+    async def kept():
+        return [r["shown_on"] for r in await stack.sql("registry", query, role="owner")] == [TODAY]
+
+    await eventually(kept)
+    assert desk.call("GET", "/retention")["items"][0]["decided_by"] == "BUN 2026:8"

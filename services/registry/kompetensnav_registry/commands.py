@@ -89,3 +89,147 @@ def _asked(municipality: str, on: datetime) -> list[dict[str, Any]]:
         sys.exit(f"The registry refused: {answered.json().get('detail_en', answered.status_code)}")
     items: list[dict[str, Any]] = answered.json()["items"]
     return items
+
+
+def import_(
+    file: Annotated[Path, typer.Argument(help="A CSV (UTF-8) or Excel file.", exists=True, dir_okay=False)],
+    kind: Annotated[str, typer.Option(help="employers, workplaces, slots, learners or requests.")],
+    municipality: Annotated[str, typer.Option(help="SCB code.")],
+    column: Annotated[list[str] | None, typer.Option(help="THEIRS=ours; may be given many times.")] = None,
+    check: Annotated[bool, typer.Option("--check", help="Check every row and write nothing.")] = False,
+) -> None:
+    """Import a file, however long: every row is checked first, then sent in parts, with a bar that shows how
+    far. A part is taken in whole or not at all; the same file again changes nothing."""
+    import csv
+    import io
+
+    import httpx
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.table import Table
+
+    from kompetensnav_chassis.errors import BadRows, Problem
+    from kompetensnav_registry.actions.imports import KINDS
+    from kompetensnav_registry.edges.rows import Faults, mapping_of, read
+    from kompetensnav_registry.edges.sheet import Sheet, open_sheet
+
+    console = Console()
+    if kind not in KINDS:
+        sys.exit(f"There is no kind {kind!r}; known are {', '.join(KINDS)}.")
+    mapping = dict(pair.split("=", 1) for pair in column or [])
+    row, _ = KINDS[kind]
+    faults = Faults()
+    try:
+        sheet = open_sheet(file.read_bytes())
+        columns = mapping_of(sheet, row, mapping)
+        every = list(sheet.rows)
+        read(Sheet(sheet.header, iter(every)), row, faults, mapping)
+        faults.raise_any()
+    except BadRows as bad:
+        table = Table("Line", "Column", "Value", "What is wrong", box=None, padding=(0, 2, 0, 0))
+        for fault in bad.errors or []:
+            table.add_row(str(fault["line"]), fault["column"], fault["value"], fault["reason"])
+        console.print(table)
+        sys.exit(bad.en)
+    except Problem as bad:
+        sys.exit(bad.en)
+    if check:
+        print(f"{len(every)} rows fit; nothing was written.")
+        return
+    at = os.environ.get("KOMPETENSNAV_REGISTRY") or here(Path(".kompetensnav/run.json"), "registry")
+    token = os.environ.get("KOMPETENSNAV_TOKEN") or sys.exit("Set KOMPETENSNAV_TOKEN (`kompetensnav token`).")
+    kept = [n for n, theirs in enumerate(sheet.header) if columns[theirs]]
+    header = [columns[sheet.header[n]] for n in kept]
+    counts = {"created": 0, "changed": 0, "unchanged": 0}
+    bar = Progress(
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
+        console=console,
+    )  # fmt: skip
+    with bar, httpx.Client(timeout=120, headers={"authorization": f"Bearer {token}"}) as client:
+        task = bar.add_task(f"Importing {kind}", total=len(every))
+        for start in range(0, len(every), PART):
+            part = every[start : start + PART]
+            text = io.StringIO()
+            writer = csv.writer(text)
+            writer.writerow(header)
+            for _, values in part:
+                writer.writerow([values[n] if n < len(values) else "" for n in kept])
+            answered = client.post(
+                f"{at}/{municipality}/imports/{kind}",
+                content=text.getvalue().encode(),
+                headers={"content-type": "text/csv"},
+            )
+            if answered.is_error:
+                bar.stop()
+                _refused(console, answered.json(), part)
+            for name, n in answered.json().items():
+                counts[name] += n
+            bar.advance(task, len(part))
+    print(", ".join(f"{n} {name}" for name, n in counts.items()))
+
+
+PART = 2_000
+"""Rows of a part of a file."""
+
+
+def _refused(console: Any, problem: dict[str, Any], part: list[tuple[int, list[str]]]) -> None:
+    """Says why a part was not taken in, by the file's own lines, and ends."""
+    for fault in problem.get("errors", []):
+        line = fault.get("line", 1)
+        theirs = part[line - 2][0] if 2 <= line < len(part) + 2 else line
+        console.print(f"line {theirs}: {fault.get('column', '')}: {fault.get('reason', '')}", markup=False)
+    sys.exit(f"Refused: {problem.get('detail_en', '')} What was imported before this part stays.")
+
+
+def reference(
+    taxonomy: Annotated[Path | None, typer.Option(help="Folder of a JobTech export.")] = None,
+    localities: Annotated[Path | None, typer.Option(help="CSV: name, municipality_code, ...")] = None,
+    postal_codes: Annotated[Path | None, typer.Option(help="CSV: postal_code, locality, ...")] = None,
+) -> None:
+    """Take in official exports: occupations and how near they are, SNI, SUN, localities, postal codes.
+
+    Writes to the registry's database on this machine (or REGISTRY_DATABASE_URL).
+    """
+    import asyncio
+    import json
+
+    from rich.progress import Progress
+
+    from kompetensnav_chassis import db
+    from kompetensnav_chassis.db import Scope, transaction
+    from kompetensnav_registry.actions.reference import take_places, take_taxonomy
+    from kompetensnav_registry.edges.taxonomy import BadExport
+    from kompetensnav_registry.tables import Outbox
+
+    if not (taxonomy or localities or postal_codes):
+        sys.exit("Name at least one of --taxonomy, --localities, --postal-codes.")
+    url = os.environ.get("REGISTRY_DATABASE_URL")
+    if not url:
+        run_file = Path(os.environ.get("KOMPETENSNAV_RUN", ".kompetensnav/run.json"))
+        if not run_file.exists():
+            sys.exit(f"No stack is running here ({run_file}); start one, or set REGISTRY_DATABASE_URL.")
+        databases = Path(json.loads(run_file.read_text())["databases"])
+        url = json.loads(databases.read_text())["registry"]["app"]
+
+    async def work(bar: Progress) -> dict[str, int]:
+        tasks: dict[str, Any] = {}
+
+        def progress(what: str, done: int, total: int) -> None:
+            if what not in tasks:
+                tasks[what] = bar.add_task(what, total=total)
+            bar.update(tasks[what], completed=done)
+
+        engine = db.engine(url)
+        try:
+            async with transaction(db.sessions(engine, "registry", Outbox), Scope()) as session:
+                done = await take_taxonomy(session, taxonomy, progress) if taxonomy else {}
+                return done | await take_places(session, localities, postal_codes, progress)
+        finally:
+            await engine.dispose()
+
+    try:
+        with Progress() as bar:
+            done = asyncio.run(work(bar))
+    except BadExport as bad:
+        sys.exit(str(bad))
+    print(", ".join(f"{n} {what}" for what, n in done.items()))

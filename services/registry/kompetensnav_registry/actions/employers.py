@@ -13,7 +13,7 @@ from kompetensnav_chassis.errors import Conflict, Forbidden, NotFound
 from kompetensnav_chassis.outbox import tell
 from kompetensnav_contracts.events.registry import EmployerMerged, EmployerParted, EmployerRegistered
 from kompetensnav_registry import domain
-from kompetensnav_registry.actions import slots
+from kompetensnav_registry.actions import listing, slots
 from kompetensnav_registry.edges.numbers import is_sole_trader
 from kompetensnav_registry.edges.seal import Seal
 from kompetensnav_registry.tables import (
@@ -146,7 +146,8 @@ async def change_employer(
         raise NotFound("There is no such employer.", "Det finns ingen sådan arbetsgivare.")
     if row.merged_into:
         raise Conflict("It has been merged into another.", "Arbetsgivaren har gått upp i en annan.")
-    domain.change(row, seen, changes)
+    if "name" in domain.change(row, seen, changes):
+        await listing.rename(session, employer_id=employer_id, name=row.name)
     return row
 
 

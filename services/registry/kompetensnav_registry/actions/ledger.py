@@ -19,6 +19,7 @@ from kompetensnav_chassis.outbox import tell
 from kompetensnav_contracts.events.registry import CapacityChanged, SeatReleased
 from kompetensnav_contracts.vocabulary import Reason, Refusal, Sharing
 from kompetensnav_registry import domain
+from kompetensnav_registry.actions import listing
 from kompetensnav_registry.tables import (
     Asking,
     LearningCentre,
@@ -75,6 +76,7 @@ class Accounts:
             left = self.ledgers[slot.workplace_id].left(slot.room)
             if left != slot.seats_left:
                 slot.seats_left, slot.capacity_revision = left, slot.capacity_revision + 1
+                listing.left(session, slot.slot_id, left)
                 tell(
                     session,
                     CapacityChanged(slot_id=slot.slot_id, seats_left=left),

@@ -20,7 +20,7 @@ from kompetensnav_contracts.events.registry import (
 )
 from kompetensnav_contracts.vocabulary import Reason, Sharing
 from kompetensnav_registry import domain
-from kompetensnav_registry.actions import ledger, offers
+from kompetensnav_registry.actions import ledger, listing, offers
 from kompetensnav_registry.tables import Seat, Slot, Workplace
 
 CHANGEABLE = (
@@ -96,6 +96,7 @@ def post_slot(
         is_public=False,
     )
     session.add(row)
+    listing.show(session, row, workplace)
     _tell_posted(session, row)
     return row
 
@@ -120,6 +121,7 @@ async def change_slot(session: Session, *, municipality: str, slot_id: UUID, cha
     if not row.own_found:
         tell(session, SlotChanged(**facts(row)), municipality=municipality, revision=row.revision)
     accounts.settle(session)
+    listing.show(session, row, await session.get_one(Workplace, row.workplace_id))
     _tell_public(session, row)
     return row
 
@@ -134,6 +136,7 @@ async def change_employer(session: Session, slot_ids: Sequence[UUID], *, to: UUI
     )
     for row in found.all():
         row.employer_id, row.revision = to, row.revision + 1
+        listing.show(session, row, await session.get_one(Workplace, row.workplace_id))
         if not row.own_found and not row.withdrawn_at:
             tell(session, SlotChanged(**facts(row)), municipality=row.municipality, revision=row.revision)
             _tell_public(session, row)
@@ -162,6 +165,7 @@ async def withdraw_slot(
             revision=row.revision,
         )
     accounts.settle(session)
+    listing.hide(session, slot_id)
     await offers.end_offers_of_slot(session, slot=row, reason=Reason.SLOT_WITHDRAWN)
     _tell_public(session, row)
     return row

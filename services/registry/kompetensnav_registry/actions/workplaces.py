@@ -13,7 +13,7 @@ from kompetensnav_chassis.errors import NotFound, Problem
 from kompetensnav_chassis.outbox import tell
 from kompetensnav_contracts.events.registry import WorkplaceRegistered
 from kompetensnav_registry import domain
-from kompetensnav_registry.actions import ledger
+from kompetensnav_registry.actions import ledger, listing
 from kompetensnav_registry.actions.employers import find_employer
 from kompetensnav_registry.tables import Contact, Home, ReceptionWeek, Seat, Supervisor, Workplace
 
@@ -128,7 +128,9 @@ async def change_workplace(
             setattr(home, name, value)
     else:
         changes |= place
-    domain.change(row, seen, changes)
+    if domain.change(row, seen, changes) & {"name", "latitude", "longitude"}:
+        offered = [s.slot_id for s in accounts.slots.values() if not s.withdrawn_at]
+        await listing.show_again(session, municipality=municipality, slot_ids=offered)
     accounts.ledgers[workplace_id].capacity = row.reception_capacity
     _not_overfull(accounts, workplace_id)
     accounts.settle(session)

@@ -1,16 +1,19 @@
-"""CSV files: every row is checked before any is used, and each fault is told with line, column and value."""
+"""Rows of files: each is checked before any is used; a fault is told with its line, column and value."""
 
 import csv
-import io
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from kompetensnav_chassis.errors import BadRows
 from kompetensnav_registry.edges.numbers import masked
+from kompetensnav_registry.edges.sheet import Sheet, guess
 
 R = TypeVar("R", bound=BaseModel)
 MOST_FAULTS = 200
+SECRET = {"identity_number"}
+"""Columns whose values are never repeated."""
 
 
 class Faults:
@@ -21,12 +24,9 @@ class Faults:
 
     def add(self, line: int, column: str, value: Any, reason: str) -> None:
         """One fault: line 1 is the header. A person's number is never repeated."""
-        if column == "identity_number":
-            value = ""
         if len(self.found) < MOST_FAULTS:
-            self.found.append(
-                {"line": line, "column": column, "value": masked(str(value))[:100], "reason": reason}
-            )
+            shown = "" if column in SECRET else masked(str(value))[:100]
+            self.found.append({"line": line, "column": column, "value": shown, "reason": reason})
 
     def raise_any(self) -> None:
         """Raises BadRows when something did not fit."""
@@ -39,31 +39,51 @@ class Faults:
             )
 
 
-def read(text: str, row: type[R], faults: Faults) -> list[tuple[int, R]]:
-    """(line number, row) of every row that fits; the others become faults. Raises BadRows for a bad
-    header."""
-    reader = csv.DictReader(io.StringIO(text.removeprefix("\ufeff")), strict=True)
-    columns = list(row.model_fields)
+def mapping_of(sheet: Sheet, row: type[BaseModel], given: Mapping[str, str]) -> dict[str, str | None]:
+    """Column of the file -> our column; `given` wins over the guess, an empty name leaves it out."""
+    found: dict[str, str | None] = guess(sheet.header, row.model_fields)
+    for theirs, ours in given.items():
+        if theirs in found:
+            if ours:
+                found = {k: None if v == ours else v for k, v in found.items()}
+            found[theirs] = ours or None
+    return found
+
+
+def read(
+    sheet: Sheet, row: type[R], faults: Faults, given: Mapping[str, str] | None = None
+) -> list[tuple[int, R]]:
+    """(line number, row) of every row that fits; the others become faults. Raises BadRows for a bad header:
+    without a mapping every column must be known."""
+    given = given or {}
+    columns = mapping_of(sheet, row, given)
+    known = list(row.model_fields)
+    for theirs, ours in columns.items():
+        if ours is None and theirs not in given:
+            faults.add(1, theirs, theirs, f"unknown column; known are {', '.join(known)}")
+        elif ours is not None and ours not in row.model_fields:
+            faults.add(1, theirs, ours, f"no such column; known are {', '.join(known)}")
+    for column in (n for n, f in row.model_fields.items() if f.is_required() and n not in columns.values()):
+        faults.add(1, column, "", "the column is missing")
+    for theirs in given.keys() - columns.keys():
+        faults.add(1, theirs, theirs, "the file has no such column")
+    faults.raise_any()
+    names = list(columns.values())
+    good, line = [], 1
     try:
-        header = [name.strip() for name in reader.fieldnames or []]
-        reader.fieldnames = header
-        for column in (name for name in header if name not in columns):
-            faults.add(1, column, column, f"unknown column; known are {', '.join(columns)}")
-        for column in (n for n, f in row.model_fields.items() if f.is_required() and n not in header):
-            faults.add(1, column, "", "the column is missing")
-        faults.raise_any()
-        good = []
-        for values in reader:
-            if extra := values.pop(None, None):
-                faults.add(reader.line_num, "", ",".join(extra), "more values than columns")
-                continue
-            given = {name: value.strip() for name, value in values.items() if value and value.strip()}
+        for line, values in sheet.rows:
+            if len(values) > len(names):
+                extra = [v for v in values[len(names) :] if v.strip()]
+                if extra:
+                    faults.add(line, "", ",".join(extra), "more values than columns")
+                    continue
+            texts = {n: v.strip() for n, v in zip(names, values, strict=False) if n and v.strip()}
             try:
-                good.append((reader.line_num, row.model_validate(given)))
+                good.append((line, row.model_validate(texts)))
             except ValidationError as bad:
                 for error in bad.errors():
                     column = str(error["loc"][0]) if error["loc"] else ""
-                    faults.add(reader.line_num, column, values.get(column, ""), error["msg"])
+                    faults.add(line, column, texts.get(column, ""), error["msg"])
     except csv.Error as bad:
-        faults.add(reader.line_num, "", "", f"not CSV: {bad}")
+        faults.add(line, "", "", f"not CSV: {bad}")
     return good

@@ -5,7 +5,8 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, Date, ForeignKey, Index, String, UniqueConstraint, func
+from sqlalchemy import CheckConstraint, Computed, Date, ForeignKey, Index, String, UniqueConstraint, func
+from sqlalchemy.dialects.postgresql import TSVECTOR
 from sqlalchemy.orm import Mapped, mapped_column
 
 from kompetensnav_registry.tables.foundation import CODE, Base
@@ -84,6 +85,7 @@ class Employer(Base):
     """A legal entity; a listed reference table without row-level security."""
 
     __tablename__ = "employer"
+    __table_args__ = (Index("ix_employer_words", "words", postgresql_using="gin"),)
 
     employer_id: Mapped[UUID] = mapped_column(primary_key=True)
     org_number: Mapped[str | None] = mapped_column(String(10), unique=True)
@@ -94,6 +96,9 @@ class Employer(Base):
     sni: Mapped[str | None] = mapped_column(String(5))
     employees: Mapped[int | None]
     is_sole_trader: Mapped[bool] = mapped_column(default=False, server_default="false")
+    words: Mapped[Any] = mapped_column(
+        TSVECTOR, Computed("to_tsvector('swedish', name)", persisted=True), deferred=True
+    )
     merged_into: Mapped[UUID | None]
     revision: Mapped[int] = mapped_column(default=1)
 

@@ -41,6 +41,8 @@ class Learner(Base):
     aims_at: Mapped[str | None] = mapped_column(String(4))
     """Occupation that the education leads to (SSYK 2012)."""
     finishes_on: Mapped[date | None] = mapped_column(Date)
+    left_on: Mapped[date | None] = mapped_column(Date)
+    """Gone from the school's own system."""
     locality: Mapped[str] = mapped_column(CODE)
     language: Mapped[str] = mapped_column(CODE)
     speaks: Mapped[str] = mapped_column(String(2), default="sv")
@@ -293,3 +295,16 @@ class ErasureAnswer(Base):
     until: Mapped[date | None] = mapped_column(Date)
     rows: Mapped[int]
     answered_at: Mapped[datetime]
+
+
+class SourceToken(Base):
+    """The token of a school administrative system, sealed."""
+
+    __tablename__ = "source_token"
+    __table_args__ = ({"schema": VAULT},)
+
+    source_id: Mapped[UUID] = mapped_column(ForeignKey("ss12000_source.source_id"), primary_key=True)
+    municipality: Mapped[str] = mapped_column(CODE)
+    administration: Mapped[str] = mapped_column(CODE)
+    sealed: Mapped[bytes]
+    wrapped_key: Mapped[bytes]

@@ -18,6 +18,7 @@ from kompetensnav_chassis.codes import (
 )
 from kompetensnav_contracts.vocabulary import LanguageLevel, Need, PlacementType, Sharing
 from kompetensnav_registry.edges.numbers import identity_number, legal_person
+from kompetensnav_registry.edges.terms import Clock, Hazard, Hours, Setting, SlotTerms, kept
 
 Ref = Annotated[Name, Field(max_length=100)]
 Occupation = Annotated[str, Field(pattern=r"^\d{4}$")]
@@ -36,6 +37,16 @@ def _valid_number(value: str) -> str:
     return identity_number(value).text
 
 
+TERMS = (
+    "hours_per_day",
+    "starts_at",
+    "ends_at",
+    "break_minutes",
+    "hazards",
+    "setting",
+    "programmes",
+)
+"""Columns of a slot that the rules read."""
 DAYS = ("born_on", "finishes_on")
 
 
@@ -86,6 +97,20 @@ class SlotRow(Period):
     shared_with: Sharing = Sharing.MUNICIPALITY
     named_municipalities: Annotated[list[Municipality], Many] = []
     administration: Administration | None = None
+    weekdays: Annotated[list[Annotated[int, Field(ge=1, le=7)]], Many] = []
+    hours_per_day: Hours | None = None
+    starts_at: Clock | None = None
+    ends_at: Clock | None = None
+    break_minutes: Annotated[int, Field(ge=0, le=240)] | None = None
+    hazards: Annotated[list[Hazard], Many] = []
+    setting: Setting | None = None
+    programmes: Annotated[list[Code], Many] = []
+    description: Annotated[str, Field(max_length=2000)] | None = None
+
+    @property
+    def terms(self) -> dict[str, Any]:
+        """What the rules read."""
+        return kept(SlotTerms(**{name: getattr(self, name) for name in TERMS}))
 
     @model_validator(mode="after")
     def _kept_to_somebody(self) -> "SlotRow":

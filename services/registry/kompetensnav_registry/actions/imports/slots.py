@@ -2,7 +2,9 @@
 
 from kompetensnav_registry.actions import slots
 from kompetensnav_registry.actions.imports.batch import Batch, by_ref
-from kompetensnav_registry.actions.imports.rows import SlotRow
+from kompetensnav_registry.actions.imports.rows import TERMS, SlotRow
+from kompetensnav_registry.domain.texts import ADVICE
+from kompetensnav_registry.edges.numbers import personal_parts
 from kompetensnav_registry.tables import Slot, Workplace
 
 
@@ -14,6 +16,8 @@ async def take_slots(batch: Batch, rows: list[tuple[int, SlotRow]]) -> None:
     for line, row in rows:
         if row.workplace not in workplaces:
             batch.faults.add(line, "workplace", row.workplace, "no such workplace; import workplaces first")
+        for part in personal_parts(row.description or ""):
+            batch.faults.add(line, "description", "", ADVICE[part.what][0])
         old = there.get(row.ref)
         if old is not None and row.seats < old.taken:
             batch.faults.add(line, "seats", row.seats, f"{old.taken} seats are taken")
@@ -29,8 +33,9 @@ async def take_slots(batch: Batch, rows: list[tuple[int, SlotRow]]) -> None:
     batch.faults.raise_any()
     for _, row in rows:
         old = there.get(row.ref)
-        values = row.model_dump(mode="json", exclude={"workplace", "ref", "starts_on", "ends_on"})
-        values |= {"starts_on": row.starts_on, "ends_on": row.ends_on}
+        apart = {"workplace", "ref", "starts_on", "ends_on", *TERMS}
+        values = row.model_dump(mode="json", exclude=apart)
+        values |= {"starts_on": row.starts_on, "ends_on": row.ends_on, "terms": row.terms}
         if old is None:
             slots.post_slot(batch.session, workplace=workplaces[row.workplace], ref=row.ref, **values)
             batch.counts["created"] += 1

@@ -36,6 +36,13 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("municipality", "code", name=op.f("pk_administration")),
     )
     op.create_table(
+        "classification_code",
+        sa.Column("classification", sa.String(length=40), nullable=False),
+        sa.Column("code", sa.String(length=10), nullable=False),
+        sa.Column("name", sa.String(length=300), nullable=False),
+        sa.PrimaryKeyConstraint("classification", "code", name=op.f("pk_classification_code")),
+    )
+    op.create_table(
         "education_provider",
         sa.Column("provider_id", sa.Uuid(), nullable=False),
         sa.Column("org_number", sa.String(length=10), nullable=False),
@@ -52,6 +59,67 @@ def upgrade() -> None:
         sa.Column("lies_in", sa.String(length=40), nullable=False),
         sa.Column("revision", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("code", name=op.f("pk_learning_centre")),
+    )
+    op.create_table(
+        "listing",
+        sa.Column("slot_id", sa.Uuid(), nullable=False),
+        sa.Column("home", sa.String(length=40), nullable=False),
+        sa.Column("workplace_id", sa.Uuid(), nullable=False),
+        sa.Column("employer_id", sa.Uuid(), nullable=False),
+        sa.Column("employer", sa.String(length=200), nullable=False),
+        sa.Column("workplace", sa.String(length=200), nullable=False),
+        sa.Column("placement_type", sa.String(length=40), nullable=False),
+        sa.Column("occupation", sa.String(length=4), nullable=False),
+        sa.Column("occupation_name", sa.String(length=200), nullable=False),
+        sa.Column("locality", sa.String(length=40), nullable=False),
+        sa.Column("latitude", sa.Double(), nullable=True),
+        sa.Column("longitude", sa.Double(), nullable=True),
+        sa.Column("starts_on", sa.Date(), nullable=False),
+        sa.Column("ends_on", sa.Date(), nullable=False),
+        sa.Column("seats_left", sa.Integer(), nullable=False),
+        sa.Column("shared_with", sa.String(length=40), nullable=False),
+        sa.Column("named_municipalities", postgresql.ARRAY(sa.String(length=40)), nullable=False),
+        sa.Column("owner", sa.String(length=40), nullable=True),
+        sa.Column("description", sa.String(length=2000), nullable=True),
+        sa.Column(
+            "words",
+            postgresql.TSVECTOR(),
+            sa.Computed(
+                "to_tsvector('swedish', employer || ' ' || workplace || ' ' || occupation_name || ' ' ||"
+                " coalesce(description, ''))",
+                persisted=True,
+            ),
+            nullable=False,
+        ),
+        sa.PrimaryKeyConstraint("slot_id", name=op.f("pk_listing")),
+    )
+    op.create_index("ix_listing_home", "listing", ["home", "starts_on"], unique=False)
+    op.create_index("ix_listing_occupation", "listing", ["occupation", "starts_on"], unique=False)
+    op.create_index("ix_listing_place", "listing", ["latitude", "longitude"], unique=False)
+    op.create_index("ix_listing_words", "listing", ["words"], unique=False, postgresql_using="gin")
+    op.create_table(
+        "locality",
+        sa.Column("code", sa.String(length=40), nullable=False),
+        sa.Column("name", sa.String(length=200), nullable=False),
+        sa.Column("lies_in", sa.String(length=40), nullable=False),
+        sa.Column("latitude", sa.Double(), nullable=False),
+        sa.Column("longitude", sa.Double(), nullable=False),
+        sa.Column("inhabitants", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("code", name=op.f("pk_locality")),
+    )
+    op.create_index("ix_locality_lies_in", "locality", ["lies_in"], unique=False)
+    op.create_table(
+        "occupation_group",
+        sa.Column("code", sa.String(length=4), nullable=False),
+        sa.Column("name", sa.String(length=200), nullable=False),
+        sa.PrimaryKeyConstraint("code", name=op.f("pk_occupation_group")),
+    )
+    op.create_table(
+        "postal_code",
+        sa.Column("postal_code", sa.String(length=5), nullable=False),
+        sa.Column("town", sa.String(length=200), nullable=False),
+        sa.Column("lies_in", sa.String(length=40), nullable=False),
+        sa.PrimaryKeyConstraint("postal_code", name=op.f("pk_postal_code")),
     )
     op.create_table(
         "retention",
@@ -73,6 +141,19 @@ def upgrade() -> None:
         sa.Column("switched_off", sa.Boolean(), nullable=False),
         sa.Column("decided_by", sa.String(length=200), nullable=False),
         sa.PrimaryKeyConstraint("municipality", "rule", "valid_from", name=op.f("pk_rule_setting")),
+    )
+    op.create_table(
+        "ss12000_source",
+        sa.Column("source_id", sa.Uuid(), nullable=False),
+        sa.Column("municipality", sa.String(length=40), nullable=False),
+        sa.Column("administration", sa.String(length=40), nullable=False),
+        sa.Column("url", sa.String(length=500), nullable=False),
+        sa.Column("locality", sa.String(length=40), nullable=False),
+        sa.Column("case_worker", sa.String(length=200), nullable=True),
+        sa.Column("modified_after", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("failed", postgresql.ARRAY(sa.String(length=40)), nullable=False),
+        sa.Column("pulled_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("source_id", name=op.f("pk_ss12000_source")),
     )
     op.create_table(
         "document",
@@ -207,6 +288,17 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("merge_id", name=op.f("pk_employer_merge")),
     )
     op.create_table(
+        "occupation",
+        sa.Column("concept_id", sa.String(length=20), nullable=False),
+        sa.Column("name", sa.String(length=200), nullable=False),
+        sa.Column("occupation_group", sa.String(length=4), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["occupation_group"], ["occupation_group.code"], name=op.f("fk_occupation_occupation_group")
+        ),
+        sa.PrimaryKeyConstraint("concept_id", name=op.f("pk_occupation")),
+    )
+    op.create_index("ix_occupation_group", "occupation", ["occupation_group"], unique=False)
+    op.create_table(
         "background_check",
         sa.Column("check_id", sa.Uuid(), nullable=False),
         sa.Column("municipality", sa.String(length=40), nullable=False),
@@ -262,6 +354,19 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("employer_id", name=op.f("pk_sole_trader")),
         sa.UniqueConstraint("blind_index", name=op.f("uq_sole_trader_blind_index")),
+        schema="vault",
+    )
+    op.create_table(
+        "source_token",
+        sa.Column("source_id", sa.Uuid(), nullable=False),
+        sa.Column("municipality", sa.String(length=40), nullable=False),
+        sa.Column("administration", sa.String(length=40), nullable=False),
+        sa.Column("sealed", sa.LargeBinary(), nullable=False),
+        sa.Column("wrapped_key", sa.LargeBinary(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["source_id"], ["ss12000_source.source_id"], name=op.f("fk_source_token_source_id")
+        ),
+        sa.PrimaryKeyConstraint("source_id", name=op.f("pk_source_token")),
         schema="vault",
     )
     op.create_table(
@@ -366,6 +471,18 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("workplace_id", "week", name=op.f("pk_reception_week")),
     )
     op.create_table(
+        "substitution",
+        sa.Column("wanted", sa.String(length=20), nullable=False),
+        sa.Column("substitute", sa.String(length=20), nullable=False),
+        sa.Column("percentage", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["substitute"], ["occupation.concept_id"], name=op.f("fk_substitution_substitute")
+        ),
+        sa.ForeignKeyConstraint(["wanted"], ["occupation.concept_id"], name=op.f("fk_substitution_wanted")),
+        sa.PrimaryKeyConstraint("wanted", "substitute", name=op.f("pk_substitution")),
+    )
+    op.create_index("ix_substitution_wanted", "substitution", ["wanted"], unique=False)
+    op.create_table(
         "home",
         sa.Column("workplace_id", sa.Uuid(), nullable=False),
         sa.Column("municipality", sa.String(length=40), nullable=False),
@@ -456,8 +573,18 @@ def upgrade() -> None:
     op.add_column(
         "employer", sa.Column("is_sole_trader", sa.Boolean(), server_default="false", nullable=False)
     )
+    op.add_column(
+        "employer",
+        sa.Column(
+            "words",
+            postgresql.TSVECTOR(),
+            sa.Computed("to_tsvector('swedish', name)", persisted=True),
+            nullable=False,
+        ),
+    )
     op.add_column("employer", sa.Column("merged_into", sa.Uuid(), nullable=True))
     op.alter_column("employer", "org_number", existing_type=sa.VARCHAR(length=10), nullable=True)
+    op.create_index("ix_employer_words", "employer", ["words"], unique=False, postgresql_using="gin")
     op.add_column(
         "offer",
         sa.Column("weekdays", postgresql.ARRAY(sa.SmallInteger()), server_default="{}", nullable=False),
@@ -525,6 +652,7 @@ def upgrade() -> None:
     op.add_column("learner", sa.Column("study_year", sa.Integer(), nullable=True), schema="vault")
     op.add_column("learner", sa.Column("aims_at", sa.String(length=4), nullable=True), schema="vault")
     op.add_column("learner", sa.Column("finishes_on", sa.Date(), nullable=True), schema="vault")
+    op.add_column("learner", sa.Column("left_on", sa.Date(), nullable=True), schema="vault")
     op.add_column("learner", sa.Column("case_worker", sa.String(length=200), nullable=True), schema="vault")
     op.add_column("learner", sa.Column("sealed", sa.LargeBinary(), nullable=True), schema="vault")
     op.add_column("learner", sa.Column("wrapped_key", sa.LargeBinary(), nullable=True), schema="vault")
@@ -547,6 +675,7 @@ def upgrade() -> None:
     protect("presence", "administration")
     protect("placement_agreement", "administration")
     protect("amendment", "administration")
+    protect("ss12000_source", "administration")
     protect("supervisor", "municipality", schema="vault")
     protect("sole_trader", "municipality", schema="vault")
     protect("home", "municipality", schema="vault")
@@ -558,7 +687,18 @@ def upgrade() -> None:
     protect("esf_month", "administration", schema="vault")
     protect("erasure", "administration", schema="vault")
     protect("erasure_answer", "administration", schema="vault")
+    protect("source_token", "administration", schema="vault")
     facts(VIEWS)
+    op.execute(
+        "insert into listing (slot_id, home, workplace_id, employer_id, employer, workplace, placement_type,"
+        " occupation, occupation_name, locality, starts_on, ends_on, seats_left, shared_with,"
+        " named_municipalities, owner) select s.slot_id, s.municipality, s.workplace_id,"
+        " s.employer_id, e.name, w.name, s.placement_type, s.occupation, s.occupation, s.locality,"
+        " s.starts_on, s.ends_on, s.seats_left, s.shared_with,"
+        " s.named_municipalities, s.administration from slot s join employer e"
+        " using (employer_id) join workplace w using (workplace_id) where s.withdrawn_at is null and not"
+        " s.own_found"
+    )
 
 
 def downgrade() -> None:

@@ -11,6 +11,25 @@ from fastapi.openapi.utils import get_openapi
 
 from kompetensnav_chassis.settings import table
 
+PROBLEM: dict[str, Any] = {
+    "title": "Problem",
+    "description": "A refusal (RFC 9457), in English and Swedish.",
+    "type": "object",
+    "required": ["type", "title", "status", "detail", "detail_en", "detail_sv"],
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string", "description": "In the language that is asked for."},
+        "detail_en": {"type": "string"},
+        "detail_sv": {"type": "string"},
+        "errors": {
+            "type": "array",
+            "items": {"type": "object"},
+            "description": "Each thing that is wrong: where, why, and the rule's id when there is one.",
+        },
+    },
+}
 GENERATED = re.compile(r"(<!-- (settings|listens|tells) -->\n).*?(<!-- /\2 -->)", re.DOTALL)
 
 
@@ -39,7 +58,17 @@ def files(root: Path) -> dict[Path, str]:
 def openapi(service: str, module: Any) -> dict[str, Any]:
     """The OpenAPI 3.1 document of a service."""
     routes = [route for router in module.ROUTERS for route in router.routes]
-    return get_openapi(title=f"Kompetensnav {service}", version="1", routes=routes)
+    document = get_openapi(title=f"Kompetensnav {service}", version="1", routes=routes)
+    schemas = document.setdefault("components", {}).setdefault("schemas", {})
+    for name in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(name, None)
+    schemas["Problem"] = PROBLEM
+    body = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            operation["responses"].pop("422", None)
+            operation["responses"]["default"] = {"description": "Refused; says why.", "content": body}
+    return document
 
 
 def fill(text: str, service: str, module: Any) -> str:

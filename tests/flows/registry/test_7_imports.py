@@ -85,15 +85,15 @@ async def test_7_a_source_that_fails_says_so_and_loses_nothing(stack, desks):
     with ss12000.serving(school) as url:
         made = source(desk, url)
         school.breaks = True
-        failed = pull(desk, made, status=502)
+        failed = pull(desk, made, status=424)
         assert "500" in failed["detail"]
         assert desk.call("GET", "/sources")["items"][0]["modified_after"] is None
         school.breaks = False
         school.token = "annan"
-        assert "403" in pull(desk, made, status=502)["detail"]
+        assert "403" in pull(desk, made, status=424)["detail"]
         school.token = "hemlig"
         assert pull(desk, made)["created"] == 1
-    gone = pull(desk, made, status=502)
+    gone = pull(desk, made, status=424)
     assert "ConnectError" in gone["detail"]
     body = {"administration": "school", "url": "http://skola.example.com", "token": "x", "locality": "l"}
     assert "https" in desk.call("POST", "/sources", json=body, status=400)["detail"]

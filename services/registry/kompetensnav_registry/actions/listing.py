@@ -188,7 +188,8 @@ def find(wanted: Wanted, seen: ColumnElement[bool], related: dict[str, int]) -> 
     rank = func.ts_rank(Listing.words, query) if wanted.words else literal(0.0)
     # every municipality that `seen` lets in
     found = select(Listing, distance.label("km"), rank.label("rank")).where(
-        seen, Listing.seats_left >= wanted.seats
+        seen,
+        Listing.seats_left >= wanted.seats,
     )
     if wanted.words:
         found = found.where(Listing.words.op("@@")(query))

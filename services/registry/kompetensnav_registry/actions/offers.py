@@ -7,6 +7,7 @@ from uuid import UUID
 
 import uuid_utils.compat as uuids
 from sqlalchemy import ColumnElement, select
+from sqlalchemy.dialects.postgresql import insert
 
 from kompetensnav_chassis.db import EVERYONE, Session, rescope
 from kompetensnav_chassis.errors import NotFound
@@ -27,7 +28,7 @@ from kompetensnav_contracts.vocabulary import Party, Reason
 from kompetensnav_registry import domain
 from kompetensnav_registry.actions import ledger, protected, rules
 from kompetensnav_registry.domain import Outcome
-from kompetensnav_registry.tables import Offer, Placement, Request, Slot
+from kompetensnav_registry.tables import Offer, Placement, PublicCount, Request, Slot
 
 
 def make_offer(
@@ -308,12 +309,30 @@ async def _confirm(session: Session, offer: Offer) -> None:
         placement,
         PlacementConfirmed(placement_id=placement.placement_id, days_to_place=days, **facts(offer)),
     )
-    counted = PlacementCounted(
-        count_id=uuids.uuid4(),
-        placement_type=offer.placement_type,
-        month=f"{offer.starts_on:%Y-%m}",
+    await _count_for_everyone(session, offer)
+
+
+async def _count_for_everyone(session: Session, offer: Offer) -> None:
+    """The public count. Fewer than five of a type that begin in a month of a municipality are not told of:
+    the fifth is told together with the four before it."""
+    key = (offer.municipality, offer.placement_type, f"{offer.starts_on:%Y-%m}")
+    new = insert(PublicCount).values(
+        municipality=key[0], placement_type=key[1], month=key[2], confirmed=1, told=0
     )
-    tell(session, counted, municipality=offer.municipality, revision=1)
+    counted = await session.scalar(
+        new.on_conflict_do_update(
+            index_elements=["municipality", "placement_type", "month"],
+            set_={"confirmed": PublicCount.confirmed + 1},
+        ).returning(PublicCount)
+    )
+    assert counted is not None
+    await session.refresh(counted)
+    if counted.confirmed < domain.finishing.SMALLEST:
+        return
+    for _ in range(counted.confirmed - counted.told):
+        event = PlacementCounted(count_id=uuids.uuid4(), placement_type=key[1], month=key[2])
+        tell(session, event, municipality=key[0], revision=1)
+    counted.told = counted.confirmed
 
 
 def _settle(offer: Offer, state: str) -> None:

@@ -1,12 +1,13 @@
 """Files over HTTP: CSV and Excel, with a preview; and pulls from school administrative systems."""
 
+import re
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Body, Query, Request
-from pydantic import BaseModel, Field, HttpUrl, SecretStr
+from pydantic import AfterValidator, BaseModel, Field, HttpUrl, SecretStr
 from sqlalchemy import select
 
 from kompetensnav_chassis.codes import Administration, Code, Name
@@ -43,12 +44,18 @@ class Previewed(BaseModel):
     faults: list[dict[str, Any]]
 
 
+def _one_word(token: SecretStr) -> SecretStr:
+    if not re.fullmatch(r"[\x21-\x7e]+", token.get_secret_value()):
+        raise ValueError("a token is one word of ASCII characters")
+    return token
+
+
 class NewSource(BaseModel):
     """A school administrative system that speaks SS 12000."""
 
     administration: Administration
     url: HttpUrl = Field(description="Base address; https, or http on this machine.")
-    token: SecretStr = Field(max_length=4000)
+    token: Annotated[SecretStr, AfterValidator(_one_word)] = Field(max_length=4000)
     locality: Code = Field(description="Where learners are taken to live until something else is known.")
     case_worker: Name | None = Field(None, description="Who takes care of protected learners.")
 

@@ -4,7 +4,6 @@ Source: Skolverket's reference API (`/organisations`, `/persons`, `/deletedEntit
 `limit`, `pageToken`). Our own models: what is not read is not modelled.
 """
 
-import json
 from collections.abc import AsyncIterator
 from datetime import datetime
 from typing import Any, Self
@@ -28,7 +27,7 @@ MARKINGS = {
 class SourceFailed(Problem):
     """The school administrative system does not answer as SS 12000 says."""
 
-    type, status = "source-failed", 502
+    type, status = "source-failed", 424
 
 
 class Organisation(BaseModel):
@@ -158,7 +157,7 @@ class Client:
                 f"The school system answered {status} to {path.split('/')[0]}.",
                 f"Skolans system svarade {status} på {path.split('/')[0]}.",
             ) from None
-        except (httpx.HTTPError, json.JSONDecodeError) as down:
+        except (httpx.HTTPError, httpx.InvalidURL, ValueError) as down:  # ValueError: not JSON
             raise SourceFailed(
                 f"The school system does not answer ({type(down).__name__}).",
                 f"Skolans system svarar inte ({type(down).__name__}).",

@@ -239,6 +239,18 @@ class Asking(Base):
     answered_at: Mapped[datetime | None]
 
 
+class PublicCount(Base):
+    """How many placements of a type begin in a month, and how many of them everyone has been told of."""
+
+    __tablename__ = "public_count"
+
+    municipality: Mapped[str] = mapped_column(CODE, primary_key=True)
+    placement_type: Mapped[str] = mapped_column(CODE, primary_key=True)
+    month: Mapped[str] = mapped_column(String(7), primary_key=True)
+    confirmed: Mapped[int]
+    told: Mapped[int]
+
+
 def slots_of(municipality: str) -> Select[Slot]:
     """The slots of a municipality that are still offered, in a fixed order."""
     return (

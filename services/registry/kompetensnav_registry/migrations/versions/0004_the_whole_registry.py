@@ -122,6 +122,15 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("postal_code", name=op.f("pk_postal_code")),
     )
     op.create_table(
+        "public_count",
+        sa.Column("municipality", sa.String(length=40), nullable=False),
+        sa.Column("placement_type", sa.String(length=40), nullable=False),
+        sa.Column("month", sa.String(length=7), nullable=False),
+        sa.Column("confirmed", sa.Integer(), nullable=False),
+        sa.Column("told", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("municipality", "placement_type", "month", name=op.f("pk_public_count")),
+    )
+    op.create_table(
         "retention",
         sa.Column("municipality", sa.String(length=40), nullable=False),
         sa.Column("document_type", sa.String(length=40), nullable=False),
@@ -672,6 +681,7 @@ def upgrade() -> None:
     protect("cooperation_agreement", "municipality")
     protect("rule_setting", "municipality")
     protect("retention", "municipality")
+    protect("public_count", "municipality")
     protect("presence", "administration")
     protect("placement_agreement", "administration")
     protect("amendment", "administration")

@@ -4,7 +4,7 @@ import re
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import ARRAY, LargeBinary, any_, literal, select
 
 from kompetensnav_registry.actions import learners, organisations, rules
 from kompetensnav_registry.actions.imports.batch import Batch, by_ref, write_changes
@@ -22,7 +22,7 @@ async def take_learners(batch: Batch, rows: list[tuple[int, LearnerRow]]) -> Non
     for line, row in rows:
         batch.mine(line, row)
     there = await by_ref(batch, Learner, (row.ref for _, row in rows))
-    numbers = _numbers(batch, rows, there)
+    numbers = await _numbers(batch, rows)
     batch.faults.raise_any()
     for code in sorted({row.school for _, row in rows}):
         await organisations.school_of(batch.session, municipality=batch.municipality, code=code)
@@ -45,19 +45,20 @@ async def take_learners(batch: Batch, rows: list[tuple[int, LearnerRow]]) -> Non
             await learners.follow(batch.session, old)
 
 
-def _numbers(
-    batch: Batch, rows: list[tuple[int, LearnerRow]], there: dict[Any, Learner]
-) -> dict[int, IdentityNumber]:
+async def _numbers(batch: Batch, rows: list[tuple[int, LearnerRow]]) -> dict[int, IdentityNumber]:
     """Line -> number. One that another learner of the administration has is a fault; it is not repeated."""
-    whose = {(row.administration, row.blind_index): row.ref for row in there.values() if row.blind_index}
-    numbers = {}
+    numbers = {line: identity_number(row.identity_number) for line, row in rows if row.identity_number}
+    index = {line: batch.seal.index(batch.municipality, number.text) for line, number in numbers.items()}
+    held = await batch.session.execute(
+        select(Learner.administration, Learner.blind_index, Learner.ref).where(
+            Learner.municipality == batch.municipality,
+            Learner.blind_index == any_(literal(list(index.values()), ARRAY(LargeBinary))),
+        )
+    )
+    whose = {(administration, blind_index): ref for administration, blind_index, ref in held}
     for line, row in rows:
-        if row.identity_number is None:
-            continue
-        numbers[line] = identity_number(row.identity_number)
-        key = (row.administration, batch.seal.index(batch.municipality, numbers[line].text))
-        if whose.setdefault(key, row.ref) != row.ref:
-            batch.faults.add(line, "identity_number", "", f"the learner {whose[key]} has that number")
+        if line in index and whose.setdefault((row.administration, index[line]), row.ref) != row.ref:
+            batch.faults.add(line, "identity_number", "", "another learner has that number")
     return numbers
 
 

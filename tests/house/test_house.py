@@ -148,7 +148,7 @@ def selects(tree):
 
 LISTED = {
     "Delegation", "EducationProvider", "Employer", "EmployerMerge", "LearningCentre", "SharingAgreement",
-    "Agreement", "Locality", "TravelTime",
+    "Agreement", "Locality", "Occupation", "Substitution", "TravelTime",
 }  # fmt: skip
 """Tables that name no person and that the whole stack reads."""
 SCOPED = (

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import date
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import Date, cast, func, select
 
 from kompetensnav_chassis.db import Session
 from kompetensnav_registry.actions import workplaces
@@ -44,17 +44,39 @@ def term(day: date) -> tuple[date, date]:
     return date(day.year, 8, 1), date(day.year, 12, 31)
 
 
-async def account_of(
+async def times_asked(
     session: Session, *, municipality: str, workplace_id: UUID, starts_on: date, ends_on: date
-) -> Account:
-    """The account. What is ours is what the caller's administrations see. Raises NotFound."""
-    place = await workplaces.find_workplace(session, municipality=municipality, workplace_id=workplace_id)
-    asked = await session.scalar(
+) -> int:
+    """How often a workplace was asked in a period: once a round, once a place that a learner found, once a
+    mail to offer again; by whichever administration."""
+    rounds = await session.scalar(
+        select(func.count(Seat.cause_id.distinct())).where(
+            Seat.workplace_id == workplace_id,
+            Seat.municipality == municipality,
+            cast(Seat.reserved_at, Date).between(starts_on, ends_on),
+        )
+    )
+    again = await session.scalar(
         select(func.count()).where(
             Asking.workplace_id == workplace_id,
             Asking.municipality == municipality,
             Asking.asked_on.between(starts_on, ends_on),
         )
+    )
+    return (rounds or 0) + (again or 0)
+
+
+async def account_of(
+    session: Session, *, municipality: str, workplace_id: UUID, starts_on: date, ends_on: date
+) -> Account:
+    """The account. What is ours is what the caller's administrations see. Raises NotFound."""
+    place = await workplaces.find_workplace(session, municipality=municipality, workplace_id=workplace_id)
+    asked = await times_asked(
+        session,
+        municipality=municipality,
+        workplace_id=workplace_id,
+        starts_on=starts_on,
+        ends_on=ends_on,
     )
     found = await session.execute(
         select(Seat, Slot.weekdays, Offer)
@@ -90,4 +112,4 @@ async def account_of(
         ends_on=ends_on,
     )
     employer = await session.get_one(Employer, place.employer_id)
-    return Account(place, employer.name, asked or 0, weeks, lines)
+    return Account(place, employer.name, asked, weeks, lines)

@@ -9,7 +9,6 @@ from kompetensnav_chassis.db import Session
 from kompetensnav_chassis.errors import NotFound
 from kompetensnav_registry import domain
 from kompetensnav_registry.actions import ledger, offers, rules
-from kompetensnav_registry.actions.learners import find_request
 from kompetensnav_registry.tables import LearningCentre, Offer, Slot
 
 
@@ -28,7 +27,6 @@ async def offer_slot(
     learning centre that places the learner. Raises NotFound and the ledger's refusals.
     """
     host = slot_municipality or municipality
-    request = await find_request(session, municipality=municipality, request_id=request_id)
     async with ledger.reaching(session, [host]):
         workplace_id = await session.scalar(
             select(Slot.workplace_id).where(Slot.slot_id == slot_id, Slot.municipality == host)
@@ -36,17 +34,18 @@ async def offer_slot(
         if workplace_id is None:
             raise NotFound("There is no such slot.", "Det finns ingen sådan plats.")
         books = await ledger.open_books(
-            session, workplaces={workplace_id: host}, requests={request.request_id: municipality}
+            session, workplaces={workplace_id: host}, requests={request_id: municipality}, via=via
         )
-        slot = books.accounts.slots[slot_id]
-        refusal = ledger.refusal(books, slot, books.requests[request_id], via)
+        slot, request = books.accounts.slots[slot_id], books.requests.get(request_id)
+        if request is None or request.by_hand:
+            raise NotFound("There is no such request.", "Det finns inget sådant önskemål.")
+        refusal = ledger.refusal(books, slot, request, via)
         if refusal:
             raise domain.refused(refusal)
-        facts = await rules.known(session, [books.requests[request_id]], [slot])
-        if broken := rules.seat_broken(facts, books.requests[request_id], slot):
+        facts = await rules.known(session, [request], [slot])
+        if broken := rules.seat_broken(facts, request, slot):
             raise rules.RuleBroken(broken)
-        seat = ledger.take_seat(session, books, slot, told=False)
-        books.accounts.settle(session)
         round_id = uuids.uuid7()
-        await ledger.note_asked(session, {(workplace_id, round_id): host}, kind="offer")
+        seat = ledger.take_seat(session, books, slot, told=False, cause_id=round_id)
+        books.accounts.settle(session)
     return offers.make_offer(session, request=request, slot=slot, seat_id=seat.seat_id, round_id=round_id)

@@ -7,12 +7,10 @@ through here.
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from uuid import UUID
 
 import uuid_utils.compat as uuids
-from sqlalchemy import func, select
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import ARRAY, String, Uuid, bindparam, func, select, text
 
 from kompetensnav_chassis.db import Scope, Session, rescope
 from kompetensnav_chassis.outbox import tell
@@ -21,15 +19,11 @@ from kompetensnav_contracts.vocabulary import Reason, Refusal, Sharing
 from kompetensnav_registry import domain
 from kompetensnav_registry.actions import listing
 from kompetensnav_registry.tables import (
-    Asking,
     LearningCentre,
-    Offer,
-    ReceptionWeek,
     Request,
     Seat,
     SharingAgreement,
     Slot,
-    Supervisor,
     Workplace,
 )
 
@@ -63,6 +57,26 @@ async def lock_workplaces(session: Session, workplaces: Mapping[UUID, str]) -> N
         )
 
 
+_HERE = "workplace_id = any(:ids) and municipality = any(:hosts)"
+_IDS = (bindparam("ids", type_=ARRAY(Uuid)), bindparam("hosts", type_=ARRAY(String)))
+_LOCK = text(
+    f"select workplace_id, reception_capacity from workplace where {_HERE} order by workplace_id for update"
+).bindparams(*_IDS)
+_READ = text(
+    "select 'week', workplace_id, null::uuid, week, null::date, null::uuid, learners from reception_week"
+    f" where {_HERE} union all"
+    " select 'load', workplace_id, null, null, null, supervisor_id, most_at_once from vault.supervisor"
+    f" where {_HERE} union all"
+    " select 'held', workplace_id, slot_id, starts_on, ends_on, supervisor_id, count(*)::int from seat"
+    f" where {_HERE} and released_at is null group by 2, 3, 4, 5, 6"
+).bindparams(*_IDS)
+_BUSY = text(
+    "select learner_id, starts_on, ends_on, weekdays from offer where learner_id = any(:learners)"
+    " and municipality = any(:homes) and state in ('open', 'confirmed')"
+).bindparams(bindparam("learners", type_=ARRAY(Uuid)), bindparam("homes", type_=ARRAY(String)))
+"""The ledger reads in its own words: this is done for every seat, under the workplace's lock."""
+
+
 @dataclass(frozen=True)
 class Accounts:
     """Workplaces, locked: their slots and ledgers."""
@@ -88,14 +102,8 @@ class Accounts:
 async def open_accounts(session: Session, workplaces: Mapping[UUID, str]) -> Accounts:
     """Locks the workplaces (id -> municipality) and their slots, and reads what is held in them."""
     hosts = set(workplaces.values())
-    locked = await session.execute(
-        select(Workplace.workplace_id, Workplace.reception_capacity)
-        .where(Workplace.workplace_id.in_(workplaces), Workplace.municipality.in_(hosts))
-        .order_by(Workplace.workplace_id)
-        .with_for_update()
-    )
-    ledgers = {id: domain.Ledger(capacity, {}, {}) for id, capacity in locked.all()}
-    await _read_limits(session, ledgers, hosts)
+    locked = await session.execute(_LOCK, {"ids": list(workplaces), "hosts": list(hosts)})
+    ledgers = {id: domain.Ledger(capacity) for id, capacity in locked}
     found = await session.scalars(
         select(Slot)
         .where(Slot.workplace_id.in_(ledgers), Slot.municipality.in_(hosts))
@@ -104,36 +112,22 @@ async def open_accounts(session: Session, workplaces: Mapping[UUID, str]) -> Acc
         .execution_options(populate_existing=True)
     )
     slots = {row.slot_id: row for row in found}
-    held = await session.execute(
-        select(
-            Seat.workplace_id, Seat.slot_id, Seat.starts_on, Seat.ends_on, Seat.supervisor_id, func.count()
-        )
-        .where(Seat.workplace_id.in_(ledgers), Seat.municipality.in_(hosts), Seat.released_at.is_(None))
-        .group_by(Seat.workplace_id, Seat.slot_id, Seat.starts_on, Seat.ends_on, Seat.supervisor_id)
-    )
-    for workplace_id, slot_id, starts_on, ends_on, supervisor_id, seats in held:
-        ledgers[workplace_id].enter(
-            domain.Room(slot_id, 0, starts_on, ends_on, supervisor_id=supervisor_id), seats
-        )
+    await _read(session, ledgers, hosts)
     return Accounts(slots, ledgers)
 
 
-async def _read_limits(session: Session, ledgers: Mapping[UUID, domain.Ledger], hosts: set[str]) -> None:
-    """The weeks that are unlike the others, and how many each supervisor may have."""
-    other = await session.execute(
-        select(ReceptionWeek.workplace_id, ReceptionWeek.week, ReceptionWeek.learners).where(
-            ReceptionWeek.workplace_id.in_(ledgers), ReceptionWeek.municipality.in_(hosts)
-        )
-    )
-    for workplace_id, week, learners in other:
-        ledgers[workplace_id].other_weeks[week] = learners
-    loads = await session.execute(
-        select(Supervisor.workplace_id, Supervisor.supervisor_id, Supervisor.most_at_once).where(
-            Supervisor.workplace_id.in_(ledgers), Supervisor.municipality.in_(hosts)
-        )
-    )
-    for workplace_id, supervisor_id, most in loads:
-        ledgers[workplace_id].loads[supervisor_id] = most
+async def _read(session: Session, ledgers: Mapping[UUID, domain.Ledger], hosts: set[str]) -> None:
+    """In one statement after the lock: the weeks that are unlike the others, how many each supervisor may
+    have, and the seats that are held."""
+    rows = await session.execute(_READ, {"ids": list(ledgers), "hosts": list(hosts)})
+    for what, workplace_id, slot_id, starts_on, ends_on, supervisor_id, n in rows:
+        book = ledgers[workplace_id]
+        if what == "week":
+            book.other_weeks[starts_on] = n
+        elif what == "load":
+            book.loads[supervisor_id] = n
+        else:
+            book.enter(domain.Room(slot_id, 0, starts_on, ends_on, supervisor_id=supervisor_id), n)
 
 
 @dataclass(frozen=True)
@@ -147,7 +141,11 @@ class Books:
 
 
 async def open_books(
-    session: Session, *, workplaces: Mapping[UUID, str], requests: Mapping[UUID, str]
+    session: Session,
+    *,
+    workplaces: Mapping[UUID, str],
+    requests: Mapping[UUID, str],
+    via: LearningCentre | None = None,
 ) -> Books:
     """Locks the workplaces and the requests (id -> municipality) and reads their accounts."""
     accounts = await open_accounts(session, workplaces)
@@ -161,21 +159,20 @@ async def open_books(
     )
     by_id = {row.request_id: row for row in asked}
     busy: dict[UUID, list[domain.Days]] = {}
-    active = await session.execute(
-        select(Offer.learner_id, Offer.starts_on, Offer.ends_on, Offer.weekdays).where(
-            Offer.learner_id.in_({row.learner_id for row in by_id.values()}),
-            Offer.municipality.in_(homes),
-            Offer.state.in_(("open", "confirmed")),
-        )
-    )
+    learners = list({row.learner_id for row in by_id.values()})
+    active = await session.execute(_BUSY, {"learners": learners, "homes": list(homes)})
     for learner_id, starts_on, ends_on, weekdays in active:
         busy.setdefault(learner_id, []).append(domain.Days(starts_on, ends_on, frozenset(weekdays)))
-    agreements = list(await session.scalars(select(SharingAgreement)))
+    at_home = via is None and len(homes | set(workplaces.values())) == 1
+    agreements = [] if at_home else list(await session.scalars(select(SharingAgreement)))
     return Books(accounts, by_id, busy, agreements)
 
 
-def take_seat(session: Session, books: Books, slot: Slot, *, told: bool) -> Seat:
-    """Enters one seat; the caller has asked for a refusal before, and settles the accounts afterwards."""
+def take_seat(
+    session: Session, books: Books, slot: Slot, *, told: bool, cause_id: UUID | None = None
+) -> Seat:
+    """Enters one seat; the caller has asked for a refusal before, and settles the accounts afterwards.
+    `cause_id`: for what the workplace is asked (a round); none when nobody asks it."""
     seat = Seat(
         seat_id=uuids.uuid7(),
         municipality=slot.municipality,
@@ -184,6 +181,7 @@ def take_seat(session: Session, books: Books, slot: Slot, *, told: bool) -> Seat
         starts_on=slot.starts_on,
         ends_on=slot.ends_on,
         supervisor_id=slot.supervisor_id,
+        cause_id=cause_id,
         reserved_at=func.clock_timestamp(),  # the database's clock, under the workplace's lock: in order
         told=told,
     )
@@ -229,19 +227,6 @@ def is_shared(
         and (a.valid_to is None or slot.ends_on <= a.valid_to)
         for a in agreements
     )
-
-
-async def note_asked(session: Session, asked: Mapping[tuple[UUID, UUID], str], kind: str) -> None:
-    """Counts that workplaces were asked: (workplace, cause) -> the workplace's municipality. Once a cause."""
-    if not asked:
-        return
-    today = datetime.now(UTC).date()
-    rows = [
-        {"workplace_id": workplace_id, "cause_id": cause_id, "municipality": host, "kind": kind,
-         "asked_on": today}
-        for (workplace_id, cause_id), host in asked.items()
-    ]  # fmt: skip
-    await session.execute(insert(Asking).on_conflict_do_nothing(), rows)
 
 
 async def release_seats(

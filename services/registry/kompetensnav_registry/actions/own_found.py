@@ -40,10 +40,9 @@ async def register_own_found(
         raise rules.RuleBroken(broken)
     await session.flush()
     books.accounts.slots[slot.slot_id] = slot
-    seat = ledger.take_seat(session, books, slot, told=False)
-    books.accounts.settle(session)
     round_id = uuids.uuid7()
-    await ledger.note_asked(session, {(workplace_id, round_id): municipality}, kind="own_found")
+    seat = ledger.take_seat(session, books, slot, told=False, cause_id=round_id)
+    books.accounts.settle(session)
     return offers.make_offer(
         session,
         request=request,

@@ -9,17 +9,15 @@ from importlib.resources import files
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import ARRAY, String, Uuid, bindparam, func, select, text
 
-from kompetensnav_chassis.db import Session, among
+from kompetensnav_chassis.db import Session
 from kompetensnav_chassis.errors import Problem
 from kompetensnav_contracts.vocabulary import LEVELS, Party
 from kompetensnav_registry import domain
 from kompetensnav_registry.domain.rules import Case, Change, Rule, Setting, When, broken, changes, in_force
 from kompetensnav_registry.edges.terms import clock
 from kompetensnav_registry.tables import (
-    BackgroundCheck,
-    Learner,
     Offer,
     Placement,
     Request,
@@ -70,8 +68,8 @@ class Known:
     """What the rules need of learners and supervisors, read once for many cases."""
 
     settings: Mapping[str, Sequence[Setting]]
-    learners: Mapping[UUID, Learner]
-    shown: Mapping[UUID, date]
+    learners: Mapping[UUID, Any]
+    """Rows of born_on, programme, study_year, security_marking and shown_on (of a background check)."""
     supervisors: Mapping[UUID, Supervisor]
     today: date
 
@@ -101,13 +99,13 @@ class Known:
             "decision": said.get("decision"),
             "guardian_consents": said.get("guardian_consents"),
             "school_form": said.get("school_form"),
-            "check_shown_on": self.shown.get(request.learner_id),
         }
         if learner:
             about |= {
                 "age": domain.age(learner.born_on, starts_on),
                 "programme": learner.programme,
                 "study_year": learner.study_year,
+                "check_shown_on": learner.shown_on,
                 "is_protected": learner.security_marking != "none",
             }
         if slot:
@@ -134,19 +132,19 @@ class Known:
         return Case(**about | more)
 
 
+_LEARNERS = text(
+    "select learner_id, born_on, programme, study_year, security_marking, (select max(c.shown_on) from"
+    " vault.background_check c where c.learner_id = l.learner_id) as shown_on from vault.learner l"
+    " where learner_id = any(:ids) and municipality = any(:homes)"
+).bindparams(bindparam("ids", type_=ARRAY(Uuid)), bindparam("homes", type_=ARRAY(String)))
+
+
 async def known(session: Session, requests: Iterable[Request], slots: Iterable[Slot | None] = ()) -> Known:
     """Reads what the rules need, for cases of these requests and slots."""
     asked = list(requests)
     homes, ids = {r.municipality for r in asked}, {r.learner_id for r in asked}
     await session.flush()
-    learners = await session.scalars(
-        select(Learner).where(among(Learner.learner_id, ids), Learner.municipality.in_(homes))
-    )
-    checks = await session.execute(
-        select(BackgroundCheck.learner_id, func.max(BackgroundCheck.shown_on))
-        .where(among(BackgroundCheck.learner_id, ids), BackgroundCheck.municipality.in_(homes))
-        .group_by(BackgroundCheck.learner_id)
-    )
+    learners = await session.execute(_LEARNERS, {"ids": list(ids), "homes": list(homes)})
     people = {s.supervisor_id for s in slots if s and s.supervisor_id}
     supervisors = (
         await session.scalars(
@@ -160,7 +158,6 @@ async def known(session: Session, requests: Iterable[Request], slots: Iterable[S
     return Known(
         await settings_of(session, homes),
         {row.learner_id: row for row in learners},
-        {id: shown_on for id, shown_on in checks},
         {row.supervisor_id: row for row in supervisors},
         datetime.now(UTC).date(),
     )

@@ -34,14 +34,14 @@ async def reserve_seats(session: Session, matches: Sequence[LearnerMatched]) -> 
         if broken:
             refused.append((match, Refusal.RULE, broken[0].id))
             continue
-        given.append((match, request, slot, ledger.take_seat(session, books, slot, told=True)))
+        given.append(
+            (match, request, slot, ledger.take_seat(session, books, slot, told=True, cause_id=match.round_id))
+        )
         books.busy.setdefault(request.learner_id, []).append(slot.days)
     # Capacity first: a listener that hears of the seats has then already heard that they are gone.
     books.accounts.settle(session)
     for match, why, rule in refused:
         _tell(session, match, SeatRefused(refusal=why, rule=rule, **_facts(match)))
-    hosts = {(m.workplace_id, m.round_id): m.slot_municipality for m, _, _, _ in given}
-    await ledger.note_asked(session, hosts, kind="offer")
     for match, request, slot, seat in given:
         _tell(session, match, SeatReserved(seat_id=seat.seat_id, **_facts(match)))
         make_offer(

@@ -97,6 +97,8 @@ class Seat(Base):
     starts_on: Mapped[date] = mapped_column(Date)
     ends_on: Mapped[date] = mapped_column(Date)
     supervisor_id: Mapped[UUID | None]
+    cause_id: Mapped[UUID | None]
+    """For what the workplace was asked: a round, or one learner's own search; none when nobody asked it."""
     told: Mapped[bool] = mapped_column(default=False)
     """Whether `seat.reserved` told of it; only then does `seat.released`."""
     reserved_at: Mapped[datetime] = mapped_column(server_default=func.now())
@@ -222,15 +224,14 @@ class Presence(Base):
 
 
 class Asking(Base):
-    """A workplace was asked to receive: by a round, a place found by a learner, or to offer again. Counts how
-    often an employer is asked; says nothing of whom for."""
+    """A workplace was asked to offer last period's slots again."""
 
     __tablename__ = "asking"
     __table_args__ = (Index("ix_asking_asked_on", "workplace_id", "asked_on"),)
 
     workplace_id: Mapped[UUID] = mapped_column(ForeignKey("workplace.workplace_id"), primary_key=True)
     cause_id: Mapped[UUID] = mapped_column(primary_key=True)
-    """The round, or the mail to offer again."""
+    """This asking."""
     municipality: Mapped[str] = mapped_column(CODE)
     kind: Mapped[str] = mapped_column(CODE)
     asked_on: Mapped[date] = mapped_column(Date)

@@ -620,6 +620,7 @@ def upgrade() -> None:
         op.f("fk_school_provider_id"), "school", "education_provider", ["provider_id"], ["provider_id"]
     )
     op.add_column("seat", sa.Column("supervisor_id", sa.Uuid(), nullable=True))
+    op.add_column("seat", sa.Column("cause_id", sa.Uuid(), nullable=True))
     op.add_column("slot", sa.Column("description", sa.String(length=2000), nullable=True))
     op.add_column(
         "slot",

@@ -159,6 +159,14 @@ async def place_of(session: Session, locality: str) -> tuple[float, float] | Non
     return (row.latitude, row.longitude) if row else None
 
 
+async def names_of(session: Session, localities: Iterable[str]) -> dict[str, str]:
+    """What localities are called, as far as they are known."""
+    rows = await session.execute(
+        select(Locality.code, Locality.name).where(Locality.code.in_(list(localities)))
+    )
+    return {code: name for code, name in rows}
+
+
 def may_see(municipalities: Sequence[str], administrations: Sequence[str]) -> ColumnElement[bool]:
     """Listings that a caller may find: open to everyone, shared with a municipality of theirs, or of their
     own municipality and not kept to another administration."""

@@ -9,7 +9,7 @@ from fastapi.responses import HTMLResponse
 from kompetensnav_chassis.db import EVERYONE, transaction
 from kompetensnav_chassis.errors import Problem
 from kompetensnav_chassis.identity import open_to_all
-from kompetensnav_registry.actions import needs
+from kompetensnav_registry.actions import listing, needs
 from kompetensnav_registry.domain.finishing import Group, TooFew
 from kompetensnav_registry.pages.frame import from_our_own_page, language_of, links_of, render
 
@@ -48,6 +48,13 @@ async def _page(request: Request, token: str, chosen: list[Group]) -> HTMLRespon
             except TooFew:
                 too_few = True
         groups = await needs.finishing(session, workplace_id=workplace_id, today=today)
+        towns = await listing.names_of(session, {group.locality for group in groups})
     return render(
-        "finishing.html", language, 409 if too_few else 200, groups=groups, invited=invited, too_few=too_few
+        "finishing.html",
+        language,
+        409 if too_few else 200,
+        groups=groups,
+        invited=invited,
+        too_few=too_few,
+        towns=towns,
     )

@@ -123,6 +123,15 @@ class People:
                 if decision == "decline":
                     break
 
+    async def forget(self) -> None:
+        """A learner asks to be forgotten; refused while a placement is under way."""
+        code = self.chance.choice(TOWNS)
+        page = await self.call(
+            "GET", "registry", code, f"learners?limit=1&offset={self.chance.randrange(20)}"
+        )
+        for learner in page.json()["items"] if page.is_success else ():
+            await self.call("POST", "registry", code, f"learners/{learner['learner_id']}/erasure")
+
     async def repeat(self, act: Any, pause: float) -> None:
         """For ever; what fails is tried again by the next."""
         while True:
@@ -137,7 +146,13 @@ async def work(running: dict[str, Any], asked: TextIO, seed: int) -> None:
     """Works until standard input closes."""
     people = People(running, asked, seed)
     await people.prepare()
-    acts = [(people.post_slot, 0.25), (people.open_request, 0.3), (people.round, 2.0), (people.answer, 0.6)]
+    acts = [
+        (people.post_slot, 0.25),
+        (people.open_request, 0.3),
+        (people.round, 2.0),
+        (people.answer, 0.6),
+        (people.forget, 3.0),
+    ]
     working = [asyncio.create_task(people.repeat(act, pause)) for act, pause in acts]
     reader = asyncio.StreamReader()
     await asyncio.get_running_loop().connect_read_pipe(

@@ -20,6 +20,7 @@ from kompetensnav_chassis.errors import Conflict, NotFound
 from kompetensnav_chassis.outbox import tell
 from kompetensnav_contracts.events.registry import ErasureRequested
 from kompetensnav_contracts.vocabulary import ErasureOutcome
+from kompetensnav_registry.actions.learners import close_request
 from kompetensnav_registry.edges.seal import Seal
 from kompetensnav_registry.tables import (
     BackgroundCheck,
@@ -109,6 +110,7 @@ async def request_erasure(session: Session, *, learner: Learner, requested_by: s
             "The learner has an offer or a placement that is not over. End it first.",
             "Personen har ett erbjudande eller en placering som inte är slut. Avsluta den först.",
         )
+    await _close_requests(session, learner)
     row = Erasure(
         erasure_id=uuids.uuid7(),
         municipality=learner.municipality,
@@ -136,6 +138,26 @@ async def request_erasure(session: Session, *, learner: Learner, requested_by: s
     return row
 
 
+async def _close_requests(session: Session, learner: Learner) -> None:
+    """What is still asked for is closed, and told, first."""
+    found = await session.scalars(
+        select(Request.request_id)
+        .where(
+            Request.learner_id == learner.learner_id,
+            Request.municipality == learner.municipality,
+            Request.state == "open",
+        )
+        .order_by(Request.request_id)
+    )
+    for request_id in found.all():
+        await close_request(
+            session,
+            municipality=learner.municipality,
+            request_id=request_id,
+            case_worker=learner.case_worker,
+        )
+
+
 async def _erase_here(session: Session, row: Erasure, learner: Learner, now: datetime) -> ErasureAnswer:
     """The registry's own answer. The vault's row goes (with its key); what hangs on it keeps the random
     reference, which leads to nobody; a signed agreement is kept as the municipality has decided."""
@@ -152,7 +174,7 @@ async def _erase_here(session: Session, row: Erasure, learner: Learner, now: dat
     await session.execute(
         update(Request)
         .where(Request.learner_id == id, Request.municipality == home)
-        .values(wishes=[], needs=[], terms={}, ref=None, state="closed", locality="", language="none")
+        .values(wishes=[], needs=[], terms={}, ref=None, locality="", language="none")
     )
     await session.delete(learner)
     answer = ErasureAnswer(

@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from openpyxl import load_workbook
-
 from kompetensnav_chassis.errors import Problem
 
 MOST_COLUMNS = 200
@@ -94,6 +92,8 @@ def _csv(text: str) -> Sheet:
 
 
 def _excel(content: bytes) -> Sheet:
+    from openpyxl import load_workbook  # half a second that only an Excel file needs
+
     try:
         book = load_workbook(io.BytesIO(content), read_only=True, data_only=True)
         sheet = book.worksheets[0]

@@ -70,7 +70,8 @@ class Known:
     settings: Mapping[str, Sequence[Setting]]
     learners: Mapping[UUID, Any]
     """Rows of born_on, programme, study_year, security_marking and shown_on (of a background check)."""
-    supervisors: Mapping[UUID, Supervisor]
+    supervisors: Mapping[UUID, Any]
+    """Rows of is_adult, in_the_tasks_since and most_at_once."""
     today: date
 
     def rules(self, municipality: str, on: date) -> Iterable[Rule]:

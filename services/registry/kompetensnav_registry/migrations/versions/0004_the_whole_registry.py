@@ -24,6 +24,98 @@ VIEWS = {
     """,
 }
 
+RESERVE = (
+    """
+create or replace function ledger_room(w workplace, p_starts date, p_ends date) returns int
+language sql stable as $$
+    select coalesce(min(coalesce(o.learners, w.reception_capacity) - (
+        select count(*) from seat where seat.workplace_id = w.workplace_id
+        and seat.municipality = w.municipality and seat.released_at is null
+        and seat.starts_on <= week.monday + 6 and seat.ends_on >= week.monday)), 0)::int
+    from (select generate_series(date_trunc('week', p_starts), p_ends, '7 days')::date as monday) week
+    left join reception_week o on o.workplace_id = w.workplace_id and o.week = week.monday
+$$
+""",
+    """
+create or replace function supervisor_room(s slot) returns int language sql stable as $$
+    select coalesce((select min(v.most_at_once - (
+        select count(*) from seat where seat.workplace_id = s.workplace_id
+        and seat.municipality = s.municipality and seat.released_at is null
+        and seat.supervisor_id = s.supervisor_id
+        and seat.starts_on <= week.monday + 6 and seat.ends_on >= week.monday))
+    from vault.supervisor v,
+        (select generate_series(date_trunc('week', s.starts_on), s.ends_on, '7 days')::date as monday) week
+    where v.supervisor_id = s.supervisor_id), s.seats)::int
+$$
+""",
+    """
+create or replace function reserve_seat(
+    p_slot uuid, p_host text, p_request uuid, p_home text, p_seat uuid, p_cause uuid
+) returns jsonb language plpgsql as $$
+declare
+    w workplace; s slot; r request; changed jsonb; refusal text;
+begin
+    -- The ledger's lock order: workplace, slots, request. Each statement sees what was committed before.
+    select workplace.* into w from workplace join slot using (workplace_id)
+        where slot.slot_id = p_slot and slot.municipality = p_host for update of workplace;
+    if not found then return jsonb_build_object('missing', 'slot'); end if;
+    perform 1 from slot where workplace_id = w.workplace_id and municipality = p_host
+        order by slot_id for update;
+    select * into s from slot where slot_id = p_slot and municipality = p_host;
+    select * into r from request where request_id = p_request and municipality = p_home for update;
+    if not found or r.by_hand then return jsonb_build_object('missing', 'request'); end if;
+    if s.shared_with <> 'public' and p_host <> p_home then return jsonb_build_object('apart', true); end if;
+    refusal := case
+        when r.state <> 'open' then 'request_is_closed'
+        when s.shared_with = 'administration' and s.administration is distinct from r.administration
+            then 'not_shared'
+        when exists (
+            select 1 from offer o where o.learner_id = r.learner_id and o.municipality = p_home
+            and o.state in ('open', 'confirmed') and o.starts_on <= s.ends_on and s.starts_on <= o.ends_on
+            and not (cardinality(o.weekdays) > 0 and cardinality(s.weekdays) > 0
+                     and not o.weekdays && s.weekdays)
+        ) then 'learner_is_placed'
+        when s.withdrawn_at is not null then 'slot_is_withdrawn'
+        when s.taken >= s.seats then 'slot_is_full'
+        when ledger_room(w, s.starts_on, s.ends_on) < 1 then 'workplace_is_full'
+        when supervisor_room(s) < 1 then 'supervisor_is_full'
+    end;
+    if refusal is not null then return jsonb_build_object('refusal', refusal); end if;
+    insert into seat (seat_id, municipality, workplace_id, slot_id, starts_on, ends_on, supervisor_id,
+                      cause_id, told, reserved_at)
+        values (p_seat, p_host, w.workplace_id, p_slot, s.starts_on, s.ends_on, s.supervisor_id, p_cause,
+                false, clock_timestamp());
+    update slot set taken = taken + 1 where slot_id = p_slot;
+    with now_left as (
+        select o.slot_id, case when o.withdrawn_at is not null then 0 else greatest(0, least(
+            o.seats - o.taken, ledger_room(w, o.starts_on, o.ends_on), supervisor_room(o))) end as n
+        from slot o where o.workplace_id = w.workplace_id and o.municipality = p_host
+    ), moved as (
+        update slot set seats_left = now_left.n, capacity_revision = capacity_revision + 1
+        from now_left where slot.slot_id = now_left.slot_id and slot.seats_left <> now_left.n
+        returning slot.slot_id, slot.seats_left, slot.capacity_revision
+    ), listed as (
+        update listing set seats_left = moved.seats_left from moved where listing.slot_id = moved.slot_id
+    )
+    select coalesce(jsonb_agg(to_jsonb(moved) order by moved.slot_id), '[]') into changed from moved;
+    return jsonb_build_object(
+        'slot', to_jsonb(s), 'request', to_jsonb(r), 'changed', changed,
+        'learner', (select jsonb_build_object(
+            'born_on', l.born_on, 'programme', l.programme, 'study_year', l.study_year,
+            'security_marking', l.security_marking,
+            'shown_on', (select max(c.shown_on) from vault.background_check c
+                         where c.learner_id = l.learner_id))
+            from vault.learner l where l.learner_id = r.learner_id and l.municipality = p_home),
+        'settings', (select coalesce(jsonb_agg(to_jsonb(t)), '[]') from rule_setting t
+                     where t.municipality = p_home),
+        'supervisor', (select jsonb_build_object('is_adult', v.is_adult, 'most_at_once', v.most_at_once,
+            'in_the_tasks_since', v.in_the_tasks_since)
+            from vault.supervisor v where v.supervisor_id = s.supervisor_id and v.municipality = p_host));
+end $$
+""",
+)
+"""The reservation of a single seat as one statement: `domain.Ledger` says the same, and a test compares."""
+
 
 def upgrade() -> None:
     op.create_table(
@@ -710,6 +802,8 @@ def upgrade() -> None:
         " using (employer_id) join workplace w using (workplace_id) where s.withdrawn_at is null and not"
         " s.own_found"
     )
+    for statement in RESERVE:
+        op.execute(statement)
 
 
 def downgrade() -> None:

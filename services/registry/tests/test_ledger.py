@@ -1,0 +1,145 @@
+"""The ledger as one SQL statement says what the domain says, in any interleaving, on a real database."""
+
+import asyncio
+from datetime import date, timedelta
+from uuid import UUID
+
+import pytest
+import uuid_utils.compat as uuids
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import select
+
+from kompetensnav_chassis import testing
+from kompetensnav_chassis.db import Scope, transaction
+from kompetensnav_contracts.vocabulary import Reason
+from kompetensnav_registry import domain
+from kompetensnav_registry.actions import employers, learners, organisations, slots, workplaces
+from kompetensnav_registry.actions.ledger import release_seats
+from kompetensnav_registry.actions.reserve import reserve
+from kompetensnav_registry.edges.seal import Seal
+from kompetensnav_registry.tables import Outbox, Seat, Slot
+
+pytestmark = pytest.mark.real
+START = date(2027, 2, 1)
+SCOPE = Scope(("2580",), (), ("school",))
+SEAL = Seal("x" * 40)
+
+
+@pytest.fixture(scope="module")
+async def database(admin_url):
+    async with testing.database(admin_url, "registry", Outbox) as made:
+        yield made
+
+
+async def town(session, capacity, other_weeks, slot_rows):
+    """A workplace with a supervisor of two, and slots of (seats, first week, weeks, with supervisor)."""
+    number = f"5560360{int(uuids.uuid7()) % 1000:03}"
+    row = employers.add_employer(session, municipality="2580", org_number=None, name=number, sector="private")
+    place = workplaces.add_workplace(
+        session, municipality="2580", employer_id=row.employer_id, name="w", locality="lulea",
+        reception_capacity=capacity, contact={"name": "k", "email": "k@example.com"},
+    )  # fmt: skip
+    await session.flush()
+    tutor = await workplaces.add_supervisor(
+        session, municipality="2580", workplace_id=place.workplace_id, name="u", is_adult=True, most_at_once=2
+    )
+    await session.flush()
+    await workplaces.set_reception(
+        session,
+        municipality="2580",
+        workplace_id=place.workplace_id,
+        weeks={START + timedelta(weeks=week): n for week, n in other_weeks.items()},
+    )
+    made = [
+        slots.post_slot(
+            session, workplace=place, placement_type="apl", occupation="5321",
+            starts_on=START + timedelta(weeks=first),
+            ends_on=START + timedelta(weeks=first + length, days=-3), seats=seats,
+            supervisor_id=tutor.supervisor_id if supervised else None,
+        )
+        for seats, first, length, supervised in slot_rows
+    ]  # fmt: skip
+    return place, tutor, made
+
+
+async def request_of(session):
+    """A learner's open request over everything."""
+    school = await organisations.school_of(session, municipality="2580", code="gy")
+    person = await learners.register_learner(
+        session, municipality="2580", administration="school", seal=SEAL, given_name="a", family_name="b",
+        born_on=date(2000, 1, 1), school="gy", locality="lulea", language="fluent", speaks="sv",
+        security_marking="none",
+    )  # fmt: skip
+    return await learners.open_request(
+        session, learner=person, school=school, placement_type="apl", starts_on=START,
+        ends_on=START + timedelta(weeks=30), wishes=[],
+    )  # fmt: skip
+
+
+async def take(sessions, slot_id, request_id):
+    """The refusal's class, or the seat."""
+    seat_id = uuids.uuid7()
+    try:
+        async with transaction(sessions, SCOPE) as session:
+            await reserve(
+                session, host="2580", slot_id=slot_id, home="2580", request_id=request_id, seat_id=seat_id,
+                cause_id=uuids.uuid7(),
+            )  # fmt: skip
+    except Exception as refused:
+        return type(refused)
+    return seat_id
+
+
+rows = st.lists(st.tuples(st.integers(1, 3), st.integers(0, 4), st.integers(1, 4), st.booleans()),
+                min_size=1, max_size=3)  # fmt: skip
+acts = st.lists(st.tuples(st.sampled_from(["take", "take", "free"]), st.integers(0, 9)), max_size=14)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.integers(0, 4), st.dictionaries(st.integers(0, 6), st.integers(0, 3), max_size=2), rows, acts)
+async def test_the_statement_refuses_and_leaves_just_what_the_model_does(
+    database, capacity, other, slot_rows, acts
+):
+    async with transaction(database.sessions, SCOPE) as session:
+        place, tutor, made = await town(session, capacity, other, slot_rows)
+    weeks = {START + timedelta(weeks=week): n for week, n in other.items()}
+    model = domain.Ledger(capacity, weeks, {tutor.supervisor_id: 2})
+    held: list[tuple[UUID, domain.Room]] = []
+    told = False
+    for what, which in acts:
+        room = made[which % len(made)].room
+        if what == "free" and held:
+            seat_id, room = held.pop(which % len(held))
+            async with transaction(database.sessions, SCOPE) as session:
+                await release_seats(session, seat_ids=[seat_id], municipalities=["2580"], reason=Reason.OTHER)
+            model.leave(room)
+        elif what == "take":
+            async with transaction(database.sessions, SCOPE) as session:
+                request = await request_of(session)
+            done = await take(database.sessions, room.slot_id, request.request_id)
+            refusal = model.refusal(room)
+            if refusal is not None:
+                assert done is type(domain.refused(refusal))
+                continue
+            assert isinstance(done, UUID), done
+            model.enter(room)
+            held.append((done, room))
+            told = True
+        async with transaction(database.sessions, SCOPE) as session:
+            found = await session.scalars(select(Slot).where(Slot.workplace_id == place.workplace_id))
+            left = {slot.slot_id: slot.seats_left for slot in found}
+        if told:
+            assert left == {slot.slot_id: model.left(slot.room) for slot in made}
+
+
+async def test_two_hundred_at_once_take_no_more_than_there_are(database):
+    async with transaction(database.sessions, SCOPE) as session:
+        _, _, (slot,) = await town(session, 40, {}, [(60, 0, 3, False)])
+        requests = [(await request_of(session)).request_id for _ in range(200)]
+    done = await asyncio.gather(*(take(database.sessions, slot.slot_id, id) for id in requests))
+    assert sum(isinstance(one, UUID) for one in done) == 40
+    assert {one for one in done if not isinstance(one, UUID)} == {domain.WorkplaceIsFull}
+    async with transaction(database.sessions, SCOPE) as session:
+        held = await session.scalars(select(Seat.seat_id).where(Seat.slot_id == slot.slot_id))
+        assert len(held.all()) == 40

@@ -16,7 +16,7 @@ BREACHES = {
         "import kompetensnav_matching.domain",
     ),
     "domain rules know neither wire, clock nor database": (
-        "services/registry/kompetensnav_registry/domain.py",
+        "services/registry/kompetensnav_registry/domain/ledger.py",
         "import sqlalchemy",
     ),
     "contracts need nothing but pydantic": (

@@ -45,7 +45,7 @@ def routes():
 
 def address(path, municipality):
     """The path with harmless values in its places."""
-    fill = {"kind": "slots", "decision": "pin", "step": "start"}
+    fill = {"kind": "slots", "decision": "pin", "step": "start", "administration": "school"}
     parts = []
     for part in path.split("/"):
         name = part.strip("{}")

@@ -12,17 +12,17 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, select, tuple_
 
 from kompetensnav_chassis.db import Scope, Session, rescope
-from kompetensnav_chassis.errors import Forbidden, NotFound
+from kompetensnav_chassis.errors import NotFound
 from kompetensnav_registry.actions import direct, learners
 from kompetensnav_registry.actions.organisations import delegations_to, school_of
 from kompetensnav_registry.tables import Delegation, Learner, LearningCentre, Offer, Request, Slot
 
 
 async def reach(session: Session, *, centre: str, today: date) -> Sequence[Delegation]:
-    """Widens the scope to what is delegated to the centre today. Raises Forbidden when nothing is."""
+    """Widens the scope to what is delegated to the centre today. Raises NotFound when nothing is."""
     found = await delegations_to(session, centre=centre, on=today)
     if not found:
-        raise Forbidden(
+        raise NotFound(
             "No school delegates to this learning centre.", "Ingen skola har delegerat till lärcentrumet."
         )
     before = session.info["scope"]

@@ -4,7 +4,7 @@ import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Any
 from uuid import UUID
@@ -49,6 +49,12 @@ def pack() -> tuple[Rule, ...]:
     return tuple(Rule.read(row) for row in tomllib.loads(text)["rule"])
 
 
+@lru_cache(maxsize=1_000)
+def _standing(on: date) -> tuple[Rule, ...]:
+    """The rules in force on a day where a municipality has no numbers of its own."""
+    return tuple(in_force(pack(), on).values())
+
+
 async def settings_of(session: Session, municipalities: Iterable[str]) -> dict[str, list[Setting]]:
     """Municipality -> its own numbers."""
     rows = await session.scalars(
@@ -76,7 +82,8 @@ class Known:
 
     def rules(self, municipality: str, on: date) -> Iterable[Rule]:
         """The rules in force for a placement of the municipality that starts on a day."""
-        return in_force(pack(), on, self.settings.get(municipality, ())).values()
+        own = self.settings.get(municipality)
+        return in_force(pack(), on, own).values() if own else _standing(on)
 
     def case(self, request: Request, slot: Slot | None, **more: Any) -> Case:
         """The facts of a request, and of the slot if there is one."""

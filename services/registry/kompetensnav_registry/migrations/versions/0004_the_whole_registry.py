@@ -53,7 +53,7 @@ create or replace function reserve_seat(
     p_slot uuid, p_host text, p_request uuid, p_home text, p_seat uuid, p_cause uuid
 ) returns jsonb language plpgsql as $$
 declare
-    w workplace; s slot; r request; changed jsonb; refusal text;
+    w workplace; s slot; r request; changed jsonb; refusal text; room int;
 begin
     -- The ledger's lock order: workplace, slots, request. Each statement sees what was committed before.
     select workplace.* into w from workplace join slot using (workplace_id)
@@ -65,6 +65,7 @@ begin
     select * into r from request where request_id = p_request and municipality = p_home for update;
     if not found or r.by_hand then return jsonb_build_object('missing', 'request'); end if;
     if s.shared_with <> 'public' and p_host <> p_home then return jsonb_build_object('apart', true); end if;
+    room := ledger_room(w, s.starts_on, s.ends_on);
     refusal := case
         when r.state <> 'open' then 'request_is_closed'
         when s.shared_with = 'administration' and s.administration is distinct from r.administration
@@ -77,7 +78,7 @@ begin
         ) then 'learner_is_placed'
         when s.withdrawn_at is not null then 'slot_is_withdrawn'
         when s.taken >= s.seats then 'slot_is_full'
-        when ledger_room(w, s.starts_on, s.ends_on) < 1 then 'workplace_is_full'
+        when room < 1 then 'workplace_is_full'
         when supervisor_room(s) < 1 then 'supervisor_is_full'
     end;
     if refusal is not null then return jsonb_build_object('refusal', refusal); end if;
@@ -88,7 +89,8 @@ begin
     update slot set taken = taken + 1 where slot_id = p_slot;
     with now_left as (
         select o.slot_id, case when o.withdrawn_at is not null then 0 else greatest(0, least(
-            o.seats - o.taken, ledger_room(w, o.starts_on, o.ends_on), supervisor_room(o))) end as n
+            o.seats - o.taken, case when o.slot_id = p_slot then room - 1
+            else ledger_room(w, o.starts_on, o.ends_on) end, supervisor_room(o))) end as n
         from slot o where o.workplace_id = w.workplace_id and o.municipality = p_host
     ), moved as (
         update slot set seats_left = now_left.n, capacity_revision = capacity_revision + 1

@@ -30,6 +30,8 @@ Outcome = Literal["lost", "duplicated", "phantom", "unexpected", "unknown"]
 
 MATCHING, REPORTING = "matching-registry", "reporting-placements"
 NOTIFICATIONS, SEATS = "notifications-offers", "registry-matching-learner-matched-v1"
+NOBODY = "00000000-0000-0000-0000-000000000000"
+"""Stands in a message where a learner was who has been erased."""
 
 
 @dataclass(frozen=True)
@@ -220,7 +222,7 @@ def i6_one_message_per_recipient(world: World) -> Findings:
         for party in (*offer.fact("must_answer"), *offer.fact("are_told")):
             mine = (offer.fact("offer_id"), party, offer.fact("learner_id"))
             theirs = (offer.fact("round_id"), party, offer.fact("workplace_id"))
-            if party in ("learner", "guardian") and mine not in there:
+            if party in ("learner", "guardian") and there.isdisjoint((mine, (*mine[:2], NOBODY))):
                 silent.add(offer.fact("offer_id"))
             if party == "employer" and theirs not in there:
                 silent.add(offer.fact("offer_id"))

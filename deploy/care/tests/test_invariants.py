@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from kompetensnav_care.invariants import MATCHING, NOTIFICATIONS, REPORTING, SEATS
+from kompetensnav_care.invariants import MATCHING, NOBODY, NOTIFICATIONS, REPORTING, SEATS
 from kompetensnav_care.log import Told
 from kompetensnav_care.verify import judge
 from kompetensnav_care.world import World
@@ -343,6 +343,12 @@ def test_i5_revisions_are_contiguous(fault):
 def test_i6_one_message_per_recipient(fault):
     """Somebody who was not told, and a message written twice or never sent, is found."""
     is_found(fault)
+
+
+def test_i6_an_erased_learner_was_told():
+    """The message stays when the learner is erased, and names nobody."""
+    world = facts(healthy(), "notifications", "message", lambda r: [r[0] | {"recipient_id": NOBODY}, *r[1:]])
+    assert judge(world).exit_code == 0
 
 
 @named("I7")

@@ -345,7 +345,7 @@ def test_i6_one_message_per_recipient(fault):
     is_found(fault)
 
 
-def test_i6_an_erased_learner_was_told():
+def test_a_message_of_an_erased_learner_names_nobody():
     """The message stays when the learner is erased, and names nobody."""
     world = facts(healthy(), "notifications", "message", lambda r: [r[0] | {"recipient_id": NOBODY}, *r[1:]])
     assert judge(world).exit_code == 0

@@ -21,6 +21,7 @@ from sqlalchemy import (
     or_,
     select,
     text,
+    true,
     update,
 )
 from sqlalchemy.dialects.postgresql import TSQUERY
@@ -189,16 +190,52 @@ def query_of(words: str) -> ColumnElement[Any]:
     return cast(func.regexp_replace(plain, "'([^']+)'", r"'\1':*", "g"), TSQUERY)
 
 
-def find(wanted: Wanted, seen: ColumnElement[bool], related: dict[str, int]) -> Select[Any]:
-    """Slots that fit, the nearest first (by distance, then words, then relatedness, then day)."""
+async def find(
+    session: Session,
+    wanted: Wanted,
+    seen: ColumnElement[bool],
+    related: dict[str, int],
+    *,
+    limit: int,
+    offset: int,
+) -> tuple[list[tuple[Listing, float | None]], int]:
+    """A page of the slots that fit, with their distance in kilometres, and how many fit in all; the nearest
+    first (by distance, then words, then relatedness, then day)."""
+    # Looked through once, for the count and for the page, in every municipality that `seen` lets in.
+    hits = _fitting(wanted, seen, related).cte("hits")
+    page = select(hits).order_by(*_order(wanted, hits.c)).limit(limit).offset(offset).subquery("page")
+    counted = select(func.count().label("total")).select_from(hits).subquery("counted")
+    # every municipality that `seen` lets in; a page beyond the last still says how many there are
+    rows = await session.execute(
+        select(counted.c.total, Listing, page.c.km)
+        .select_from(counted)
+        .outerjoin(page, true())
+        .outerjoin(Listing, Listing.slot_id == page.c.slot_id)
+        .order_by(*_order(wanted, page.c))
+    )
+    found = rows.all()
+    return [(row, km) for _, row, km in found if row is not None], found[0].total
+
+
+def _order(wanted: Wanted, hit: Any) -> list[Any]:
+    order: list[Any] = []
+    if wanted.latitude is not None:
+        order.append(hit.km.asc().nulls_last())
+    if wanted.words:
+        order.append(hit.rank.desc())
+    if wanted.occupation:
+        order.append((hit.occupation == wanted.occupation).desc())
+    return [*order, hit.starts_on, hit.slot_id]
+
+
+def _fitting(wanted: Wanted, seen: ColumnElement[bool], related: dict[str, int]) -> Select[Any]:
     distance = _distance(wanted)
     query = query_of(wanted.words)
     rank = func.ts_rank(Listing.words, query) if wanted.words else literal(0.0)
     # every municipality that `seen` lets in
-    found = select(Listing, distance.label("km"), rank.label("rank")).where(
-        seen,
-        Listing.seats_left >= wanted.seats,
-    )
+    found = select(
+        Listing.slot_id, Listing.occupation, Listing.starts_on, distance.label("km"), rank.label("rank")
+    ).where(seen, Listing.seats_left >= wanted.seats)
     if wanted.words:
         found = found.where(Listing.words.op("@@")(query))
     if related:
@@ -216,14 +253,7 @@ def find(wanted: Wanted, seen: ColumnElement[bool], related: dict[str, int]) -> 
             Listing.longitude.between(wanted.longitude - east, wanted.longitude + east),
             distance <= wanted.km,
         )
-    order: list[Any] = []
-    if wanted.latitude is not None:
-        order.append(distance.asc().nulls_last())
-    if wanted.words:
-        order.append(rank.desc())
-    if wanted.occupation:
-        order.append((Listing.occupation == wanted.occupation).desc())
-    return found.order_by(*order, Listing.starts_on, Listing.slot_id)
+    return found
 
 
 def _distance(wanted: Wanted) -> ColumnElement[float]:

@@ -6,7 +6,6 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel
-from sqlalchemy import func, select
 
 from kompetensnav_chassis.codes import Code, Day
 from kompetensnav_chassis.errors import NotFound, Problem
@@ -81,11 +80,7 @@ async def search_slots(
             seats=seats,
         )
         seen = listing.may_see(caller.identity.municipalities, caller.identity.administrations)
-        shown = listing.find(wanted, seen, groups)
-        rows = (await session.execute(shown.limit(limit).offset(offset))).all()
-        total = await session.scalar(
-            select(func.count()).select_from(shown.order_by(None).subquery())  # every municipality it may see
-        )
+        rows, total = await listing.find(session, wanted, seen, groups, limit=limit, offset=offset)
     items = [
         Hit(
             **{name: getattr(row, name) for name in Hit.model_fields if hasattr(row, name)},
@@ -93,9 +88,9 @@ async def search_slots(
             related=groups.get(row.occupation) if occupation else None,
             km=round(distance, 1) if distance is not None else None,
         )
-        for row, distance, _ in rows
+        for row, distance in rows
     ]
-    return Listed(items=items, total=total or 0)
+    return Listed(items=items, total=total)
 
 
 @router.get("/employers")

@@ -6,8 +6,9 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from functools import cache
 from types import SimpleNamespace
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 from uuid import UUID
 
 from sqlalchemy import String, Uuid, bindparam, text
@@ -109,11 +110,15 @@ _READ: dict[type, Callable[[str], Any]] = {
 }
 
 
+@cache
+def _columns(table: type[Base]) -> tuple[tuple[str, Callable[[str], Any] | None], ...]:
+    return tuple((c.key, _READ.get(c.type.python_type)) for c in table.__table__.columns)
+
+
 def _row(table: type[R], values: Mapping[str, Any]) -> R:
-    """A row as JSON, as an object that belongs to no session."""
-    read = {}
-    for column in table.__table__.columns:
-        value = values[column.key]
-        as_type = _READ.get(column.type.python_type)
-        read[column.key] = as_type(value) if as_type and value is not None else value
-    return table(**read)
+    """A row as JSON, to be read like an object of its table; it is none, as that is slow to make."""
+    read = {
+        name: as_type(values[name]) if as_type and values[name] is not None else values[name]
+        for name, as_type in _columns(table)
+    }
+    return cast(R, SimpleNamespace(**read))

@@ -4,6 +4,7 @@ import asyncio
 import json
 import sys
 from collections.abc import Awaitable, Callable
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
@@ -16,6 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from kompetensnav_care import counts, drill
+from kompetensnav_care import erase as erasing
 from kompetensnav_care import replay as replaying
 from kompetensnav_care.world import Unreachable
 
@@ -122,6 +124,31 @@ def replay(
     for each in done:
         table.add_row(str(each.seq), each.reason, each.outcome)
     Console().print(table if done else f"{consumer} has no such dead letter.")
+
+
+@care.command()
+def erase(
+    run: RunFile = DEFAULT,
+    as_json: AsJson = False,
+    dry_run: Annotated[bool, typer.Option("--plan", help="Only show what would be done.")] = False,
+) -> None:
+    """Take out of the streams and the outboxes what was told of learners whose erasure all services have
+    answered; run it every night."""
+    running = _running(run)
+    done, bodies = _reach(lambda: asyncio.run(erasing.erase(running, dry_run=dry_run)))
+    if as_json:
+        print(json.dumps({"erasures": [asdict(each) for each in done], "outboxes": bodies}, indent=1))
+        return
+    some = [each for each in done if each.messages or each.waits_for]
+    verb = "would be erased" if dry_run else "erased"
+    table = Table("erasure", f"messages {verb}", "waits for")
+    for each in some:
+        table.add_row(
+            each.erasure_id, "" if each.waits_for else str(each.messages), ", ".join(each.waits_for)
+        )
+    Console().print(table if some else "Nothing is left to erase in the streams.")
+    if any(bodies.values()):
+        _show(bodies, False, {f"{service}: bodies in the outbox {verb}": n for service, n in bodies.items()})
 
 
 T = TypeVar("T")

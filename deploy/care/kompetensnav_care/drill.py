@@ -103,7 +103,7 @@ async def republish(running: Running, since: datetime | None, *, dry_run: bool) 
         database = await asyncpg.connect(urls["relay"], timeout=5)
         try:
             rows = await database.fetch(
-                "select id, event_id from outbox where published_at is not null"
+                "select id, event_id from outbox where published_at is not null and parked is null"
                 " and told_at >= coalesce($1, '-infinity'::timestamptz)",
                 since,
             )

@@ -178,7 +178,9 @@ def i4_one_effect_per_event(world: World) -> Findings:
     """A match is answered once, a counted event counted once, and an inbox holds only events that are
     there."""
     answered = Counter(e.fact("match_id") for e in world.told(*ANSWERS))
-    matched = {e.fact("match_id") for e in world.told("matching.learner.matched.v1")}
+    matched = {e.fact("match_id") for e in world.told("matching.learner.matched.v1")} | {
+        e.headers["ce-subject"] for e in world.erased if e.name == "matching.learner.matched.v1"
+    }
     due = {e.fact("match_id") for e in world.due(SEATS, "matching.learner.matched.v1")}
     if not world.unsent:
         yield from _finding("I4", "lost", "matched, never answered", due - answered.keys())
@@ -187,10 +189,11 @@ def i4_one_effect_per_event(world: World) -> Findings:
     counted = Counter(f["event_id"] for f in world.of("reporting", "fact"))
     countable = world.filters.get(REPORTING, frozenset())
     due_ids = {e.id for e in world.due(REPORTING, *countable)}
-    told_ids = {e.id for e in world.told(*countable)}
+    erased = {e.id for e in world.erased}
+    told_ids = {e.id for e in world.told(*countable)} | erased
     yield from _finding("I4", "lost", "told, not counted in reporting", due_ids - counted.keys())
     yield from _finding("I4", "phantom", "counted in reporting, never told", counted.keys() - told_ids)
-    ids = {e.id for e in world.log if e.is_event}
+    ids = {e.id for e in world.log if e.is_event} | erased
     for consumer, handled in world.inboxes.items():
         yield from _finding("I4", "phantom", f"handled by {consumer}, never told", handled.keys() - ids)
 
@@ -259,11 +262,13 @@ def i7_reports_add_up(world: World) -> Findings:
     """By municipality and event, at rest: rows of reporting = events told = rows of the registry."""
     if not world.is_at_rest:
         return
-    told = Counter((e.municipality, e.name) for e in world.events)
+    events = {e.id: e for e in (*world.erased, *world.events)}
+    told = Counter((e.municipality, e.name) for e in events.values())
     reported = Counter((f["municipality"], f["name"]) for f in world.of("reporting", "fact"))
     given_up = {d.headers.get("ce-id") for d in world.dead if d.headers.get("Kn-Dead-Consumer") == REPORTING}
+    given_up |= {e.id for e in world.erased} - world.inboxes.get(REPORTING, {}).keys()
     given_up -= {f["event_id"] for f in world.of("reporting", "fact")}  # those that a replay has mended
-    dead = Counter((e.municipality, e.name) for e in world.events if e.id in given_up)
+    dead = Counter((e.municipality, e.name) for e in events.values() if e.id in given_up)
     countable = world.filters.get(REPORTING, frozenset())
     wrong = {
         f"{m} {name}: log {told[m, name]}, reporting {reported[m, name]}"

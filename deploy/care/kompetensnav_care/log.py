@@ -8,6 +8,8 @@ from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 
 MOST = 500
 """Messages a fetch."""
+ERASED = "erased"
+"""Why an outbox row is parked that tells of a learner who has been forgotten: its body is gone."""
 
 
 @dataclass(frozen=True)

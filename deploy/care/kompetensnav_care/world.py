@@ -5,6 +5,7 @@ floor had been committed by then, and whatever lies above is on its way and prov
 """
 
 import asyncio
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -17,7 +18,7 @@ import nats.errors
 import nats.js.errors
 
 from kompetensnav_care.counts import Running, connect
-from kompetensnav_care.log import Told, read_log
+from kompetensnav_care.log import ERASED, Told, read_log
 
 Row = Mapping[str, Any]
 
@@ -62,6 +63,9 @@ class World:
     """Consumer -> the names of the events it lets in."""
     waiting: Mapping[str, int] = field(default_factory=dict)
     """Consumer -> how many messages are pending or in flight."""
+    erased: Sequence[Told] = ()
+    """Events of learners who have been forgotten, as their tellers' outboxes still know them: without body,
+    and perhaps not in the log any more."""
     unsent: frozenset[str] = frozenset()
     """Ids of events that lie in an outbox and are not published yet."""
     mails: Mapping[str, int] | None = None
@@ -156,16 +160,24 @@ async def read_world(running: Running) -> World:
         log=log,
         before=before,
         dead=dead,
-        facts={key: rows for facts, _, _ in found for key, rows in facts.items()},
-        inboxes={key: ids for _, inboxes, _ in found for key, ids in inboxes.items()},
+        facts={key: rows for each in found for key, rows in each.facts.items()},
+        inboxes={key: ids for each in found for key, ids in each.inboxes.items()},
         floors=floors,
         filters=filters,
         waiting=waiting,
-        unsent=frozenset(id for _, _, unsent in found for id in unsent),
+        erased=[event for each in found for event in each.erased],
+        unsent=frozenset(id for each in found for id in each.unsent),
     )
 
 
-Found = tuple[dict[tuple[str, str], list[Row]], dict[str, dict[str, int]], list[str]]
+@dataclass(frozen=True)
+class Found:
+    """What one service's database says."""
+
+    facts: dict[tuple[str, str], list[Row]]
+    inboxes: dict[str, dict[str, int]]
+    erased: list[Told]
+    unsent: list[str]
 
 
 async def _read(running: Running, service: str) -> Found:
@@ -187,11 +199,22 @@ async def _read(running: Running, service: str) -> Found:
                 "select consumer, event_id from inbox where handled_at is not null"
             ):
                 inbox.setdefault(consumer, {})[str(id)] = 1
-        return facts, inbox, [str(row["event_id"]) for row in unsent]
+        return Found(facts, inbox, await read_erased(connection), [str(row["event_id"]) for row in unsent])
     except asyncpg.PostgresError as bad:
         raise Unreachable(f"The facts of {service} cannot be read: {type(bad).__name__}") from bad
     finally:
         await connection.close()
+
+
+async def read_erased(connection: Any) -> list[Told]:
+    """The events of an outbox that have been erased, without body."""
+    rows = await connection.fetch(
+        "select subject, published_seq, headers from outbox where parked = $1 order by id", ERASED
+    )
+    return [
+        Told("", row["published_seq"] or 0, row["subject"], json.loads(row["headers"]), b"", None)
+        for row in rows
+    ]
 
 
 def _plain(row: asyncpg.Record) -> Row:

@@ -351,6 +351,25 @@ def test_a_message_of_an_erased_learner_names_nobody():
     assert judge(world).exit_code == 0
 
 
+def forgotten(world: World) -> World:
+    """The learner's events are gone from the log; their rows in the outboxes are there."""
+    gone = [e for e in world.log if e.name.split(".")[1] in ("request", "learner", "offer", "placement")]
+    assert len(gone) == 5
+    return replace(
+        world,
+        log=[e for e in world.log if e not in gone],
+        erased=[replace(e, stream="", data=b"", body=None) for e in gone],
+    )
+
+
+def test_what_was_told_of_a_forgotten_learner_is_not_lost():
+    """And without the rows in the outboxes it would be."""
+    world = forgotten(healthy())
+    assert judge(world).exit_code == 0, judge(world)
+    named = {line.invariant for line in judge(replace(world, erased=())).lines if line.outcome != "ok"}
+    assert {"I4", "I7"} <= named
+
+
 @named("I7")
 def test_i7_reports_add_up(fault):
     """A total of a report that is not that of the log and the registry is found."""

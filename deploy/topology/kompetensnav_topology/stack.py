@@ -100,7 +100,7 @@ class User:
 
 def users(stack: str, services: Iterable[Service]) -> list[User]:
     """One user for each service, one for the topology, one for operators' checks (care), and one that may
-    give dead letters to their consumers once more (replay)."""
+    give dead letters to their consumers once more (replay), and one that may erase single messages."""
     code = stack.upper()
     made = []
     for service in services:
@@ -130,6 +130,8 @@ def users(stack: str, services: Iterable[Service]) -> list[User]:
     )
     made.append(User("care", reads, ("_INBOX.>",)))
     made.append(User("replay", ("replay.>", *reads), ("_INBOX.>",)))
+    erases = tuple(f"$JS.API.STREAM.MSG.DELETE.{stream}_{code}" for stream in ("INT", "DEAD"))
+    made.append(User("erase", (*erases, *reads), ("_INBOX.>",)))
     return made
 
 

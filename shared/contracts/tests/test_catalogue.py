@@ -56,6 +56,13 @@ def test_event_holds_no_direct_identifier_and_every_field_says_how_private_it_is
             )
 
 
+@pytest.mark.parametrize("name", CATALOGUE)
+def test_what_is_pseudonymous_names_its_learner_and_can_be_erased_by_that(name):
+    event = CATALOGUE[name]
+    private = {field for field, about in fields(event) if about.get("x-privacy") == "pseudonymous"}
+    assert not private or "learner_id" in event.model_fields, f"{name}: {private}"
+
+
 def test_identifying_names_are_caught():
     for bad in (
         "given_name",

@@ -4,7 +4,9 @@ import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
+import uuid_utils.compat as uuids
 
+from kompetensnav_care.log import read_log
 from kompetensnav_chassis.testing import eventually
 
 pytestmark = pytest.mark.real
@@ -212,6 +214,80 @@ async def test_6_erasure_is_answered_by_every_service_and_the_vault_forgets_at_o
         "registry", "select wishes, needs, terms from request where learner_id = $1", learner
     )
     assert [(r["wishes"], r["needs"], r["terms"]) for r in wishes] == [("[]", [], "{}")]
+
+
+async def streamed(stack):
+    """(stream, event's name, learner it names) of every message in the streams that hold events."""
+    connection = await stack.nats()
+    try:
+        js = connection.jetstream()
+        return [
+            (m.stream, m.name, m.fact("learner_id"))
+            for name in ("INT_LOCAL", "DEAD_LOCAL")
+            for m in await read_log(js, name)
+        ]
+    finally:
+        await connection.close()
+
+
+async def poisoned(stack, learner):
+    """A message about the learner that no listener can read, and that lies among the dead letters."""
+    (row,) = await stack.sql(
+        "registry",
+        "select subject, headers from outbox where subject like '%.request.opened.v1'"
+        " and convert_from(body, 'UTF8') like '%' || $1 || '%'",
+        learner,
+    )
+    id = str(uuids.uuid7())
+    registry = await stack.nats("registry")
+    try:
+        await registry.jetstream().publish(
+            row["subject"],
+            json.dumps({"learner_id": learner, "request_id": 5}).encode(),
+            headers=json.loads(row["headers"]) | {"ce-id": id, "Nats-Msg-Id": id},
+        )
+    finally:
+        await registry.close()
+
+    async def dead():
+        return [m for m in await streamed(stack) if m[0] == "DEAD_LOCAL" and m[2] == learner]
+
+    await eventually(dead)
+
+
+async def test_6_the_streams_forget_too_and_every_promise_still_holds(own_stack):
+    stack, towns = own_stack
+    kept, town = await towns("1268").placed(), towns("1269")
+    placement = await town.placed()
+    learner = placement["learner_id"]
+    await poisoned(stack, learner)
+    path = f"/1269/placements/{placement['placement_id']}/interrupt"
+    stack.call("POST", "registry", path, json={"reason": "other"})
+    assert "Nothing is left" in stack.run("care", "erase").stdout
+    asked = stack.call("POST", "registry", f"/1269/learners/{learner}/erasure", status=201)
+
+    async def told():
+        done = stack.run("care", "erase", "--plan", "--json")
+        (row,) = json.loads(done.stdout)["erasures"] or [{"waits_for": ["everybody"]}]
+        return not row["waits_for"] and row
+
+    assert (planned := await eventually(told))["erasure_id"] == asked["erasure_id"]
+    before = [m for m in await streamed(stack) if m[2] == learner]
+    assert planned["messages"] == len(before) - 1 > 5
+    printed = stack.run("care", "erase")
+    assert printed.returncode == 0, printed.stderr
+    assert learner not in printed.stdout
+    after = await streamed(stack)
+    assert [m[1] for m in after if m[2] == learner] == ["registry.erasure.requested.v1"]
+    assert any(m[2] == kept["learner_id"] for m in after)
+    for service in ("registry", "matching", "notifications", "reporting"):
+        query = "select subject from outbox where convert_from(body, 'UTF8') like '%' || $1 || '%'"
+        left = [row["subject"] for row in await stack.sql(service, query, learner)]
+        assert all(subject.endswith("erasure.requested.v1") for subject in left), left
+    assert "Nothing is left" in stack.run("care", "erase").stdout
+    assert " 0 " in stack.run("care", "republish").stdout
+    verified = stack.run("verify", "--rebuild", "--json")
+    assert verified.returncode == 0, verified.stdout + verified.stderr
 
 
 async def test_6_a_signed_agreement_is_retained_by_decision_and_the_answer_says_until_when(stack, towns):

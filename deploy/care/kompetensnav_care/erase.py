@@ -6,8 +6,9 @@ event was told and may be gone. The request for erasure stays, with a reference 
 service that was put back from an older backup hears of it again, and forgets again.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import asyncpg
@@ -17,6 +18,7 @@ import nats.js.errors
 from kompetensnav_care.counts import Running, connect
 from kompetensnav_care.log import ERASED, Told, read_log
 from kompetensnav_care.world import Unreachable
+from kompetensnav_chassis import wire
 
 REQUESTED = "registry.erasure.requested.v1"
 ANSWERED = "erasure.answered.v1"
@@ -25,8 +27,9 @@ ASKED = ("matching", "notifications", "reporting")
 _GONE = {10037, 10043}
 """JetStream error codes: no message found, sequence not found (somebody else erases too)."""
 _OF_LEARNERS = """
-    from outbox where parked is null and subject not like '%.' || $2
-    and case when body = '' then null else convert_from(body, 'UTF8')::jsonb ->> 'learner_id' end = any($1)
+    from outbox join unnest($1::text[], $2::timestamptz[]) forgotten (learner_id, at) on told_at <= at
+    and case when body = '' then null else convert_from(body, 'UTF8')::jsonb ->> 'learner_id' end = learner_id
+    where parked is null and subject not like '%.' || $3
 """
 
 
@@ -55,17 +58,22 @@ async def erase(running: Running, *, dry_run: bool = False) -> tuple[list[Erased
         js = connection.jetstream()
         log = [m for name in ("INT", "DEAD") for m in await read_log(js, f"{name}_{running.stack}")]
         lags = await _lags(js, f"INT_{running.stack}")
-        done, ready = [], {}
+        done: list[Erased] = []
+        until: dict[str, datetime] = {}
+        gone: list[Told] = []
         for asked in _asked(log):
-            learner = str(asked.fact("learner_id"))
-            found = [m for m in log if m.fact("learner_id") == learner and m.name != REQUESTED]
-            waits = _waits(log, str(asked.fact("erasure_id"))) or _behind(found, lags)
-            done.append(Erased(str(asked.fact("erasure_id")), len(found), waits))
+            learner, id = str(asked.fact("learner_id")), str(asked.fact("erasure_id"))
+            answers = {m.name.split(".")[0]: m for m in log if _is_answer(m, id)}
+            last = max((m.seq for m in answers.values()), default=0)
+            found = [m for m in log if m.fact("learner_id") == learner and _told_by(m, last)]
+            waits = tuple(service for service in ASKED if service not in answers) or _behind(found, lags)
+            done.append(Erased(id, len(found), waits))
             if not waits:
-                ready[learner] = found
-        bodies = await _blank(running, list(ready), dry_run=dry_run)
+                gone += found
+                until[learner] = max(wire.envelope(m.headers).time for m in answers.values())
+        bodies = await _blank(running, until, dry_run=dry_run)
         if not dry_run:
-            for message in (m for found in ready.values() for m in found):
+            for message in gone:
                 await _delete(js, message)
         return done, bodies
     finally:
@@ -77,11 +85,15 @@ def _asked(log: Sequence[Told]) -> list[Told]:
     return list({m.id: m for m in log if m.stream.startswith("INT_") and m.name == REQUESTED}.values())
 
 
-def _waits(log: Sequence[Told], erasure_id: str) -> tuple[str, ...]:
-    answered = {
-        m.name.split(".")[0] for m in log if m.name.endswith(ANSWERED) and m.fact("erasure_id") == erasure_id
-    }
-    return tuple(service for service in ASKED if service not in answered)
+def _is_answer(message: Told, erasure_id: str) -> bool:
+    return message.name.endswith(ANSWERED) and message.fact("erasure_id") == erasure_id
+
+
+def _told_by(message: Told, last: int) -> bool:
+    """Whether it was told before the last answer: what is told later is not meant (of somebody whose
+    protection was lifted)."""
+    seq = int(message.headers.get("Kn-Dead-Seq", 0)) if message.stream.startswith("DEAD_") else message.seq
+    return message.name != REQUESTED and seq <= last
 
 
 async def _lags(js: Any, stream: str) -> dict[str, int]:
@@ -99,20 +111,21 @@ def _behind(found: Sequence[Told], lags: dict[str, int]) -> tuple[str, ...]:
     return tuple(sorted(consumer for consumer, floor in lags.items() if floor < last))
 
 
-async def _blank(running: Running, learners: list[str], *, dry_run: bool) -> dict[str, int]:
-    """Takes the bodies out of the outboxes. They go first: a message is found again by its stream."""
+async def _blank(running: Running, until: Mapping[str, datetime], *, dry_run: bool) -> dict[str, int]:
+    """Takes what was told of learners until then out of the outboxes. They go first: a message is found again
+    by its stream."""
     found = {}
     for service, urls in running.urls.items():
         if "owner" not in urls:
             raise Unreachable(f"The database of {service} must be reached as its owner, to erase.")
         database = await asyncpg.connect(urls["owner"], timeout=5)
         try:
-            asked = (learners, REQUESTED)
+            asked = (list(until), list(until.values()), REQUESTED)
             if dry_run:
                 found[service] = await database.fetchval(f"select count(*) {_OF_LEARNERS}", *asked)
                 continue
             done = await database.execute(
-                "update outbox set body = '', parked = $3 where (id, told_at) in"
+                "update outbox set body = '', parked = $4 where (id, told_at) in"
                 f" (select id, told_at {_OF_LEARNERS})",
                 *asked,
                 ERASED,

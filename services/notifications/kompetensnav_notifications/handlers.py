@@ -35,17 +35,15 @@ listener = Listener("notifications")
     WorkplaceAsked,
     InvitationMade,
     AgreementExpiring,
+    ErasureRequested,
     name="offers",
 )
 async def on_offers(events: Sequence[Event], session: Session) -> None:
-    """Writes one row per recipient. An employer's digest counts offers to learners of every municipality and
-    administration of the round, so the scope is widened here."""
+    """Writes one row per recipient; then forgets those who are to be forgotten, and answers: through one
+    door, so that no message is written after its recipient was forgotten. An employer's digest counts offers
+    to learners of every municipality and administration of the round, so the scope is widened here."""
     await rescope(session, EVERYONE)
-    await actions.take_in(session, events, datetime.now(UTC))
-
-
-@listener.on_many(ErasureRequested, name="erasures")
-async def on_erasures_requested(events: Sequence[ErasureRequested], session: Session) -> None:
-    """Forgets whom messages went to, and answers."""
-    for event in events:
+    asked = [event for event in events if isinstance(event, ErasureRequested)]
+    await actions.take_in(session, [e for e in events if e not in asked], datetime.now(UTC))
+    for event in asked:
         await actions.forget(session, event)

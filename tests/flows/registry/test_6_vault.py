@@ -268,6 +268,7 @@ async def test_6_the_streams_forget_too_and_every_promise_still_holds(own_stack)
 
     async def told():
         done = stack.run("care", "erase", "--plan", "--json")
+        assert done.returncode == 0, done.stderr
         (row,) = json.loads(done.stdout)["erasures"] or [{"waits_for": ["everybody"]}]
         return not row["waits_for"] and row
 
@@ -285,9 +286,74 @@ async def test_6_the_streams_forget_too_and_every_promise_still_holds(own_stack)
         left = [row["subject"] for row in await stack.sql(service, query, learner)]
         assert all(subject.endswith("erasure.requested.v1") for subject in left), left
     assert "Nothing is left" in stack.run("care", "erase").stdout
+    await marked_later(stack, towns("1271"))
+
+    async def at_rest():
+        return json.loads(stack.run("care", "waiting", "--json").stdout or "{}") == {}
+
+    await eventually(at_rest, 60)
     assert " 0 " in stack.run("care", "republish").stdout
     verified = stack.run("verify", "--rebuild", "--json")
     assert verified.returncode == 0, verified.stdout + verified.stderr
+
+
+async def marked_later(stack, town):
+    """A learner with a placement, whom a coordinator then marks as protected."""
+    placement = await town.placed()
+    learner = placement["learner_id"]
+    path = f"/{town.code}/learners/{learner}"
+    (seen,) = stack.call("GET", "registry", f"/{town.code}/learners")["items"]
+    marking = PROTECTED | {"revision": seen["revision"]}
+    unnamed = {"revision": seen["revision"], "security_marking": "confidentiality_marked"}
+    stack.call("PATCH", "registry", path, json=unnamed, status=400)
+    assert stack.call("PATCH", "registry", path, json=marking) is None
+    stack.call("PATCH", "registry", path, json=marking, status=404)
+    return placement, path
+
+
+async def test_6_a_learner_who_is_marked_later_is_hidden_from_then_on_and_forgotten_outside(stack, towns):
+    town = towns("1270")
+    placement, _ = await marked_later(stack, town)
+    learner = placement["learner_id"]
+    for things in ("learners", "requests", "offers", "placements", "erasures"):
+        assert stack.call("GET", "registry", f"/1270/{things}")["total"] == 0, things
+        assert stack.call("GET", "registry", f"/1270/{things}", **WORKER)["total"] == 1, things
+
+    async def forgotten():
+        (asked,) = stack.call("GET", "registry", "/1270/erasures", **WORKER)["items"]
+        shown = stack.call("GET", "registry", f"/1270/erasures/{asked['erasure_id']}", **WORKER)
+        return not shown["waiting"] and {a["service"] for a in shown["answers"]}
+
+    assert await eventually(forgotten) == {"matching", "notifications", "reporting"}
+    for service, table, column in (
+        ("matching", "open_request", "learner_id"),
+        ("notifications", "message", "recipient_id"),
+    ):
+        query = f"select 1 from {table} where {column} = $1"
+        assert await stack.sql(service, query, learner, role="owner") == [], service
+    before = await told(stack, "1270")
+    interrupt = f"/1270/placements/{placement['placement_id']}/interrupt"
+    stack.call("POST", "registry", interrupt, json={"reason": "other"}, status=404)
+    stack.call("POST", "registry", interrupt, json={"reason": "other"}, **WORKER)
+    since = (await told(stack, "1270"))[len(before) :]
+    assert set(since) <= {"capacity.changed", "seat.released"}, since
+    marked_by_file = "ref,administration,school,given_name,family_name,born_on,locality\n"
+    marked_by_file += "l,school,gy1,Annat,Namn,2009-05-05,lulea\n"
+    assert stack.bring_in("1270", "learners", marked_by_file) == {"created": 0, "changed": 0, "unchanged": 1}
+    assert stack.call("GET", "registry", "/1270/learners")["total"] == 0
+
+
+async def test_6_a_marking_is_lifted_by_the_case_worker_and_nothing_is_stranded(stack, towns):
+    town = towns("1272")
+    placement, path = await marked_later(stack, town)
+    (seen,) = stack.call("GET", "registry", "/1272/learners", **WORKER)["items"]
+    lifted = {"revision": seen["revision"], "security_marking": "none"}
+    assert stack.call("PATCH", "registry", path, json=lifted, **WORKER)["revision"] == seen["revision"] + 1
+    assert stack.call("GET", "registry", "/1272/placements")["total"] == 1
+    interrupt = f"/1272/placements/{placement['placement_id']}/interrupt"
+    stack.call("POST", "registry", interrupt, json={"reason": "other"})
+    stack.call("POST", "registry", f"{path}/erasure", status=201)
+    assert stack.call("GET", "registry", "/1272/learners")["total"] == 0
 
 
 async def test_6_a_signed_agreement_is_retained_by_decision_and_the_answer_says_until_when(stack, towns):

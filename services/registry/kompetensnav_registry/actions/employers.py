@@ -140,14 +140,35 @@ async def _kept(session: Session, row: Employer) -> Employer:
 async def change_employer(
     session: Session, *, employer_id: UUID, seen: int, changes: dict[str, Any]
 ) -> Employer:
-    """Corrects an employer. Raises NotFound, ChangedMeanwhile, or Conflict for a merged one."""
+    """Corrects an employer. A sole trader's name goes into the vault, and the trade and size of one are not
+    kept. Raises NotFound, ChangedMeanwhile, Conflict for a merged one, or Forbidden for a sole trader of
+    another municipality."""
     row = await session.get(Employer, employer_id, with_for_update=True)
     if row is None:
         raise NotFound("There is no such employer.", "Det finns ingen sådan arbetsgivare.")
     if row.merged_into:
         raise Conflict("It has been merged into another.", "Arbetsgivaren har gått upp i en annan.")
+    if row.is_sole_trader:
+        return await _change_sole_trader(session, row, seen, changes)
     if "name" in domain.change(row, seen, changes):
         await listing.rename(session, employer_id=employer_id, name=row.name)
+    return row
+
+
+async def _change_sole_trader(
+    session: Session, row: Employer, seen: int, changes: dict[str, Any]
+) -> Employer:
+    person = await session.get(SoleTrader, row.employer_id, with_for_update=True)
+    if person is None:  # row-level security shows one's own municipality's only
+        raise Forbidden(
+            "A sole trader is corrected by the municipality that registered them.",
+            "En enskild firma rättas av den kommun som har registrerat den.",
+        )
+    listed = {k: v for k, v in changes.items() if k not in ("name", "sni", "employees")}
+    changed = domain.change(row, seen, listed)
+    if changes.get("name", person.name) != person.name:
+        person.name = changes["name"]
+        row.revision += not changed
     return row
 
 
@@ -183,6 +204,7 @@ async def merge(
         )
     await _move(session, moved, to=kept)
     rows[gone].merged_into, rows[gone].revision = kept, rows[gone].revision + 1
+    told = await _told(session, gone)
     made = EmployerMerge(
         merge_id=uuids.uuid7(),
         kept=kept,
@@ -194,7 +216,7 @@ async def merge(
     )
     session.add(made)
     event = EmployerMerged(employer_id=gone, kept_employer_id=kept)
-    tell(session, event, municipality=municipality, revision=rows[gone].revision)
+    tell(session, event, municipality=municipality, revision=told + 1)
     return made
 
 
@@ -210,14 +232,26 @@ async def undo_merge(
     if not set(made.municipalities) <= set(own):
         raise Forbidden("It moved things in other municipalities too.", "Den rör även andra kommuner.")
     gone = await session.get_one(Employer, made.gone, with_for_update=True)
-    if gone.merged_into != made.kept:
-        raise Conflict("A later merge builds on it.", "En senare sammanslagning bygger på den.")
+    kept = await session.get_one(Employer, made.kept, with_for_update=True)
+    if gone.merged_into != made.kept or kept.merged_into:
+        raise Conflict(
+            "A later merge builds on it; undo that first.",
+            "En senare sammanslagning bygger på den; ångra den först.",
+        )
+    told = await _told(session, made.gone)
     await _move(session, made.moved, to=made.gone)
     gone.merged_into, gone.revision = None, gone.revision + 1
     made.undone_at = datetime.now(UTC)
     event = EmployerParted(employer_id=made.gone, kept_employer_id=made.kept)
-    tell(session, event, municipality=municipality, revision=gone.revision)
+    tell(session, event, municipality=municipality, revision=told + 1)
     return made
+
+
+async def _told(session: Session, employer_id: UUID) -> int:
+    """How many events have told of the employer: registered, then merged and parted in turn. Corrections
+    are not told."""
+    merges = await session.scalars(select(EmployerMerge.undone_at).where(EmployerMerge.gone == employer_id))
+    return 1 + sum(2 if undone_at else 1 for undone_at in merges)
 
 
 async def _hanging_on(session: Session, employer_id: UUID) -> tuple[dict[str, list[str]], set[str]]:

@@ -12,15 +12,13 @@ from typing import Any
 from uuid import UUID
 
 import structlog
-import uuid_utils.compat as uuids
-from sqlalchemy import delete, func, select, text, update
+from sqlalchemy import Select, delete, func, or_, select, text, update
 
 from kompetensnav_chassis.db import Session
 from kompetensnav_chassis.errors import Conflict, NotFound
-from kompetensnav_chassis.outbox import tell
-from kompetensnav_contracts.events.registry import ErasureRequested
 from kompetensnav_contracts.vocabulary import ErasureOutcome
-from kompetensnav_registry.actions.learners import close_request
+from kompetensnav_registry.actions.forgetting import OTHERS, OURS, ask
+from kompetensnav_registry.actions.learners import close
 from kompetensnav_registry.edges.seal import Seal
 from kompetensnav_registry.tables import (
     BackgroundCheck,
@@ -41,11 +39,6 @@ from kompetensnav_registry.tables import (
 log = structlog.get_logger()
 FORGET = "forget"
 """The job that deletes what has been kept long enough."""
-DEADLINE = timedelta(days=30)
-"""Art. 12.3: without undue delay, and in any event within one month."""
-OURS = "registry"
-ASKED = ("matching", "notifications", "reporting")
-"""The other services that hear of learners, and must answer."""
 KEPT_FOR = timedelta(days=3650)
 """How long a signed placement agreement is kept where no decision says otherwise: ten years."""
 
@@ -111,28 +104,9 @@ async def request_erasure(session: Session, *, learner: Learner, requested_by: s
             "Personen har ett erbjudande eller en placering som inte är slut. Avsluta den först.",
         )
     await _close_requests(session, learner)
-    row = Erasure(
-        erasure_id=uuids.uuid7(),
-        municipality=learner.municipality,
-        administration=learner.administration,
-        learner_id=learner.learner_id,
-        requested_by=requested_by,
-        requested_at=now,
-        answer_by=today + DEADLINE,
-        asked=[OURS] if learner.security_marking != "none" else [OURS, *ASKED],
-    )
-    session.add(row)
-    if learner.security_marking == "none":  # nobody else has ever heard of a protected learner
-        event = ErasureRequested(
-            erasure_id=row.erasure_id, learner_id=learner.learner_id, answer_by=row.answer_by
-        )
-        tell(
-            session,
-            event,
-            municipality=row.municipality,
-            administration=row.administration,
-            revision=1,
-        )
+    # Nobody else knows of a protected learner: never heard, or asked to forget when the marking came.
+    services = [OURS] if learner.security_marking != "none" else [OURS, *OTHERS]
+    row = ask(session, learner=learner, services=services, requested_by=requested_by, now=now)
     await session.flush()
     session.add(await _erase_here(session, row, learner, now))
     return row
@@ -141,7 +115,7 @@ async def request_erasure(session: Session, *, learner: Learner, requested_by: s
 async def _close_requests(session: Session, learner: Learner) -> None:
     """What is still asked for is closed, and told, first."""
     found = await session.scalars(
-        select(Request.request_id)
+        select(Request)
         .where(
             Request.learner_id == learner.learner_id,
             Request.municipality == learner.municipality,
@@ -149,13 +123,8 @@ async def _close_requests(session: Session, learner: Learner) -> None:
         )
         .order_by(Request.request_id)
     )
-    for request_id in found.all():
-        await close_request(
-            session,
-            municipality=learner.municipality,
-            request_id=request_id,
-            case_worker=learner.case_worker,
-        )
+    for row in found.all():
+        await close(session, row)
 
 
 async def _erase_here(session: Session, row: Erasure, learner: Learner, now: datetime) -> ErasureAnswer:
@@ -219,12 +188,18 @@ async def note_answers(session: Session, events: Sequence[Any], now: datetime) -
             )
 
 
+def shown_erasures(municipality: str, case_worker: str | None) -> Select[Erasure]:
+    """The municipality's erasures; a protected learner's for the named case worker only."""
+    mine = or_(Erasure.case_worker.is_(None), Erasure.case_worker == case_worker)
+    return select(Erasure).where(Erasure.municipality == municipality, mine)
+
+
 async def find_erasure(
-    session: Session, *, municipality: str, erasure_id: UUID
+    session: Session, *, municipality: str, erasure_id: UUID, case_worker: str | None = None
 ) -> tuple[Erasure, Sequence[ErasureAnswer]]:
     """An erasure and its answers. Raises NotFound."""
     row = await session.scalar(
-        select(Erasure).where(Erasure.erasure_id == erasure_id, Erasure.municipality == municipality)
+        shown_erasures(municipality, case_worker).where(Erasure.erasure_id == erasure_id)
     )
     if row is None:
         raise NotFound("There is no such erasure.", "Det finns ingen sådan radering.")

@@ -1,24 +1,25 @@
 """Learners and their placement requests. A protected learner's request is told to no one."""
 
 from collections.abc import Sequence
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any
 from uuid import UUID
 
 import uuid_utils.compat as uuids
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from kompetensnav_chassis.db import Session
-from kompetensnav_chassis.errors import Conflict, NotFound
+from kompetensnav_chassis.errors import Conflict, NotFound, Problem
 from kompetensnav_chassis.outbox import tell
 from kompetensnav_contracts.events.registry import RequestChanged, RequestClosed, RequestOpened
 from kompetensnav_contracts.vocabulary import Reason
 from kompetensnav_registry import domain
 from kompetensnav_registry.actions import offers, protected, rules
+from kompetensnav_registry.actions.forgetting import OTHERS, ask
 from kompetensnav_registry.actions.organisations import school_of
 from kompetensnav_registry.edges.numbers import IdentityNumber
 from kompetensnav_registry.edges.seal import Seal
-from kompetensnav_registry.tables import BackgroundCheck, Learner, Offer, Request, School
+from kompetensnav_registry.tables import BackgroundCheck, Learner, Offer, Placement, Request, School
 
 RANK_STEP = 0.1
 """How much less a wish counts than the one before it, when no preference is given."""
@@ -50,10 +51,36 @@ async def register_learner(
     return row
 
 
+async def change_learner(
+    session: Session, *, learner: Learner, seen: int, changes: dict[str, Any]
+) -> Learner:
+    """Corrects a learner, and what is asked for. Raises ChangedMeanwhile, NotFound for a school that is not
+    there, or Problem for a protected learner without a case worker."""
+    await session.refresh(learner, with_for_update=True)
+    if "school" in changes:
+        await school_of(session, municipality=learner.municipality, code=changes["school"])
+    marking = changes.get("security_marking", learner.security_marking)
+    if marking == "none":
+        changes = changes | {"case_worker": None}
+    elif not changes.get("case_worker", learner.case_worker):
+        raise Problem(
+            "Name the case worker who is to place the learner.",
+            "Ange den handläggare som ska placera personen.",
+        )
+    if domain.change(learner, seen, changes):
+        await session.flush()
+        await follow(session, learner)
+    return learner
+
+
 def new_learner(municipality: str, administration: str, person: dict[str, Any]) -> Learner:
     """The row of a learner whose school is registered."""
     return Learner(
-        learner_id=uuids.uuid4(), municipality=municipality, administration=administration, **person
+        learner_id=uuids.uuid4(),
+        municipality=municipality,
+        administration=administration,
+        revision=1,
+        **person,
     )
 
 
@@ -107,28 +134,64 @@ def _preference(given: float | None, rank: int) -> float:
 
 
 async def follow(session: Session, learner: Learner) -> None:
-    """Takes what has changed of a learner into the open requests.
+    """Takes what has changed of a learner into the requests.
 
     A learner who is protected from now on disappears from everywhere outside: open offers and requests are
-    told as ended, and a case worker goes on by hand.
+    told as ended, the other services are asked to forget, and a case worker goes on by hand.
     """
     found = await session.scalars(
-        select(Request).where(
+        select(Request)
+        .where(
             Request.learner_id == learner.learner_id,
             Request.municipality == learner.municipality,
-            Request.state == "open",
             Request.by_hand.is_(False),
         )
+        .order_by(Request.request_id)
     )
-    for row in found.all():
-        if learner.security_marking != "none":
+    rows = found.all()
+    if learner.security_marking == "none":
+        for row in rows:
+            if row.state == "open" and (row.locality, row.language) != (learner.locality, learner.language):
+                changes = {"locality": learner.locality, "language": learner.language}
+                await change_request(session, row=row, learner=learner, changes=changes)
+        return
+    for row in rows:
+        if row.state == "open":
             await _end_offers(session, row)
             row.revision += 1
             _tell_closed(session, row)
-            row.by_hand = True
-        elif (row.locality, row.language) != (learner.locality, learner.language):
-            changes = {"locality": learner.locality, "language": learner.language}
-            await change_request(session, row=row, learner=learner, changes=changes)
+        row.by_hand = True
+    if rows:
+        await _hide(session, learner)
+
+
+async def _hide(session: Session, learner: Learner) -> None:
+    """What was told of the learner is told no more, and forgotten outside."""
+    offered = await session.scalars(
+        select(Offer).where(
+            Offer.learner_id == learner.learner_id,
+            Offer.municipality == learner.municipality,
+            Offer.by_hand.is_(False),
+        )
+    )
+    for offer in await offers.lock_offers(session, offered.all()):
+        offer.by_hand, offer.told_state = True, offer.state
+    await session.execute(
+        update(Placement)
+        .where(
+            Placement.learner_id == learner.learner_id,
+            Placement.municipality == learner.municipality,
+            Placement.by_hand.is_(False),
+        )
+        .values(by_hand=True, told_state=Placement.state)
+    )
+    ask(
+        session,
+        learner=learner,
+        services=OTHERS,
+        requested_by=learner.case_worker or "",
+        now=datetime.now(UTC),
+    )
 
 
 async def open_request(session: Session, **about: Any) -> Request:
@@ -204,27 +267,35 @@ async def close_request(
     row = await find_request(
         session, municipality=municipality, request_id=request_id, case_worker=case_worker
     )
+    await close(session, row)
+    return row
+
+
+async def close(session: Session, row: Request) -> None:
+    """Closes a request and tells it, unless it is closed already."""
     if row.state == "closed":
-        return row
+        return
     await _end_offers(session, row)
     row.state = "closed"
     row.revision += 1
     if not row.by_hand:
         _tell_closed(session, row)
-    return row
 
 
 async def _end_offers(session: Session, row: Request) -> None:
-    """Declines the request's open offers. Their workplaces are locked before the request is written."""
-    found = await session.scalars(
-        select(Offer).where(
-            Offer.request_id == row.request_id, Offer.municipality == row.municipality, Offer.state == "open"
-        )
+    """Declines the request's open offers. Their workplaces are locked before the request is written; a seat
+    that is given in between is seen once the request is locked too. Raises ChangedMeanwhile when it was."""
+    opened = select(Offer).where(
+        Offer.request_id == row.request_id, Offer.municipality == row.municipality, Offer.state == "open"
     )
+    found, state = await session.scalars(opened), row.state
     for offer in await offers.lock_offers(session, found.all()):
         if offer.state == "open":
             await offers.decline(session, offer=offer, party="coordinator", reason=Reason.REQUEST_CLOSED)
+    await session.flush()
     await session.refresh(row, with_for_update=True)
+    if row.state != state or await session.scalar(opened.limit(1)):
+        raise domain.ChangedMeanwhile
 
 
 async def find_request(

@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 import uuid_utils.compat as uuids
-from sqlalchemy import ColumnElement, or_, select
+from sqlalchemy import ColumnElement, and_, or_, select
 
 from kompetensnav_chassis.db import Session
 from kompetensnav_chassis.errors import NotFound
@@ -23,14 +23,15 @@ def shown_learner(case_worker: str | None) -> ColumnElement[bool]:
 
 
 def shown(row: Any, case_worker: str | None) -> ColumnElement[bool]:
-    """Whether a row with `learner_id` and `by_hand` is shown."""
-    open_to_staff: ColumnElement[bool] = row.by_hand.is_(False)
-    if case_worker is None:
-        return open_to_staff
-    own = select(Learner.learner_id).where(  # of the municipalities in the scope
-        Learner.case_worker == case_worker, Learner.security_marking != "none"
+    """Whether a row with `learner_id` and `by_hand` is shown: as the learner is marked now, and what was done
+    by hand not without its learner either."""
+    hidden = select(Learner.learner_id).where(  # of the municipalities in the scope
+        Learner.security_marking != "none"
     )
-    return or_(open_to_staff, row.learner_id.in_(own))
+    if case_worker:
+        hidden = hidden.where(Learner.case_worker != case_worker)
+    there = select(Learner.learner_id)  # of the municipalities in the scope
+    return and_(row.learner_id.not_in(hidden), or_(row.by_hand.is_(False), row.learner_id.in_(there)))
 
 
 async def log_views(session: Session, *, learners: Iterable[Learner], viewed_by: str, what: str) -> None:

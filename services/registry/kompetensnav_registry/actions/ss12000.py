@@ -198,6 +198,8 @@ async def _persons(
             session.add(row)
             done.created += 1
             continue
+        if row.security_marking != "none":
+            del values["security_marking"], values["case_worker"]
         changed = write_changes(row, values) == "changed"
         if learners.seal_number(seal, row, number) or changed:
             await learners.follow(session, row)
@@ -266,10 +268,5 @@ async def _left(session: Session, source: Ss12000Source, ids: Sequence[str], now
             )
         )
         for request in asked.all():
-            await learners.close_request(
-                session,
-                municipality=source.municipality,
-                request_id=request.request_id,
-                case_worker=row.case_worker,
-            )
+            await learners.close(session, request)
     return len(rows)

@@ -18,6 +18,7 @@ from kompetensnav_registry.api.views import (
     Limit,
     Listed,
     Offset,
+    Seen,
     Staff,
     View,
     case_worker_of,
@@ -77,6 +78,30 @@ class LearnerView(View):
     family_name: str
     locality: str
     language: str
+    revision: int
+
+
+class LearnerChanges(Seen):
+    """What to correct; what is left out stays. Who marks a learner as protected names the case worker, who
+    alone may lift the marking."""
+
+    school: Code | None = None
+    given_name: Name | None = Field(None, max_length=100)
+    family_name: Name | None = Field(None, max_length=100)
+    email: Email | None = None
+    guardian_email: Email | None = None
+    phone: Phone | None = None
+    address: Name | None = None
+    postal_code: PostalCode | None = None
+    programme: Code | None = None
+    study_year: int | None = Field(None, ge=0, le=13)
+    aims_at: str | None = Field(None, pattern=r"^\d{4}$", description="Occupation it leads to, SSYK 2012.")
+    finishes_on: Day | None = None
+    locality: Code | None = None
+    language: LanguageLevel | None = None
+    speaks: Literal["sv", "en"] | None = None
+    security_marking: Literal["none", "confidentiality_marked", "protected_registration"] | None = None
+    case_worker: Name | None = None
 
 
 class Wished(BaseModel):
@@ -190,6 +215,21 @@ async def list_learners(caller: Staff, limit: Limit = 100, offset: Offset = 0) -
         if worker:
             await protected.log_views(session, learners=rows, viewed_by=worker, what="list")
         return Listed(items=[LearnerView.model_validate(r) for r in rows], total=total or 0)
+
+
+@router.patch("/learners/{learner_id}")
+async def change_learner(caller: Staff, learner_id: UUID, changes: LearnerChanges) -> LearnerView | None:
+    """Correct a learner. One who is marked as protected is from then on shown to the named case worker alone;
+    the answer is then empty to others."""
+    worker = case_worker_of(caller)
+    async with caller.begin() as session:
+        row = await learners.find_learner(
+            session, municipality=caller.municipality, learner_id=learner_id, case_worker=worker
+        )
+        await learners.change_learner(session, learner=row, seen=changes.revision, changes=changes.given())
+        if row.security_marking != "none" and row.case_worker != worker:
+            return None
+        return LearnerView.model_validate(row)
 
 
 @router.post("/learners/{learner_id}/background-checks", status_code=204)

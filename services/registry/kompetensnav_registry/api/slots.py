@@ -6,18 +6,24 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field, model_validator
-from sqlalchemy import func, select
+from sqlalchemy import func, or_, select
 
 from kompetensnav_chassis.codes import Administration, Day, Municipality
 from kompetensnav_chassis.errors import NotFound
 from kompetensnav_contracts.vocabulary import LanguageLevel, Need, PlacementType, Sharing
-from kompetensnav_registry.actions import slots, texts, workplaces
+from kompetensnav_registry.actions import protected, slots, texts, workplaces
 from kompetensnav_registry.api.views import Coordinator, Limit, Listed, Offset, Reader, View
 from kompetensnav_registry.edges.terms import SlotTerms, kept
-from kompetensnav_registry.tables import Slot, slots_of
+from kompetensnav_registry.tables import Offer, Slot, slots_of
 
 router = APIRouter(prefix="/{municipality}/slots")
 Weekday = Annotated[int, Field(ge=1, le=7)]
+
+
+# of the municipalities and administrations in the scope
+_found = select(Offer.slot_id).where(protected.shown(Offer, None))
+_mine = or_(Slot.own_found.is_(False), Slot.slot_id.in_(_found))
+"""A place that a learner has found says in which form they are placed: for their administration only."""
 
 
 class NewSlot(BaseModel):
@@ -138,7 +144,7 @@ async def list_slots(
     offset: Offset = 0,
 ) -> Listed[SlotView]:
     """The slots still offered, by first day."""
-    offered = slots_of(caller.municipality)
+    offered = slots_of(caller.municipality).where(_mine)
     if placement_type:
         offered = offered.where(Slot.placement_type == placement_type)
     async with caller.begin() as session:
@@ -152,7 +158,7 @@ async def show_slot(caller: Reader, slot_id: UUID) -> SlotView:
     """One slot."""
     async with caller.begin() as session:
         row = await session.scalar(
-            select(Slot).where(Slot.slot_id == slot_id, Slot.municipality == caller.municipality)
+            select(Slot).where(Slot.slot_id == slot_id, Slot.municipality == caller.municipality, _mine)
         )
         if row is None:
             raise NotFound("There is no such slot.", "Det finns ingen sådan plats.")

@@ -263,11 +263,16 @@ async def request_erasure(caller: Following, learner_id: UUID) -> ErasureView:
             session, learner=learner, requested_by=caller.identity.subject, now=datetime.now(UTC)
         )
         await session.flush()
-        return await _erasure(session, caller.municipality, row.erasure_id)
+        return await _erasure(session, caller, row.erasure_id)
 
 
-async def _erasure(session: Any, municipality: str, erasure_id: UUID) -> ErasureView:
-    row, answers = await erasure.find_erasure(session, municipality=municipality, erasure_id=erasure_id)
+async def _erasure(session: Any, caller: Any, erasure_id: UUID) -> ErasureView:
+    row, answers = await erasure.find_erasure(
+        session,
+        municipality=caller.municipality,
+        erasure_id=erasure_id,
+        case_worker=case_worker_of(caller),
+    )
     waiting = sorted(set(row.asked) - {a.service for a in answers})
     return ErasureView.model_validate(row).model_copy(
         update={
@@ -281,7 +286,7 @@ async def _erasure(session: Any, municipality: str, erasure_id: UUID) -> Erasure
 @router.get("/erasures")
 async def list_erasures(caller: Following, limit: Limit = 100, offset: Offset = 0) -> Listed[ErasureView]:
     """The erasures of one's own administrations, the latest first."""
-    shown = select(Erasure).where(Erasure.municipality == caller.municipality)
+    shown = erasure.shown_erasures(caller.municipality, case_worker_of(caller))
     order = (Erasure.requested_at.desc(), Erasure.erasure_id)
     return await page_of(caller, ErasureView, shown, order, limit, offset)
 
@@ -290,7 +295,7 @@ async def list_erasures(caller: Following, limit: Limit = 100, offset: Offset = 
 async def show_erasure(caller: Following, erasure_id: UUID) -> ErasureView:
     """An erasure with every service's answer."""
     async with caller.begin() as session:
-        return await _erasure(session, caller.municipality, erasure_id)
+        return await _erasure(session, caller, erasure_id)
 
 
 @router.put("/retention/{document_type}")

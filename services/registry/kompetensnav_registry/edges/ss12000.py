@@ -65,6 +65,7 @@ class Person(BaseModel):
     emails: list[Email] = []
     enrolments: list[Enrolment] = []
     security_marking: str = Field("Ingen", validation_alias="securityMarking")
+    """Nobody is unmarked by a pull: that is the case worker's to do."""
     modified: datetime | None = Field(None, validation_alias=AliasPath("meta", "modified"))
 
     @property

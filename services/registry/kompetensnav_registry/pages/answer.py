@@ -100,7 +100,7 @@ async def _given_names(session: Session, rows: Sequence[Offer], party: str) -> d
         return {}
     names = await session.execute(
         select(Learner.learner_id, Learner.given_name).where(  # every municipality: those of the offers above
-            Learner.learner_id.in_(agreed)
+            Learner.learner_id.in_(agreed), Learner.security_marking == "none"
         )
     )
     return {id: name for id, name in names}

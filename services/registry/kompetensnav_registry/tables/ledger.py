@@ -147,6 +147,8 @@ class Offer(Base):
     """Rules that the employer has declared to follow, by saying yes (R10, R11, R20)."""
     by_hand: Mapped[bool] = mapped_column(default=False)
     """A protected learner's: told to nobody, shown to case workers only."""
+    told_state: Mapped[str | None] = mapped_column(CODE)
+    """By hand since later: the state that was told last."""
     state: Mapped[str] = mapped_column(CODE, default="open")
     revision: Mapped[int] = mapped_column(default=1)
     made_at: Mapped[datetime] = mapped_column(server_default=func.now())
@@ -167,6 +169,8 @@ class Placement(Base):
     starts_on: Mapped[date] = mapped_column(Date)
     ends_on: Mapped[date] = mapped_column(Date)
     by_hand: Mapped[bool] = mapped_column(default=False)
+    told_state: Mapped[str | None] = mapped_column(CODE)
+    """By hand since later: the state that was told last."""
     state: Mapped[str] = mapped_column(CODE, default="confirmed")
     reason: Mapped[str | None] = mapped_column(CODE)
     revision: Mapped[int] = mapped_column(default=1)

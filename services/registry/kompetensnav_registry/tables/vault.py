@@ -20,6 +20,7 @@ class Learner(Base):
         CheckConstraint(
             "security_marking = 'none' or case_worker is not null", name="protected_has_a_case_worker"
         ),
+        Index("ix_learner_protected", "case_worker", postgresql_where="security_marking <> 'none'"),
         {"schema": VAULT},
     )
 
@@ -54,6 +55,7 @@ class Learner(Base):
     wrapped_key: Mapped[bytes | None]
     blind_index: Mapped[bytes | None]
     number_kind: Mapped[str | None] = mapped_column(CODE)
+    revision: Mapped[int] = mapped_column(default=1, server_default="1")
 
 
 class Contact(Base):
@@ -277,6 +279,8 @@ class Erasure(Base):
     answer_by: Mapped[date] = mapped_column(Date)
     asked: Mapped[list[str]]
     """Services that must answer."""
+    case_worker: Mapped[str | None] = mapped_column(String(200))
+    """A protected learner's: shown to nobody else."""
     alarmed_at: Mapped[datetime | None]
 
 

@@ -58,10 +58,11 @@ async def by_ref(batch: Batch, table: Any, refs: Iterable[str]) -> dict[Any, Any
 
 
 def write_changes(row: Any, values: dict[str, Any]) -> str:
-    """Writes values into a row: `changed` or `unchanged`."""
-    changed = False
-    for name, value in values.items():
-        if getattr(row, name) != value:
-            setattr(row, name, value)
-            changed = True
+    """Writes values into a row: `changed` or `unchanged`. Somebody who has the row before them is told when
+    they save."""
+    changed = {name for name, value in values.items() if getattr(row, name) != value}
+    for name in changed:
+        setattr(row, name, values[name])
+    if changed and hasattr(row, "revision"):
+        row.revision += 1
     return "changed" if changed else "unchanged"

@@ -27,9 +27,15 @@ async def take_learners(batch: Batch, rows: list[tuple[int, LearnerRow]]) -> Non
     for code in sorted({row.school for _, row in rows}):
         await organisations.school_of(batch.session, municipality=batch.municipality, code=code)
     for line, row in rows:
-        values = row.model_dump(mode="json", exclude={"administration", "identity_number", *DAYS})
-        values |= {name: getattr(row, name) for name in DAYS}
         old = there.get((row.administration, row.ref))
+        apart = {"administration", "identity_number"}
+        # Of a learner who is there, only what the file says is written.
+        values = row.model_dump(mode="json", exclude={*apart, *DAYS}, exclude_unset=old is not None)
+        said = row.model_fields_set if old else set(DAYS)
+        values |= {name: getattr(row, name) for name in DAYS if name in said}
+        if old is not None and old.security_marking != "none":
+            batch.counts["unchanged"] += 1  # the case worker's alone; a file takes no protection away
+            continue
         if old is None:
             made = learners.new_learner(batch.municipality, row.administration, values)
             if line in numbers:

@@ -18,7 +18,6 @@ import nats.js.errors
 from kompetensnav_care.counts import Running, connect
 from kompetensnav_care.log import ERASED, Told, read_log
 from kompetensnav_care.world import Unreachable
-from kompetensnav_chassis import wire
 
 REQUESTED = "registry.erasure.requested.v1"
 ANSWERED = "erasure.answered.v1"
@@ -70,7 +69,7 @@ async def erase(running: Running, *, dry_run: bool = False) -> tuple[list[Erased
             done.append(Erased(id, len(found), waits))
             if not waits:
                 gone += found
-                until[learner] = max(wire.envelope(m.headers).time for m in answers.values())
+                until[learner] = max(m.time for m in answers.values())
         bodies = await _blank(running, until, dry_run=dry_run)
         if not dry_run:
             for message in gone:

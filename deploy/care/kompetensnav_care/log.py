@@ -2,7 +2,9 @@
 
 import json
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
+from urllib.parse import unquote
 
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 
@@ -41,6 +43,11 @@ class Told:
     def id(self) -> str:
         """The event's id; the same for a repeat and for a replay."""
         return self.headers.get("ce-id", f"{self.stream}:{self.seq}")
+
+    @property
+    def time(self) -> datetime:
+        """When an event was told (header values are percent-encoded in the CloudEvents binding)."""
+        return datetime.fromisoformat(unquote(self.headers["ce-time"]))
 
     def is_for(self, consumer: str) -> bool:
         """Whether a consumer of such events hears it: a replay is for one alone."""

@@ -8,17 +8,24 @@ import pytest
 import uuid_utils.compat as uuids
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
 from kompetensnav_chassis import testing
 from kompetensnav_chassis.db import Scope, transaction
-from kompetensnav_contracts.vocabulary import Reason
+from kompetensnav_contracts.vocabulary import Reason, Refusal
 from kompetensnav_registry import domain
-from kompetensnav_registry.actions import employers, learners, organisations, slots, workplaces
-from kompetensnav_registry.actions.ledger import release_seats
+from kompetensnav_registry.actions import employers, learners, organisations, rules, slots, workplaces
+from kompetensnav_registry.actions.ledger import (
+    open_accounts,
+    open_books,
+    refusal,
+    release_seats,
+    settle_posted,
+)
+from kompetensnav_registry.actions.offers import make_offer
 from kompetensnav_registry.actions.reserve import reserve
 from kompetensnav_registry.edges.seal import Seal
-from kompetensnav_registry.tables import Outbox, Seat, Slot
+from kompetensnav_registry.tables import Learner, Outbox, RuleSetting, Seat, Slot
 
 pytestmark = pytest.mark.real
 START = date(2027, 2, 1)
@@ -60,32 +67,35 @@ async def town(session, capacity, other_weeks, slot_rows):
         )
         for seats, first, length, supervised in slot_rows
     ]  # fmt: skip
+    await settle_posted(session, made)
     return place, tutor, made
 
 
-async def request_of(session):
+async def request_of(session, person=None, placement_type="apl"):
     """A learner's open request over everything."""
     school = await organisations.school_of(session, municipality="2580", code="gy")
-    person = await learners.register_learner(
+    person = person or await learners.register_learner(
         session, municipality="2580", administration="school", seal=SEAL, given_name="a", family_name="b",
         born_on=date(2000, 1, 1), school="gy", locality="lulea", language="fluent", speaks="sv",
         security_marking="none",
     )  # fmt: skip
     return await learners.open_request(
-        session, learner=person, school=school, placement_type="apl", starts_on=START,
+        session, learner=person, school=school, placement_type=placement_type, starts_on=START,
         ends_on=START + timedelta(weeks=30), wishes=[],
     )  # fmt: skip
 
 
-async def take(sessions, slot_id, request_id):
+async def take(sessions, slot_id, request_id, *, offered=False):
     """The refusal's class, or the seat."""
-    seat_id = uuids.uuid7()
+    seat_id, round_id = uuids.uuid7(), uuids.uuid7()
     try:
         async with transaction(sessions, SCOPE) as session:
-            await reserve(
+            held = await reserve(
                 session, host="2580", slot_id=slot_id, home="2580", request_id=request_id, seat_id=seat_id,
-                cause_id=uuids.uuid7(),
+                cause_id=round_id,
             )  # fmt: skip
+            if offered:
+                make_offer(session, request=held.request, slot=held.slot, seat_id=seat_id, round_id=round_id)
     except Exception as refused:
         return type(refused)
     return seat_id
@@ -106,7 +116,6 @@ async def test_the_statement_refuses_and_leaves_just_what_the_model_does(
     weeks = {START + timedelta(weeks=week): n for week, n in other.items()}
     model = domain.Ledger(capacity, weeks, {tutor.supervisor_id: 2})
     held: list[tuple[UUID, domain.Room]] = []
-    told = False
     for what, which in acts:
         room = made[which % len(made)].room
         if what == "free" and held:
@@ -125,12 +134,10 @@ async def test_the_statement_refuses_and_leaves_just_what_the_model_does(
             assert isinstance(done, UUID), done
             model.enter(room)
             held.append((done, room))
-            told = True
         async with transaction(database.sessions, SCOPE) as session:
             found = await session.scalars(select(Slot).where(Slot.workplace_id == place.workplace_id))
             left = {slot.slot_id: slot.seats_left for slot in found}
-        if told:
-            assert left == {slot.slot_id: model.left(slot.room) for slot in made}
+        assert left == {slot.slot_id: model.left(slot.room) for slot in made}
 
 
 async def test_two_hundred_at_once_take_no_more_than_there_are(database):
@@ -143,3 +150,51 @@ async def test_two_hundred_at_once_take_no_more_than_there_are(database):
     async with transaction(database.sessions, SCOPE) as session:
         held = await session.scalars(select(Seat.seat_id).where(Seat.slot_id == slot.slot_id))
         assert len(held.all()) == 40
+
+
+async def test_a_learner_who_asks_twice_gets_one_place_however_close_in_time(database):
+    for _ in range(10):
+        async with transaction(database.sessions, SCOPE) as session:
+            made = [(await town(session, 3, {}, [(3, 0, 3, False)]))[2][0] for _ in range(2)]
+            first = await request_of(session)
+            person = await session.get_one(Learner, first.learner_id)
+            second = await request_of(session, person)
+        pairs = zip(made, (first, second), strict=True)
+        done = await asyncio.gather(
+            *(take(database.sessions, slot.slot_id, one.request_id, offered=True) for slot, one in pairs)
+        )
+        assert [one for one in done if not isinstance(one, UUID)] == [domain.LearnerIsPlaced]
+
+
+async def test_a_slot_of_another_placement_type_is_refused_by_both(database):
+    async with transaction(database.sessions, SCOPE) as session:
+        place, _, (slot,) = await town(session, 3, {}, [(3, 0, 3, False)])
+        request = await request_of(session, placement_type="lia")
+    assert await take(database.sessions, slot.slot_id, request.request_id) is domain.OtherPlacementType
+    async with transaction(database.sessions, SCOPE) as session:
+        books = await open_books(
+            session, workplaces={place.workplace_id: "2580"}, requests={request.request_id: "2580"}
+        )
+        found = refusal(books, books.accounts.slots[slot.slot_id], books.requests[request.request_id])
+        assert found is Refusal.NOT_SHARED
+
+
+async def test_a_municipality_caps_what_its_supervisors_take_and_both_say_so(database):
+    async with transaction(database.sessions, SCOPE) as session:
+        place, tutor, (slot,) = await town(session, 9, {}, [(5, 0, 3, True)])
+        await rules.configure(
+            session, municipality="2580", rule_id="R12", valid_from=date(2026, 1, 1), valid_to=None,
+            parameters={"at_once": 1}, switched_off=False, decided_by="KS 1",
+        )  # fmt: skip
+        requests = [(await request_of(session)).request_id for _ in range(2)]
+    try:
+        done = [await take(database.sessions, slot.slot_id, id) for id in requests]
+        assert isinstance(done[0], UUID)
+        assert done[1] is domain.SupervisorIsFull
+        async with transaction(database.sessions, SCOPE) as session:
+            accounts = await open_accounts(session, {place.workplace_id: "2580"})
+            assert accounts.ledgers[place.workplace_id].loads == {tutor.supervisor_id: 1}
+            assert accounts.slots[slot.slot_id].seats_left == 0
+    finally:
+        async with transaction(database.sessions, SCOPE) as session:
+            await session.execute(delete(RuleSetting).where(RuleSetting.municipality == "2580"))

@@ -5,6 +5,7 @@ from datetime import date, time
 
 import pytest
 
+from kompetensnav_registry import domain
 from kompetensnav_registry.actions.rules import pack
 from kompetensnav_registry.domain.rules import CHECKS, Case, Setting, broken, changes, in_force, verdicts
 
@@ -42,8 +43,8 @@ CASES = {
     "R3": (case("prao", age_class="older_child"), case("prao", age_class="younger_child")),
     "R4": (paid(is_school_week=False, hours_per_day=7, hours_per_week=35, **EIGHT),
            paid(is_school_week=True, hours_per_day=3, hours_per_week=12)),
-    "R5": (youth(hours_per_day=8, hours_per_week=40, starts_at=time(7), ends_at=time(23)),
-           youth(hours_per_day=8, starts_at=time(6), ends_at=time(23))),
+    "R5": (youth(hours_per_day=8, hours_per_week=40, starts_at=time(14), ends_at=time(23)),
+           youth(hours_per_day=8, starts_at=time(14, 30), ends_at=time(23, 30))),
     "R6": (youth(hours_per_day=7, break_minutes=30, break_after=4.5),
            youth(hours_per_day=7, break_minutes=30, break_after=5)),
     "R7": (prao(hours_per_day=7, weekdays=frozenset({1, 2, 3}), **EIGHT), prao(weekdays=frozenset({6}))),
@@ -113,7 +114,20 @@ def test_a_rule_covers_the_placement_types_it_names_and_says_so_in_two_languages
 MORE = [
     ("R3", case(age_class=None), None),
     ("R4", case("prao", age_class="older_child", hours_per_day=7), None),  # R7 governs prao
+    ("R1", prao(days_in_all=10, study_year=8, school_form="SP"), False),
+    ("R1", prao(days_in_all=10, study_year=9, school_form="SP"), True),
     ("R4", paid(is_school_week=False, hours_per_day=7.5), False),
+    ("R4", paid(hours_per_day=7), False),  # in March, and nobody says that school is out
+    ("R4", paid(starts_on=date(2027, 6, 21), ends_on=date(2027, 7, 9), hours_per_day=7), True),
+    ("R4", paid(is_school_week=False, starts_at=time(22), ends_at=time(4)), False),  # through the night
+    ("R4", paid(is_school_week=False, starts_at=time(6), ends_at=time(16)), True),
+    ("R4", paid(is_school_week=False, starts_at=time(6), ends_at=time(16, 30)), False),  # 14 hours' rest
+    ("R4", paid(is_school_week=False, hours_per_day=5, weekdays=frozenset({1, 2, 3, 4, 5, 6})), False),
+    ("R5", youth(starts_at=time(22), ends_at=time(6)), False),
+    ("R5", youth(starts_at=time(8), ends_at=time(20, 30)), False),  # 12 hours' rest
+    ("R5", youth(hours_per_day=5, weekdays=frozenset({1, 2, 3, 4, 5, 6})), True),
+    ("R5", youth(hours_per_day=5, weekdays=frozenset({1, 2, 3, 4, 5, 6, 7})), False),
+    ("R7", prao(starts_at=time(13), ends_at=time(1)), False),
     ("R5", adult(hours_per_day=10), None),
     ("R5", youth(hours_per_week=41), False),
     ("R6", youth(hours_per_day=4.5), True),
@@ -127,8 +141,12 @@ MORE = [
     ("R15", adult("lia", school_form="YH", hours_in_all=249, hours_of_education=1000), False),
     ("R17", prao(setting="preschool"), None),  # prao pupils are not caught
     ("R17", youth(setting="preschool", school_form="GY"), None),  # nor is youth APL
+    ("R17", youth(setting="preschool"), None),  # of a school for the young, when none is named
+    ("R17", adult(setting="preschool"), False),
     ("R17", youth(setting="preschool", school_form="VUX"), False),
     ("R18", adult("vfu", setting="preschool", check_shown_on=TODAY), None),
+    ("R18", adult("vfu", setting="preschool", today=date(2027, 2, 20),
+                  check_shown_on=date(2026, 2, 1)), False),
     ("R19", adult("work_practice"), False),
     ("R19", adult("work_practice", authority_answers=True), True),
     ("R19", case("work_practice", age=24, age_class="adult", decision={"by": "af"}), False),
@@ -161,6 +179,33 @@ def test_the_ten_year_school_moves_prao_to_grade_nine_from_july_2028():
     grade_8 = prao(days_in_all=10, study_year=8)
     assert CHECKS["R1"](grade_8, change.before.parameters) is True
     assert CHECKS["R1"](grade_8, change.after.parameters) is False
+
+
+@pytest.mark.parametrize(("form", "year", "on", "is_there"), [
+    ("GR", 9, date(2027, 3, 1), True),
+    ("GR", 9, date(2027, 7, 1), False),  # completed in the summer
+    ("GR", None, date(2027, 3, 1), False),  # not known
+    ("GY", 1, date(2027, 3, 1), False),
+])  # fmt: skip
+def test_a_grade_nine_pupil_of_sixteen_is_an_older_child(form, year, on, is_there):
+    assert domain.in_compulsory_school("holiday_practice", form, year, on) is is_there
+    assert domain.in_compulsory_school("prao", None, None, on)
+    assert domain.age_class(date(2010, 8, 1), date(2026, 9, 1), in_compulsory_school=True) == "older_child"
+    assert domain.age_class(date(2010, 8, 1), date(2026, 9, 1)) == "youth"
+    assert domain.age_class(date(2009, 1, 1), date(2027, 9, 1), in_compulsory_school=True) == "adult"
+
+
+def test_a_licence_is_asked_for_where_the_slot_is_known():
+    young = youth(needs_licence=True)
+    assert [rule.id for rule in broken(young, RULES.values(), "seat")] == ["R24"]
+
+
+def test_a_municipality_decides_how_long_its_own_practice_lasts():
+    own = [Setting("R19", date(2027, 1, 1), None, {"municipality_days": 90, "days": 900}, switched_off=True)]
+    rule = in_force(pack(), date(2027, 3, 1), own)["R19"]
+    assert (rule.parameters["municipality_days"], rule.parameters["days"]) == (90, 184)
+    long = adult("work_training", ends_on=date(2027, 12, 1), decision={"by": "municipality"})
+    assert CHECKS["R19"](long, rule.parameters) is False
 
 
 def test_every_rule_that_is_broken_is_named_and_advice_refuses_nothing():

@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 import httpx
 import pytest
 
+from kompetensnav_chassis.testing import eventually
 from support.stack import SLOT_COLUMNS
 
 pytestmark = pytest.mark.real
@@ -72,10 +73,68 @@ async def test_4_a_supervisor_has_no_more_learners_at_once_than_one_may_have_ove
         json={"name": "Olle", "is_adult": True, "most_at_once": 1},
     )["supervisor_id"]  # fmt: skip
     path = f"/0821/slots/{first['slot_id']}"
-    assert stack.call("PATCH", "registry", path, json={"supervisor_id": other})["supervisor_id"] == other
+    changed = {"supervisor_id": other, "revision": first["revision"]}
+    assert stack.call("PATCH", "registry", path, json=changed)["supervisor_id"] == other
     full = offer(stack, "0821", requests(stack, "0821")[-1]["request_id"], first["slot_id"], status=409)
     stranger = post_slot(stack, "0821", status=404, supervisor_id="01980000-0000-7000-8000-000000000001")
     assert "supervisor" in stranger["detail_en"]
+
+
+async def test_4_a_slot_at_a_full_workplace_has_no_seats_left_from_the_start(stack, towns):
+    town = towns("0842")
+    town.employers()
+    for n in range(3):
+        slot = post_slot(stack, "0842", seats=1)
+        offer(stack, "0842", request_of(stack, "0842", f"l{n}"), slot["slot_id"])
+    post_slot(stack, "0842", seats=2)
+    stack.bring_in(
+        "0842", "slots", f"{SLOT_COLUMNS}\nx,w0,apl,5321,2027-02-08,2027-02-19,2,none,,municipality,\n"
+    )
+    rows = await stack.sql("registry", "select seats_left from slot where municipality = '0842'")
+    assert [row["seats_left"] for row in rows] == [0] * 5
+
+    async def heard():
+        rows = await stack.sql("matching", "select seats from seats_left where municipality = '0842'")
+        return [row["seats"] for row in rows] == [0] * 5
+
+    await eventually(heard)
+
+
+async def test_4_a_slot_is_changed_by_who_has_seen_it_and_keeps_what_is_not_said(stack, towns):
+    towns("0843").employers()
+    terms = {"hours_per_day": 7, "hazards": ["traffic"], "needs_licence": True}
+    slot = post_slot(stack, "0843", terms=terms, description="Lugn arbetsplats")
+    path, seen = f"/0843/slots/{slot['slot_id']}", slot["revision"]
+    changed = stack.call("PATCH", "registry", path, json={"revision": seen, "terms": {"hours_per_day": 6}})
+    assert changed["terms"] == terms | {"hours_per_day": 6}
+    late = stack.call("PATCH", "registry", path, json={"revision": seen, "seats": 9}, status=409)
+    assert late["type"] == "urn:kompetensnav:problem:changed-meanwhile"
+    kept = {"revision": changed["revision"], "shared_with": "administration"}
+    assert "administration" in stack.call("PATCH", "registry", path, json=kept, status=400)["detail_en"]
+    assert stack.call("PATCH", "registry", path, json=kept | {"administration": "school"})["seats"] == 3
+    offer(stack, "0843", request_of(stack, "0843", "a"), slot["slot_id"])
+    seen = stack.call("GET", "registry", path)["revision"]
+    taken = {"revision": seen, "terms": {"hazards": ["asbestos"]}}
+    stack.call("PATCH", "registry", path, json=taken, status=409)
+    tutors = f"{place_of(stack, '0843')}/supervisors"
+    who = {"name": "Ulla", "is_adult": True}
+    tutor = stack.call("POST", "registry", tutors, json=who, status=201)
+    left = {"revision": tutor["revision"], "left_on": "2026-01-01"}
+    stack.call("PATCH", "registry", f"/0843/supervisors/{tutor['supervisor_id']}", json=left)
+    gone = {"revision": seen, "supervisor_id": tutor["supervisor_id"]}
+    stack.call("PATCH", "registry", path, json=gone, status=404)
+
+
+async def test_4_a_file_writes_only_the_columns_it_has(stack, towns):
+    towns("0844").employers()
+    head = "ref,workplace,placement_type,occupation,starts_on,ends_on,seats"
+    row = "s,w0,apl,5321,2027-02-01,2027-03-26"
+    full = f"{head},description,hours_per_week,study_years\n{row},2,Lugnt,32,2;3\n"
+    assert stack.bring_in("0844", "slots", full)["created"] == 1
+    assert stack.bring_in("0844", "slots", f"{head}\n{row},3\n")["changed"] == 1
+    (slot,) = stack.call("GET", "registry", "/0844/slots")["items"]
+    assert (slot["seats"], slot["description"]) == (3, "Lugnt")
+    assert slot["terms"] == {"hours_per_week": 32, "study_years": [2, 3]}
 
 
 async def test_4_a_learner_may_have_two_places_at_once_in_a_split_week_on_different_days(stack, towns):

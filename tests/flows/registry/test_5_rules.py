@@ -39,7 +39,7 @@ async def test_5_an_approved_match_that_breaks_a_rule_is_refused_and_told_with_i
     town.employers()
     town.slot("s")
     slot = stack.call("GET", "registry", "/1082/slots")["items"][0]
-    terms = {"terms": {"hazards": ["asbestos"]}}
+    terms = {"terms": {"hazards": ["asbestos"]}, "revision": slot["revision"]}
     stack.call("PATCH", "registry", f"/1082/slots/{slot['slot_id']}", json=terms)
     town.learner("l")
     await town.known(1, 1)
@@ -82,6 +82,44 @@ async def test_5_a_request_is_held_against_the_rules_and_a_municipality_sets_its
     assert "law" in law["detail_en"]
     for wrong in ({"minutes_minor": "x"}, {"kilometres": 4}):
         assert "R24" in desk.call("PUT", "/rules/R24", json=own | {"parameters": wrong}, status=400)["detail"]
+
+
+async def test_5_a_municipalitys_own_value_is_one_that_the_rule_can_read(desks):
+    desk = desks("1062")
+    own = {"valid_from": "2026-01-01", "decided_by": "KS 2026:1"}
+    for wrong in ({"earliest": "banana"}, {"earliest": "6:00"}, {"weekdays": ["monday"]}, {"weekdays": 5}):
+        refused = desk.call("PUT", "/rules/R7", json=own | {"parameters": wrong}, status=400)
+        assert "R7 does not take" in refused["detail_en"]
+    desk.call("PUT", "/rules/R7", json=own | {"parameters": {"earliest": "08:00"}}, status=204)
+    prao = {"placement_type": "prao"}
+    slot = desk.slot(**prao, terms={"starts_at": "07:00", "ends_at": "14:00"})
+    request = desk.request(desk.learner("a", "2012-05-05"), **prao)
+    assert rules_of(desk.offer(request, slot, status=409)) == ["R7"]
+    days = {"municipality_days": 30}
+    desk.call("PUT", "/rules/R19", json=own | {"parameters": days}, status=204)
+    for wrong in ({"parameters": {"days": 900}}, {"parameters": days, "switched_off": True}):
+        desk.call("PUT", "/rules/R19", json=own | wrong, status=400)
+    decided = {"by": "municipality", "decided_on": "2026-11-01"}
+    practice = {"placement_type": "work_training"}
+    request = desk.request(desk.learner("b"), **practice, terms={"decision": decided})
+    assert rules_of(desk.offer(request, desk.slot(**practice), status=409)) == ["R19"]
+
+
+async def test_5_a_seat_is_held_against_the_slots_licence_the_nights_rest_and_the_placement_type(desks):
+    desk = desks("1063")
+    youth = desk.request(desk.learner("a", MINOR))
+    for terms, rule in (({"needs_licence": True}, "R24"), ({"starts_at": "22:00", "ends_at": "06:00"}, "R5")):
+        assert rules_of(desk.offer(youth, desk.slot(terms=terms), status=409)) == [rule]
+    other = desk.offer(youth, desk.slot(placement_type="lia"), status=409)
+    assert other["type"] == "urn:kompetensnav:problem:other-placement-type"
+    paid = {"placement_type": "holiday_practice", "ends_on": "2027-02-19"}
+    child = desk.learner("b", "2012-05-05")
+    slot = desk.slot(**paid, terms={"hours_per_day": 7, "break_minutes": 30})
+    asked = desk.request(child, **paid)
+    assert rules_of(desk.offer(asked, slot, status=409)) == ["R4"], "a school week"
+    desk.call("POST", f"/requests/{asked['request_id']}/close")
+    asked = desk.request(child, **paid, terms={"in_school_weeks": False})
+    assert desk.offer(asked, slot)["state"] == "open"
 
 
 async def test_5_a_placement_starts_when_what_must_be_in_place_is(desks):

@@ -91,7 +91,8 @@ async def live(stack: Stack, town: Town, ids: dict[str, str]) -> None:
     """The main job and everything beside it, with a kill in the middle."""
     town.slot("s", seats=2)
     slot = stack.call("GET", "registry", f"/{CODE}/slots")["items"][0]
-    stack.call("PATCH", "registry", f"/{CODE}/slots/{slot['slot_id']}", json={"supervisor_id": ids["tutor"]})
+    supervised = {"supervisor_id": ids["tutor"], "revision": slot["revision"]}
+    stack.call("PATCH", "registry", f"/{CODE}/slots/{slot['slot_id']}", json=supervised)
     period = {"placement_type": "apl", "starts_on": "2027-02-01", "ends_on": "2027-03-26"}
     needs = ["own_language"]
     asked = post(stack, "/requests", learner_id=ids["learner"], needs=needs, **period)["request_id"]

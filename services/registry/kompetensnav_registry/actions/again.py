@@ -13,9 +13,9 @@ from kompetensnav_chassis.db import Session
 from kompetensnav_chassis.errors import NotFound, Problem
 from kompetensnav_chassis.outbox import tell
 from kompetensnav_contracts.events.registry import WorkplaceAsked
-from kompetensnav_registry.actions import slots
+from kompetensnav_registry.actions import ledger, slots
 from kompetensnav_registry.domain.offers import OfferIsSettled
-from kompetensnav_registry.tables import Asking, Slot, Workplace
+from kompetensnav_registry.tables import Asking, Slot, Supervisor, Workplace
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,15 @@ async def offer_again(
     if row.answered_at:
         raise OfferIsSettled
     row.answered_at = datetime.now(UTC)
-    return [
+    there = await session.scalars(
+        select(Supervisor.supervisor_id).where(
+            Supervisor.workplace_id == workplace.workplace_id,
+            Supervisor.municipality == row.municipality,
+            Supervisor.left_on.is_(None),
+        )
+    )
+    supervisors = set(there)
+    posted = [
         slots.post_slot(
             session,
             workplace=workplace,
@@ -132,9 +140,11 @@ async def offer_again(
             named_municipalities=list(slot.before.named_municipalities),
             administration=slot.before.administration,
             weekdays=list(slot.before.weekdays),
-            supervisor_id=slot.before.supervisor_id,
+            supervisor_id=slot.before.supervisor_id if slot.before.supervisor_id in supervisors else None,
             terms=dict(slot.before.terms),
             description=slot.before.description,
         )
         for slot in chosen
     ]
+    await ledger.settle_posted(session, posted)
+    return posted

@@ -34,6 +34,8 @@ async def place_by_hand(
     request = books.requests.get(request_id)
     if request is None or not request.by_hand:
         raise NotFound("There is no such request.", "Det finns inget sådant önskemål.")
+    if slot.placement_type != request.placement_type:
+        raise domain.OtherPlacementType
     refusal = ledger.refusal(books, slot, request)
     if refusal:
         raise domain.refused(refusal)

@@ -69,6 +69,8 @@ async def _by_agreement(
     slot, request = books.accounts.slots[slot_id], books.requests.get(request_id)
     if request is None or request.by_hand:
         raise NotFound("There is no such request.", "Det finns inget sådant önskemål.")
+    if slot.placement_type != request.placement_type:
+        raise domain.OtherPlacementType
     refusal = ledger.refusal(books, slot, request, via)
     if refusal:
         raise domain.refused(refusal)

@@ -226,7 +226,7 @@ def new_request(
         ends_on=ends_on,
         cohort_id=school.cohort_id,
         locality=learner.locality,
-        age_class=domain.age_class(learner.born_on, starts_on),
+        age_class=_age_class(learner, school, placement_type, starts_on, terms or {}),
         language=learner.language,
         needs=list(needs),
         max_travel_minutes=max_travel_minutes,
@@ -235,6 +235,15 @@ def new_request(
         by_hand=learner.security_marking != "none",
         state="open",
         revision=1,
+    )
+
+
+def _age_class(learner: Learner, school: School, placement_type: str, on: date, terms: dict[str, Any]) -> str:
+    school_form = terms.get("school_form") or rules.sole_form(school.school_forms)
+    return domain.age_class(
+        learner.born_on,
+        on,
+        in_compulsory_school=domain.in_compulsory_school(placement_type, school_form, learner.study_year, on),
     )
 
 
@@ -253,7 +262,8 @@ async def change_request(
         raise domain.WrongStep(row.state)
     for name, value in changes.items():
         setattr(row, name, ranked(value) if name == "wishes" else value)
-    row.age_class = domain.age_class(learner.born_on, row.starts_on)
+    school = await school_of(session, municipality=learner.municipality, code=learner.school)
+    row.age_class = _age_class(learner, school, row.placement_type, row.starts_on, row.terms)
     rules.check_request(await rules.known(session, [row]), row)
     row.revision += 1
     _tell(session, RequestChanged, row)

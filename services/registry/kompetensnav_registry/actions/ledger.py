@@ -65,10 +65,16 @@ _LOCK = text(
 _READ = text(
     "select 'week', workplace_id, null::uuid, week, null::date, null::uuid, learners from reception_week"
     f" where {_HERE} union all"
-    " select 'load', workplace_id, null, null, null, supervisor_id, most_at_once from vault.supervisor"
-    f" where {_HERE} union all"
+    " select 'load', workplace_id, null, null, null, supervisor_id, supervisor_takes(v)"
+    f" from vault.supervisor v where {_HERE} union all"
     " select 'held', workplace_id, slot_id, starts_on, ends_on, supervisor_id, count(*)::int from seat"
     f" where {_HERE} and released_at is null group by 2, 3, 4, 5, 6"
+).bindparams(*_IDS)
+_TIGHT = text(
+    "select w.workplace_id from workplace w where w.workplace_id = any(:ids) and w.municipality = any(:hosts)"
+    " and exists (select 1 from slot s where s.workplace_id = w.workplace_id and s.withdrawn_at is null"
+    " and s.municipality = w.municipality"
+    " and s.seats_left > least(ledger_room(w, s.starts_on, s.ends_on), supervisor_room(s)))"
 ).bindparams(*_IDS)
 _BUSY = text(
     "select learner_id, starts_on, ends_on, weekdays from offer where learner_id = any(:learners)"
@@ -97,6 +103,19 @@ class Accounts:
                     municipality=slot.municipality,
                     revision=slot.capacity_revision,
                 )
+
+
+async def settle_posted(session: Session, posted: Iterable[Slot]) -> None:
+    """Tells at once what the workplaces' weeks and supervisors leave of new slots, where that is less than
+    their seats."""
+    places = {slot.workplace_id: slot.municipality for slot in posted}
+    if not places:
+        return
+    await session.flush()
+    await lock_workplaces(session, places)
+    tight = await session.scalars(_TIGHT, {"ids": list(places), "hosts": list(set(places.values()))})
+    if found := set(tight):
+        (await open_accounts(session, {id: places[id] for id in found})).settle(session)
 
 
 async def open_accounts(session: Session, workplaces: Mapping[UUID, str]) -> Accounts:
@@ -147,17 +166,21 @@ async def open_books(
     requests: Mapping[UUID, str],
     via: LearningCentre | None = None,
 ) -> Books:
-    """Locks the workplaces and the requests (id -> municipality) and reads their accounts."""
+    """Locks the workplaces, the requests (id -> municipality) and whatever else their learners ask for, so
+    that nobody gets two places at once (R21), and reads their accounts."""
     accounts = await open_accounts(session, workplaces)
     homes = set(requests.values())
+    whose = select(Request.learner_id).where(
+        Request.request_id.in_(requests), Request.municipality.in_(homes)
+    )
     asked = await session.scalars(
         select(Request)
-        .where(Request.request_id.in_(requests), Request.municipality.in_(homes))
+        .where(Request.learner_id.in_(whose), Request.municipality.in_(homes))
         .order_by(Request.request_id)
         .with_for_update()
         .execution_options(populate_existing=True)
     )
-    by_id = {row.request_id: row for row in asked}
+    by_id = {row.request_id: row for row in asked if row.request_id in requests}
     busy: dict[UUID, list[domain.Days]] = {}
     learners = list({row.learner_id for row in by_id.values()})
     active = await session.execute(_BUSY, {"learners": learners, "homes": list(homes)})
@@ -199,6 +222,8 @@ def refusal(
         return Refusal.REQUEST_IS_CLOSED
     if slot is None:
         return Refusal.SLOT_IS_WITHDRAWN
+    if slot.placement_type != request.placement_type:
+        return Refusal.NOT_SHARED
     if not is_shared(slot, request, books.agreements, via):
         return Refusal.NOT_SHARED
     if domain.is_busy(books.busy.get(request.learner_id, ()), slot.days):

@@ -47,7 +47,8 @@ async def reserve(
     session: Session, *, host: str, slot_id: UUID, home: str, request_id: UUID, seat_id: UUID, cause_id: UUID
 ) -> Reserved | None:
     """Holds a seat, and tells what is left. None when the slot lies in another municipality and is not
-    open to everyone: that takes the agreements too. Raises NotFound, the ledger's refusals, or RuleBroken."""
+    open to everyone: that takes the agreements too. Raises NotFound, OtherPlacementType, the ledger's
+    refusals, or RuleBroken."""
     values = {"slot": slot_id, "host": host, "request": request_id, "home": home, "seat": seat_id}
     done: dict[str, Any] = await session.scalar(_RESERVE, values | {"cause": cause_id})
     match done.get("missing"):
@@ -55,6 +56,8 @@ async def reserve(
             raise NotFound("There is no such slot.", "Det finns ingen sådan plats.")
         case "request":
             raise NotFound("There is no such request.", "Det finns inget sådant önskemål.")
+    if "other_type" in done:
+        raise domain.OtherPlacementType
     if "apart" in done:
         return None
     if "refusal" in done:

@@ -1,5 +1,6 @@
 """The rule pack at work: what it says of a request, a seat or a start, with a municipality's own numbers."""
 
+import math
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,14 +10,16 @@ from importlib.resources import files
 from typing import Any
 from uuid import UUID
 
+from pydantic import TypeAdapter, ValidationError
 from sqlalchemy import ARRAY, String, Uuid, bindparam, func, select, text
 
 from kompetensnav_chassis.db import Session
 from kompetensnav_chassis.errors import Problem
 from kompetensnav_contracts.vocabulary import LEVELS, Party
 from kompetensnav_registry import domain
+from kompetensnav_registry.actions.ledger import reaching
 from kompetensnav_registry.domain.rules import Case, Change, Rule, Setting, When, broken, changes, in_force
-from kompetensnav_registry.edges.terms import clock
+from kompetensnav_registry.edges.terms import Clock, clock
 from kompetensnav_registry.tables import (
     Offer,
     Placement,
@@ -75,7 +78,8 @@ class Known:
 
     settings: Mapping[str, Sequence[Setting]]
     learners: Mapping[UUID, Any]
-    """Rows of born_on, programme, study_year, security_marking and shown_on (of a background check)."""
+    """Rows of born_on, programme, study_year, security_marking, school_forms (of the school) and shown_on (of
+    a background check)."""
     supervisors: Mapping[UUID, Any]
     """Rows of is_adult, in_the_tasks_since and most_at_once."""
     today: date
@@ -107,6 +111,7 @@ class Known:
             "decision": said.get("decision"),
             "guardian_consents": said.get("guardian_consents"),
             "school_form": said.get("school_form"),
+            "is_school_week": said.get("in_school_weeks"),
         }
         if learner:
             about |= {
@@ -114,6 +119,7 @@ class Known:
                 "programme": learner.programme,
                 "study_year": learner.study_year,
                 "check_shown_on": learner.shown_on,
+                "school_form": about["school_form"] or sole_form(learner.school_forms),
                 "is_protected": learner.security_marking != "none",
             }
         if slot:
@@ -140,10 +146,19 @@ class Known:
         return Case(**about | more)
 
 
+def sole_form(school_forms: Sequence[str] | None) -> str | None:
+    """The form of a school that has one."""
+    return school_forms[0] if school_forms and len(school_forms) == 1 else None
+
+
 _LEARNERS = text(
-    "select learner_id, born_on, programme, study_year, security_marking, (select max(c.shown_on) from"
-    " vault.background_check c where c.learner_id = l.learner_id) as shown_on from vault.learner l"
-    " where learner_id = any(:ids) and municipality = any(:homes)"
+    """
+    select learner_id, born_on, programme, study_year, security_marking,
+    (select s.school_forms from school s where s.municipality = l.municipality and s.code = l.school)
+    as school_forms,
+    (select max(c.shown_on) from vault.background_check c where c.learner_id = l.learner_id) as shown_on
+    from vault.learner l where learner_id = any(:ids) and municipality = any(:homes)
+    """
 ).bindparams(bindparam("ids", type_=ARRAY(Uuid)), bindparam("homes", type_=ARRAY(String)))
 
 
@@ -189,10 +204,12 @@ def seat_broken(facts: Known, request: Request, slot: Slot, *, is_automatic: boo
 async def check_start(session: Session, *, placement: Placement, offer: Offer) -> None:
     """Raises RuleBroken with every rule that must be met before the start and is not."""
     request = await session.get_one(Request, offer.request_id)
-    slot = await session.scalar(
-        select(Slot).where(Slot.slot_id == offer.slot_id, Slot.municipality == offer.workplace_municipality)
-    )
-    facts = await known(session, [request], [slot])
+    host = offer.workplace_municipality
+    async with reaching(session, [host]):
+        slot = await session.scalar(
+            select(Slot).where(Slot.slot_id == offer.slot_id, Slot.municipality == host)
+        )
+        facts = await known(session, [request], [slot])
     case = facts.case(request, slot, declared=frozenset(offer.declared))
     _raise(facts, request, case, "start")
 
@@ -221,14 +238,15 @@ async def configure(
     switched_off: bool,
     decided_by: str,
 ) -> RuleSetting:
-    """A municipality's own numbers for a rule. Raises Problem for one that may not be configured, or a number
-    the rule does not have."""
+    """A municipality's own numbers for a rule. Raises Problem for one that may not be configured, or a value
+    the rule does not have or cannot read."""
     versions = [rule for rule in pack() if rule.id == rule_id]
     if not versions:
         raise Problem(f"There is no rule {rule_id}.", f"Det finns ingen regel {rule_id}.")
-    if versions[0].kind == "H":
+    own = {name for rule in versions for name in rule.configurable}
+    if versions[0].kind == "H" and (switched_off or not own):
         raise Problem(f"{rule_id} is law and is not configured.", f"{rule_id} är lag och ställs inte in.")
-    unknown = parameters.keys() - {name for rule in versions for name in rule.parameters}
+    unknown = parameters.keys() - own
     wrong = [
         name
         for name, value in parameters.items()
@@ -247,11 +265,27 @@ async def configure(
     return row
 
 
+_CLOCK = TypeAdapter[str](Clock)
+
+
 def _alike(own: Any, given: Any) -> bool:
+    """Whether a value is of the kind that the rule reads: a number, a time of day, a list of such."""
     numbers = (int, float)
     if isinstance(own, numbers) and not isinstance(own, bool):
-        return isinstance(given, numbers) and not isinstance(given, bool) and given >= 0
+        return isinstance(given, numbers) and not isinstance(given, bool) and 0 <= given < math.inf
+    if isinstance(own, list):
+        return isinstance(given, list) and all(_alike(own[0], each) for each in given)
+    if _is_clock(own):
+        return _is_clock(given)
     return type(own) is type(given)
+
+
+def _is_clock(value: Any) -> bool:
+    try:
+        _CLOCK.validate_python(value, strict=True)
+    except ValidationError:
+        return False
+    return True
 
 
 async def what_changes(

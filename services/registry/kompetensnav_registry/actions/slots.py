@@ -21,7 +21,8 @@ from kompetensnav_contracts.events.registry import (
 from kompetensnav_contracts.vocabulary import Reason, Sharing
 from kompetensnav_registry import domain
 from kompetensnav_registry.actions import ledger, listing, offers
-from kompetensnav_registry.tables import Seat, Slot, Workplace
+from kompetensnav_registry.edges.terms import SlotTerms, merged
+from kompetensnav_registry.tables import Seat, Slot, Supervisor, Workplace
 
 CHANGEABLE = (
     "placement_type",
@@ -39,8 +40,8 @@ CHANGEABLE = (
     "terms",
     "description",
 )
-AGREED = {"placement_type", "occupation", "starts_on", "ends_on", "weekdays"}
-"""What an offer repeats, and its parties have said yes to."""
+AGREED = {"placement_type", "occupation", "starts_on", "ends_on", "weekdays", "terms"}
+"""What an offer repeats or the rules have read, and its parties have said yes to."""
 
 
 def post_slot(
@@ -101,23 +102,31 @@ def post_slot(
     return row
 
 
-async def change_slot(session: Session, *, municipality: str, slot_id: UUID, changes: dict[str, Any]) -> Slot:
-    """Corrects a slot. Raises NotFound, SlotIsWithdrawn, SeatsAreTaken or Problem.
+async def change_slot(
+    session: Session, *, municipality: str, slot_id: UUID, changes: dict[str, Any], seen: int | None = None
+) -> Slot:
+    """Corrects a slot whose revision the editor has seen (a file has seen none). Raises NotFound,
+    SlotIsWithdrawn, SeatsAreTaken, ChangedMeanwhile or Problem.
 
-    While seats are taken, what those who hold them have agreed to stays: type, occupation and period.
+    While seats are taken, what those who hold them have agreed to stays: type, occupation, period and terms.
     """
     accounts, row = await _locked(session, municipality, slot_id)
     if row.withdrawn_at:
         raise domain.SlotIsWithdrawn
+    if isinstance(said := changes.get("terms"), SlotTerms):
+        changes = changes | {"terms": merged(row.terms, said)}
     changed = {name for name in changes.keys() & set(CHANGEABLE) if changes[name] != getattr(row, name)}
     if changes.get("seats", row.seats) < row.taken or (row.taken and changed & AGREED):
         raise domain.SeatsAreTaken(f"{row.taken}")
     if "supervisor_id" in changed:
         await _move_to(session, accounts, row, changes["supervisor_id"])
-    for name in changed:
-        setattr(row, name, changes[name])
+    if not domain.change(row, row.revision if seen is None else seen, {n: changes[n] for n in changed}):
+        return row
     _period(row.starts_on, row.ends_on)
-    row.revision += 1
+    if row.shared_with == Sharing.ADMINISTRATION and not row.administration:
+        raise Problem(
+            "Name the administration it is kept to.", "Ange den förvaltning som platsen är förbehållen."
+        )
     if not row.own_found:
         tell(session, SlotChanged(**facts(row)), municipality=municipality, revision=row.revision)
     accounts.settle(session)
@@ -176,8 +185,17 @@ async def _move_to(
 ) -> None:
     """Those who have seats get another supervisor. Raises NotFound, or SupervisorIsFull."""
     book = accounts.ledgers[row.workplace_id]
-    if supervisor_id is not None and supervisor_id not in book.loads:
-        raise NotFound("The workplace has no such supervisor.", "Arbetsstället har ingen sådan handledare.")
+    if supervisor_id is not None:
+        there = select(Supervisor.supervisor_id).where(
+            Supervisor.supervisor_id == supervisor_id,
+            Supervisor.workplace_id == row.workplace_id,
+            Supervisor.municipality == row.municipality,
+            Supervisor.left_on.is_(None),
+        )
+        if await session.scalar(there) is None:
+            raise NotFound(
+                "The workplace has no such supervisor.", "Arbetsstället har ingen sådan handledare."
+            )
     held = await session.scalars(
         select(Seat).where(
             Seat.slot_id == row.slot_id, Seat.municipality == row.municipality, Seat.released_at.is_(None)

@@ -1,7 +1,7 @@
 """Workplaces, whom to write to there, the supervisors, and how many learners a workplace receives."""
 
 from collections.abc import Mapping, Sequence
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any
 from uuid import UUID
 
@@ -169,7 +169,7 @@ async def set_reception(
 
 
 def _not_overfull(accounts: ledger.Accounts, workplace_id: UUID) -> None:
-    full = accounts.ledgers[workplace_id].overfull
+    full = accounts.ledgers[workplace_id].overfull(datetime.now(UTC).date())
     if full:
         raise domain.WorkplaceIsFull(f"{full[0]}: {accounts.ledgers[workplace_id].in_week[full[0]]}")
 
@@ -328,10 +328,10 @@ async def change_supervisor(
     await session.refresh(row, with_for_update=True)
     domain.change(row, seen, changes)
     book = accounts.ledgers[row.workplace_id]
-    if any(n > row.most_at_once for (who, _), n in book.with_supervisor.items() if who == supervisor_id):
+    if book.most_with(supervisor_id, datetime.now(UTC).date()) > row.most_at_once:
         raise domain.SupervisorIsFull
-    book.loads[supervisor_id] = row.most_at_once
-    accounts.settle(session)
+    await session.flush()
+    (await ledger.open_accounts(session, {row.workplace_id: municipality})).settle(session)
     return row
 
 
@@ -352,8 +352,5 @@ async def supervisors_of(
     )
     for seat in held:
         book.enter(seat.room)
-    load = {
-        who: max((n for (w, _), n in book.with_supervisor.items() if w == who), default=0)
-        for who in {w for w, _ in book.with_supervisor}
-    }
-    return [(person, load.get(person.supervisor_id, 0)) for person in people]
+    today = datetime.now(UTC).date()
+    return [(person, book.most_with(person.supervisor_id, today)) for person in people]

@@ -19,7 +19,7 @@ class RuleView(BaseModel):
 
     id: str
     kind: str = Field(description="H refuses, S advises, C refuses as configured.")
-    when: str
+    when: list[str]
     placement_types: list[str]
     valid_from: date
     valid_to: date | None

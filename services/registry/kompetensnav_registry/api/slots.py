@@ -11,8 +11,8 @@ from sqlalchemy import func, or_, select
 from kompetensnav_chassis.codes import Administration, Day, Municipality
 from kompetensnav_chassis.errors import NotFound
 from kompetensnav_contracts.vocabulary import LanguageLevel, Need, PlacementType, Sharing
-from kompetensnav_registry.actions import protected, slots, texts, workplaces
-from kompetensnav_registry.api.views import Coordinator, Limit, Listed, Offset, Reader, View
+from kompetensnav_registry.actions import ledger, protected, slots, texts, workplaces
+from kompetensnav_registry.api.views import Coordinator, Limit, Listed, Offset, Reader, Seen, View
 from kompetensnav_registry.edges.terms import SlotTerms, kept
 from kompetensnav_registry.tables import Offer, Slot, slots_of
 
@@ -56,8 +56,8 @@ class NewSlot(BaseModel):
         return self
 
 
-class Changes(BaseModel):
-    """What to correct; what is left out stays."""
+class Changes(Seen):
+    """What to correct; what is left out stays, also of the terms."""
 
     occupation: str | None = Field(None, pattern=r"^\d{4}$")
     starts_on: Day | None = None
@@ -67,6 +67,7 @@ class Changes(BaseModel):
     offers_needs: list[Need] | None = None
     shared_with: Sharing | None = None
     named_municipalities: list[Municipality] | None = None
+    administration: Administration | None = None
     weekdays: list[Weekday] | None = Field(None, max_length=7)
     supervisor_id: UUID | None = None
     terms: SlotTerms | None = None
@@ -133,6 +134,7 @@ async def post_slot(caller: Coordinator, new: NewSlot) -> SlotView:
         )
         if new.supervisor_id:
             await workplaces.supervisor_at(session, workplace=workplace, supervisor_id=new.supervisor_id)
+        await ledger.settle_posted(session, [row])
         return SlotView.of(row)
 
 
@@ -168,14 +170,14 @@ async def show_slot(caller: Reader, slot_id: UUID) -> SlotView:
 @router.patch("/{slot_id}")
 async def change_slot(caller: Coordinator, slot_id: UUID, changes: Changes) -> SlotView:
     """Correct a slot."""
-    plain = {"starts_on", "ends_on", "supervisor_id"}
-    terms = {"terms": kept(changes.terms)} if changes.terms else {}
-    given = changes.model_dump(mode="json", exclude_none=True, exclude={*plain, "terms"})
-    given |= changes.model_dump(include=plain, exclude_none=True) | terms
     texts.check("description", changes.description)
     async with caller.begin() as session:
         row = await slots.change_slot(
-            session, municipality=caller.municipality, slot_id=slot_id, changes=given
+            session,
+            municipality=caller.municipality,
+            slot_id=slot_id,
+            changes=changes.given() | ({"terms": changes.terms} if changes.terms else {}),
+            seen=changes.revision,
         )
         return SlotView.of(row)
 

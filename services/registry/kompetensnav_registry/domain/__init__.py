@@ -11,12 +11,13 @@ from kompetensnav_registry.domain import (
     rules,
     texts,
 )
-from kompetensnav_registry.domain.ages import age, age_class
+from kompetensnav_registry.domain.ages import age, age_class, in_compulsory_school
 from kompetensnav_registry.domain.editing import ChangedMeanwhile, change
 from kompetensnav_registry.domain.ledger import (
     Days,
     LearnerIsPlaced,
     Ledger,
+    OtherPlacementType,
     Room,
     SeatsAreTaken,
     SlotIsFull,
@@ -55,6 +56,7 @@ __all__ = [
     "Ledger",
     "NotYours",
     "OfferIsSettled",
+    "OtherPlacementType",
     "Outcome",
     "Room",
     "SeatsAreTaken",
@@ -69,6 +71,7 @@ __all__ = [
     "answer_rule",
     "change",
     "finishing",
+    "in_compulsory_school",
     "is_busy",
     "may_answer",
     "monday_of",

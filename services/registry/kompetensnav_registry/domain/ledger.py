@@ -33,6 +33,11 @@ class SlotIsWithdrawn(Exception):
     """The slot is no longer offered. | Platsen erbjuds inte längre."""
 
 
+class OtherPlacementType(Exception):
+    """The slot is for another placement type than is asked for. | Platsen gäller en annan placeringsform än
+    den som önskas."""
+
+
 class LearnerIsPlaced(Exception):
     """The learner already has a place or an offer in the period. | Har redan en plats eller ett
     erbjudande."""
@@ -128,10 +133,18 @@ class Ledger:
         """The most learners in any week that goes by the usual capacity."""
         return max((n for week, n in self.in_week.items() if week not in self.other_weeks), default=0)
 
-    @property
-    def overfull(self) -> list[date]:
-        """The weeks that hold more learners than the workplace receives, as it says now."""
-        return sorted(week for week, n in self.in_week.items() if n > self.receives(week))
+    def overfull(self, since: date) -> list[date]:
+        """The weeks from a day's on that hold more learners than the workplace receives, as it says now."""
+        first = monday_of(since)
+        return sorted(week for week, n in self.in_week.items() if week >= first and n > self.receives(week))
+
+    def most_with(self, supervisor_id: UUID, since: date) -> int:
+        """The most learners the supervisor has in any week from a day's on."""
+        first = monday_of(since)
+        held = (
+            n for (who, week), n in self.with_supervisor.items() if who == supervisor_id and week >= first
+        )
+        return max(held, default=0)
 
     def refusal(self, room: Room) -> Refusal | None:
         """Why one more seat cannot be given; None when it can."""

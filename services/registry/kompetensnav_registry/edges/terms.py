@@ -52,13 +52,24 @@ class RequestTerms(BaseModel):
     guardian_consents: bool | None = None
     school_hours_per_week: Annotated[float, Field(ge=0, le=80)] | None = None
     study_days: list[Annotated[int, Field(ge=1, le=7)]] = Field(default=[], max_length=7)
-    school_form: Annotated[str, Field(pattern=r"^[A-Z]{2,6}$")] | None = None
+    school_form: Annotated[str, Field(pattern=r"^[A-Z]{2,9}$")] | None = Field(
+        None, description="As in SS 12000. When left out: the school's, if it has one only."
+    )
+    in_school_weeks: bool | None = Field(
+        None, description="Whether the learner goes to school in those weeks (R4); in summer nobody does."
+    )
     priority_groups: list[Literal["disability", "social_services", "never_before"]] = []
 
 
 def kept(terms: BaseModel) -> dict[str, Any]:
     """What was said, as the row keeps it."""
     return terms.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+
+
+def merged(before: dict[str, Any], said: BaseModel) -> dict[str, Any]:
+    """What was said before, and what is said now in its place."""
+    now = said.model_dump(mode="json", by_alias=True, exclude_unset=True)
+    return kept(type(said).model_validate(before | now))
 
 
 def clock(value: str | None) -> time | None:

@@ -18,7 +18,7 @@ from kompetensnav_chassis.codes import (
 )
 from kompetensnav_contracts.vocabulary import LanguageLevel, Need, PlacementType, Sharing
 from kompetensnav_registry.edges.numbers import identity_number, legal_person
-from kompetensnav_registry.edges.terms import Clock, Hazard, Hours, Setting, SlotTerms, kept
+from kompetensnav_registry.edges.terms import Clock, Hazard, Hours, Setting, SlotTerms
 
 Ref = Annotated[Name, Field(max_length=100)]
 Occupation = Annotated[str, Field(pattern=r"^\d{4}$")]
@@ -41,10 +41,14 @@ TERMS = (
     "hours_per_day",
     "starts_at",
     "ends_at",
+    "hours_per_week",
     "break_minutes",
+    "break_after",
     "hazards",
     "setting",
     "programmes",
+    "study_years",
+    "needs_licence",
 )
 """Columns of a slot that the rules read."""
 DAYS = ("born_on", "finishes_on")
@@ -101,16 +105,20 @@ class SlotRow(Period):
     hours_per_day: Hours | None = None
     starts_at: Clock | None = None
     ends_at: Clock | None = None
+    hours_per_week: Annotated[float, Field(ge=0, le=80)] | None = None
     break_minutes: Annotated[int, Field(ge=0, le=240)] | None = None
+    break_after: Hours | None = None
     hazards: Annotated[list[Hazard], Many] = []
     setting: Setting | None = None
     programmes: Annotated[list[Code], Many] = []
+    study_years: Annotated[list[Annotated[int, Field(ge=0, le=13)]], Many] = []
+    needs_licence: bool = False
     description: Annotated[str, Field(max_length=2000)] | None = None
 
     @property
-    def terms(self) -> dict[str, Any]:
-        """What the rules read."""
-        return kept(SlotTerms(**{name: getattr(self, name) for name in TERMS}))
+    def terms(self) -> SlotTerms:
+        """What the rules read, as far as the file has the columns."""
+        return SlotTerms(**{name: getattr(self, name) for name in TERMS if name in self.model_fields_set})
 
     @model_validator(mode="after")
     def _kept_to_somebody(self) -> "SlotRow":

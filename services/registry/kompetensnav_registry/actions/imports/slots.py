@@ -1,10 +1,11 @@
 """Slots of a file."""
 
-from kompetensnav_registry.actions import slots
+from kompetensnav_registry.actions import ledger, slots
 from kompetensnav_registry.actions.imports.batch import Batch, by_ref
 from kompetensnav_registry.actions.imports.rows import TERMS, SlotRow
 from kompetensnav_registry.domain.texts import ADVICE
 from kompetensnav_registry.edges.numbers import personal_parts
+from kompetensnav_registry.edges.terms import merged
 from kompetensnav_registry.tables import Slot, Workplace
 
 
@@ -22,22 +23,28 @@ async def take_slots(batch: Batch, rows: list[tuple[int, SlotRow]]) -> None:
         if old is not None and row.seats < old.taken:
             batch.faults.add(line, "seats", row.seats, f"{old.taken} seats are taken")
         if old is not None and old.taken:
-            for column in sorted(slots.AGREED):
+            for column in sorted(slots.AGREED & row.model_fields_set):
                 if getattr(row, column) != getattr(old, column):
                     batch.faults.add(line, column, getattr(row, column), f"{old.taken} seats are taken")
+            if merged(old.terms, row.terms) != old.terms:
+                batch.faults.add(line, "terms", "", f"{old.taken} seats are taken")
         if old is not None and row.workplace in workplaces:
             here = workplaces[row.workplace].workplace_id
             batch.stays(line, "workplace", row.workplace, old.workplace_id, here)
         if old is not None and old.withdrawn_at:
             batch.faults.add(line, "ref", row.ref, "the slot has been withdrawn")
     batch.faults.raise_any()
+    posted = []
     for _, row in rows:
         old = there.get(row.ref)
         apart = {"workplace", "ref", "starts_on", "ends_on", *TERMS}
-        values = row.model_dump(mode="json", exclude=apart)
-        values |= {"starts_on": row.starts_on, "ends_on": row.ends_on, "terms": row.terms}
+        # Of a slot that is there, only what the file says is written.
+        values = row.model_dump(mode="json", exclude=apart, exclude_unset=old is not None)
+        terms = merged(old.terms if old else {}, row.terms)
+        values |= {"starts_on": row.starts_on, "ends_on": row.ends_on, "terms": terms}
         if old is None:
-            slots.post_slot(batch.session, workplace=workplaces[row.workplace], ref=row.ref, **values)
+            here = workplaces[row.workplace]
+            posted.append(slots.post_slot(batch.session, workplace=here, ref=row.ref, **values))
             batch.counts["created"] += 1
             continue
         changes = {name: value for name, value in values.items() if getattr(old, name) != value}
@@ -46,3 +53,4 @@ async def take_slots(batch: Batch, rows: list[tuple[int, SlotRow]]) -> None:
                 batch.session, municipality=batch.municipality, slot_id=old.slot_id, changes=changes
             )
         batch.counts["changed" if changes else "unchanged"] += 1
+    await ledger.settle_posted(batch.session, posted)

@@ -68,7 +68,7 @@ def verdicts(case: Case, rules: Iterable[Rule]) -> list[Verdict]:
 
 def broken(case: Case, rules: Iterable[Rule], *when: When) -> list[Rule]:
     """The rules that refuse the case at these moments; advice refuses nothing."""
-    asked = [rule for rule in rules if rule.when in when and rule.kind != "S"]
+    asked = [rule for rule in rules if set(rule.when) & set(when) and rule.kind != "S"]
     return [v.rule for v in verdicts(case, asked) if v.permits is False]
 
 

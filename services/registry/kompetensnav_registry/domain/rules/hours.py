@@ -23,17 +23,23 @@ def old_enough(case: Case, p: Parameters) -> bool | None:
 
 
 def child_hours(case: Case, p: Parameters) -> bool | None:
-    """R4: paid work of a child who has turned 13; fewer hours in a school week. Not for prao."""
+    """R4: paid work of a child who has turned 13; fewer hours in a school week, rest at night and each week.
+    Not for prao."""
     if not case.is_paid or case.age_class != AgeClass.OLDER_CHILD:
         return None
-    kind = "school_week" if case.is_school_week else "holiday"
+    if _has_no_rest(case, p):
+        return False
+    kind = "school_week" if _in_school_weeks(case, p) else "holiday"
     return _within(case, p[f"hours_per_day_{kind}"], p[f"hours_per_week_{kind}"], p["earliest"], p["latest"])
 
 
 def youth_hours(case: Case, p: Parameters) -> bool | None:
-    """R5: youth, 8 hours a day and 40 a week, 06-22 or 07-23, never between 00 and 05."""
+    """R5: youth, 8 hours a day and 40 a week, 06-22 or 07-23, never between 00 and 05, with rest at night and
+    each week."""
     if case.age_class != AgeClass.YOUTH:
         return None
+    if _has_no_rest(case, p):
+        return False
     spans = [_within(case, p["hours_per_day"], p["hours_per_week"], *span) for span in p["spans"]]
     return None if all(s is None for s in spans) else any(spans)
 
@@ -78,6 +84,25 @@ def safe_tasks(case: Case, p: Parameters) -> bool | None:
     return not (case.placement_type == "prao" and case.hazards)
 
 
+def _in_school_weeks(case: Case, p: Parameters) -> bool:
+    """As it is said; else only a period within the summer is surely no school week."""
+    if case.is_school_week is not None:
+        return case.is_school_week
+    first, last = p["summer"]
+    one_year = case.starts_on.year == case.ends_on.year
+    return not (one_year and first <= f"{case.starts_on:%m-%d}" and f"{case.ends_on:%m-%d}" <= last)
+
+
+def _has_no_rest(case: Case, p: Parameters) -> bool:
+    """Whether the day is so long that the night's rest is too short, or the week has too few days off."""
+    if len(case.weekdays) > p["days_a_week"]:
+        return True
+    if case.starts_at is None or case.ends_at is None:
+        return False
+    at_work = (case.ends_at.hour - case.starts_at.hour) * 60 + case.ends_at.minute - case.starts_at.minute
+    return bool(at_work > (24 - p["rest_hours"]) * 60)
+
+
 def _within(case: Case, per_day: float, per_week: float | None, earliest: str, latest: str) -> bool | None:
     known = False
     for hours, most in ((case.hours_per_day, per_day), (case.hours_per_week, per_week)):
@@ -87,6 +112,8 @@ def _within(case: Case, per_day: float, per_week: float | None, earliest: str, l
                 return False
     if case.starts_at is not None and case.ends_at is not None:
         known = True
+        if case.ends_at <= case.starts_at:  # through the night
+            return False
         if case.starts_at < time.fromisoformat(earliest) or case.ends_at > time.fromisoformat(latest):
             return False
     return True if known else None

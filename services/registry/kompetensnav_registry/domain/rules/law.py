@@ -1,7 +1,7 @@
 """Duties, decisions, checks, consents, lengths and times: R1, R2, R14, R15, R17 to R19, R23 to R26, R31, R33
 to R35."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -11,10 +11,12 @@ Parameters = Mapping[str, Any]
 
 
 def prao_is_offered(case: Case, p: Parameters) -> bool | None:
-    """R1: at least ten days of prao in all, from a grade on (Skollagen 10 kap 8 a §)."""
+    """R1: at least ten days of prao in all, from a grade on, in the special school a later one (Skollagen 10
+    kap 8 a §, 12 kap)."""
     if case.days_in_all is None:
         return None
-    if case.study_year is not None and case.study_year < p["from_grade"]:
+    from_grade = p["from_grade_special" if case.school_form == "SP" else "from_grade"]
+    if case.study_year is not None and case.study_year < from_grade:
         return False
     return bool(case.days_in_all >= p["days"])
 
@@ -45,27 +47,34 @@ def adult_share(case: Case, p: Parameters) -> bool | None:
 
 
 def check_is_needed(case: Case, p: Parameters) -> bool:
-    """Whether a background check must be shown, by placement type, school form and setting (R17)."""
+    """Whether a background check must be shown, by placement type, school form and setting (R17). A minor
+    whose school form is not known is taken to go to a school for the young."""
+
+    def is_caught(school_forms: Collection[str]) -> bool:
+        return case.school_form in school_forms if case.school_form else not case.is_minor
+
     return any(
         case.placement_type in row["placement_types"]
         and case.setting in row["settings"]
-        and ("school_forms" not in row or case.school_form is None or case.school_form in row["school_forms"])
+        and ("school_forms" not in row or is_caught(row["school_forms"]))
         for row in p["needed"]
     )
 
 
+def _is_shown(case: Case, p: Parameters) -> bool:
+    oldest = case.starts_on - timedelta(days=p["days_old"])
+    return case.check_shown_on is not None and case.check_shown_on >= oldest
+
+
 def is_checked(case: Case, p: Parameters) -> bool | None:
     """R17: who must show an extract has shown one, not older than a year, before it starts."""
-    if not check_is_needed(case, p):
-        return None
-    if case.check_shown_on is None:
-        return False
-    return case.check_shown_on >= case.starts_on - timedelta(days=p["days_old"])
+    return _is_shown(case, p) if check_is_needed(case, p) else None
 
 
 def check_can_come_in_time(case: Case, p: Parameters) -> bool | None:
-    """R18: an extract takes about two weeks; a start sooner than that is not offered without one."""
-    if not check_is_needed(case, p) or case.check_shown_on is not None:
+    """R18: an extract takes about two weeks; a start sooner than that is not offered without one that will
+    still do (R17)."""
+    if not check_is_needed(case, p) or _is_shown(case, p):
         return None
     return case.today + timedelta(days=p["days"]) <= case.starts_on
 

@@ -21,7 +21,7 @@ class Rule:
 
     id: str
     kind: Kind
-    when: When
+    when: tuple[When, ...]
     placement_types: frozenset[str]
     valid_from: date
     valid_to: date | None
@@ -29,6 +29,13 @@ class Rule:
     sv: str
     en: str
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    own: frozenset[str] = frozenset()
+    """Of a hard rule: the parameters that are the municipality's to decide all the same."""
+
+    @property
+    def configurable(self) -> frozenset[str]:
+        """The parameters that a municipality may have numbers of its own for."""
+        return self.own if self.kind == "H" else frozenset(self.parameters)
 
     @classmethod
     def read(cls, row: Mapping[str, Any]) -> "Rule":
@@ -36,7 +43,7 @@ class Rule:
         return cls(
             row["id"],
             row["kind"],
-            row["when"],
+            tuple(row["when"]),
             frozenset(row["placement_types"]),
             row["valid_from"],
             row.get("valid_to"),
@@ -44,6 +51,7 @@ class Rule:
             row["sv"],
             row["en"],
             row.get("parameters", {}),
+            frozenset(row.get("own", ())),
         )
 
     def holds(self, on: date) -> bool:
@@ -89,12 +97,13 @@ def in_force(rules: Iterable[Rule], on: date, settings: Sequence[Setting] = ()) 
             found[rule.id] = rule
     for setting in sorted(settings, key=lambda s: s.valid_from):
         rule = found.get(setting.rule)  # type: ignore[assignment]
-        if rule is None or rule.kind == "H" or not setting.holds(on):
+        if rule is None or not setting.holds(on):
             continue
-        if setting.switched_off:
+        if setting.switched_off and rule.kind != "H":
             del found[setting.rule]
         else:
-            found[setting.rule] = replace(rule, parameters={**rule.parameters, **setting.parameters})
+            own = {n: value for n, value in setting.parameters.items() if n in rule.configurable}
+            found[setting.rule] = replace(rule, parameters={**rule.parameters, **own})
     return found
 
 

@@ -116,6 +116,8 @@ def import_(
     console = Console()
     if kind not in KINDS:
         sys.exit(f"There is no kind {kind!r}; known are {', '.join(KINDS)}.")
+    if wrong := [pair for pair in column or [] if "=" not in pair]:
+        sys.exit(f"--column {wrong[0]}: write THEIRS=ours, or THEIRS= to leave the column out.")
     mapping = dict(pair.split("=", 1) for pair in column or [])
     row, _ = KINDS[kind]
     faults = Faults()

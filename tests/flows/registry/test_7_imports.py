@@ -1,13 +1,14 @@
 """7. Imports that exist in the field: SS 12000, CSV and Excel with columns of their own, official exports."""
 
 import io
+import zipfile
 from pathlib import Path
 
 import pytest
 from openpyxl import Workbook
 
 from support import ss12000
-from support.stack import SLOT_COLUMNS
+from support.stack import SLOT_COLUMNS, org_number
 
 pytestmark = pytest.mark.real
 DATA = Path(__file__).parents[4] / "shared/data"
@@ -75,6 +76,44 @@ async def test_7_learners_are_pulled_page_by_page_and_a_bad_one_is_reported_alon
         (view,) = desk.call("GET", "/sources")["items"]
         assert len(view["failed"]) == 1
         assert "hemlig" not in str(view)
+
+
+async def test_7_a_pull_marks_who_it_says_and_brings_no_erased_learner_back(stack, desks):
+    desk = desks("1276")
+    school = ss12000.School()
+    unit = school.organisation("12345679")
+    ada = school.person("Ada", NUMBER, unit)
+    school.person("Bo", "198112789874", unit)
+    school.person("Cia", "20010203-TF99X", unit)
+    later = {"created": "2026-08-20T08:00:00Z", "modified": "2099-01-01T00:00:00Z"}
+    with ss12000.serving(school) as url:
+        made = source(desk, url, case_worker="handlaggare")
+        assert pull(desk, made)["created"] == 1
+        school.person("Bo", COORDINATION, unit)
+        school.failing = {p["id"] for p in school.persons if p["givenName"] == "Cia"}
+        school.person("Dag", TEMPORARY, unit, meta=later)
+        done = pull(desk, made)
+        assert done["created"] == 2, "one that the system fails for stops nobody else"
+        assert [f["reason"] for f in done["faults"]] == ["the school system fails when it is asked for"]
+        assert len(desk.call("GET", "/sources")["items"][0]["failed"]) == 1
+        school.failing = set()
+        school.persons = [p for p in school.persons if p["givenName"] != "Cia"]
+        (learner,) = (x for x in desk.call("GET", "/learners")["items"] if x["given_name"] == "Ada")
+        marking = {"revision": learner["revision"], "security_marking": "confidentiality_marked",
+                   "case_worker": "handlaggare"}  # fmt: skip
+        path = f"/learners/{learner['learner_id']}"
+        desk.call("PATCH", path, json=marking)
+        ada = school.person("Ada", NUMBER, unit, familyName="Nytt", meta=later)
+        del ada["securityMarking"]
+        assert pull(desk, made)["changed"] == 1
+        assert "Nytt" not in str(desk.call("GET", "/learners"))
+        mine = {"role": "case_worker", "subject": "handlaggare"}
+        assert "Nytt" in str(desk.call("GET", "/learners", **mine))
+        desk.call("POST", f"{path}/erasure", status=201, **mine)
+        again = pull(desk, made)
+        assert (again["created"], [f["id"] for f in again["faults"]]) == (0, [ada["id"]])
+        assert "erased" in again["faults"][0]["reason"]
+        assert desk.call("GET", "/sources")["items"][0]["failed"] == []
 
 
 async def test_7_a_source_that_fails_says_so_and_loses_nothing(stack, desks):
@@ -159,6 +198,74 @@ async def test_7_a_file_of_another_format_or_encoding_says_so(desks, content, sa
     assert said in refused["detail_en"]
 
 
+def with_sheet(content, change):
+    """An Excel file whose first sheet's XML is another."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(content)) as old, zipfile.ZipFile(out, "w") as new:
+        for name in old.namelist():
+            data = old.read(name)
+            new.writestr(name, change(data) if name.endswith("sheet1.xml") else data)
+    return out.getvalue()
+
+
+async def test_7_an_excel_file_is_read_as_it_is_and_a_broken_one_says_so(desks):
+    desk = desks("1278")
+    rows = [["org_number", "name"], *([f"{5560360000 + n}", f"B {n}"] for n in range(5))]
+    content = excel(*rows)
+    wrong = with_sheet(content, lambda xml: xml.replace(b'ref="A1:B6"', b'ref="A1"'))
+    assert wrong != content
+    assert post(desk, "/imports/employers/preview", wrong)["rows"] == 5
+    for path in ("/imports/employers", "/imports/employers/preview"):
+        broken = post(desk, path, with_sheet(content, lambda xml: xml[: len(xml) // 2]), 400)
+        assert "cannot be read" in broken["detail_en"]
+        assert "Line 2" in post(desk, path, b'org_number,name\n"5560', 400)["detail_en"]
+        twice = post(desk, path, b"org_number,name,name\n1,2,3\n", 400)
+        assert "name" in twice["detail_en"]
+        assert "twice" in twice["detail_en"]
+
+
+async def test_7_no_column_shows_a_persons_number_and_no_reference_is_one(desks):
+    desk = desks("1279")
+    head = "ref,administration,school,given_name,family_name,born_on,locality,identity_number\n"
+    row = "{},school,gy1,Namn,Efternamn,1964-08-23,lulea,19640823-3234\n"
+    seen = post(desk, "/imports/learners/preview", (head + row.format("a")).encode())
+    assert seen["first"][0]["identity_number"] == "••••••••"
+    for spelt in ("640823-3234", "640823–3234", "64-08-23/3234", "19640823 - 3234"):
+        refused = post(desk, "/imports/learners", (head + row.format(spelt)).encode(), 422)
+        assert [e["column"] for e in refused["errors"]] == ["ref"]
+        assert "3234" not in str(refused)
+        slot = {"description": f"Fråga efter {spelt} vid dörren"}
+        found = desk.slot(status=422, **slot)
+        assert [e["rule"] for e in found["errors"]] == ["number"]
+
+
+async def test_7_a_file_follows_merged_employers_the_main_contact_and_new_names(stack, desks):
+    desk = desks("1281")
+    place, other = desk.workplace, org_number(77_001)
+    kept = desk.call("POST", "/employers", json={"org_number": other, "name": "Kvar"}, status=201)
+    desk.slot()
+    number = org_number(12_810)
+    desk.call(
+        "POST", f"/employers/{place['employer_id']}/merge", json={"into": kept["employer_id"]}, status=201
+    )
+    contact = {"name": "Ny", "email": "ny.1281@firma.example.com", "is_main": True}
+    desk.call("POST", f"/workplaces/{place['workplace_id']}/contacts", json=contact, status=201)
+    head = "ref,org_number,name,locality,reception_capacity,contact_name,contact_email\n"
+    rows = f"w0,{number},Nya Bageriet,lulea,3,Allra Nyast,nyast.1281@firma.example.com\n"
+    rows += f"w9,{number},Filialen,lulea,3,Fil,fil.1281@firma.example.com\n"
+    assert stack.bring_in("1281", "workplaces", head + rows) == {"created": 1, "changed": 1, "unchanged": 0}
+    places = desk.call("GET", "/workplaces")["items"]
+    assert {p["employer_id"] for p in places} == {kept["employer_id"]}
+    people = desk.call("GET", f"/workplaces/{place['workplace_id']}/contacts")["items"]
+    assert [(p["name"], p["is_main"]) for p in people] == [("Allra Nyast", True), ("Kontakt", False)]
+    assert desk.call("GET", "/search/slots?q=bageriet")["total"] == 1
+    renamed = f"org_number,name\n{other},Limpan\n{number},Den gamla\n"
+    counted = {"created": 0, "changed": 1, "unchanged": 1}
+    assert stack.bring_in("1281", "employers", renamed) == counted
+    assert desk.call("GET", "/search/slots?q=limpan")["total"] == 1
+    assert desk.call("GET", f"/employers/{kept['employer_id']}")["sector"] == kept["sector"]
+
+
 async def test_7_a_long_file_is_checked_first_and_imported_in_parts_by_the_command_line(
     stack, desks, monkeypatch, tmp_path
 ):
@@ -179,6 +286,12 @@ async def test_7_a_long_file_is_checked_first_and_imported_in_parts_by_the_comma
     refused = stack.run(*command)
     assert refused.returncode == 1
     assert "2502" in refused.stdout
+    file.write_text("\n".join([SLOT_COLUMNS.replace(",", ";"), *rows, rows[0].replace("prao", "apl")]))
+    twice = stack.run(*command)
+    assert twice.returncode == 1
+    assert "stands on line 2 already" in " ".join(twice.stdout.split())
+    unmapped = stack.run(*command, "--column", "Klass")
+    assert "THEIRS=ours" in unmapped.stderr
     assert desk.call("GET", "/slots")["total"] == 2_500
 
 

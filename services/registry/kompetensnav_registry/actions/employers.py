@@ -46,7 +46,7 @@ async def register_employer(
         return await _register_sole_trader(session, municipality, org_number, name, seal, about)
     there = await session.scalar(select(Employer).where(Employer.org_number == org_number))
     if there:
-        return await _kept(session, there), False
+        return await kept(session, there), False
     made = add_employer(session, municipality=municipality, org_number=org_number, name=name, **about)
     await session.flush()
     return made, True
@@ -62,7 +62,7 @@ async def _register_sole_trader(
         .where(SoleTrader.blind_index == index, SoleTrader.municipality == municipality)
     )
     if there:
-        return await _kept(session, there), False
+        return await kept(session, there), False
     row = add_employer(
         session,
         municipality=municipality,
@@ -128,10 +128,11 @@ async def find_employer(session: Session, *, employer_id: UUID, lock: bool = Fal
     row = await session.get(Employer, employer_id, with_for_update=lock)
     if row is None:
         raise NotFound("There is no such employer.", "Det finns ingen sådan arbetsgivare.")
-    return await _kept(session, row)
+    return await kept(session, row)
 
 
-async def _kept(session: Session, row: Employer) -> Employer:
+async def kept(session: Session, row: Employer) -> Employer:
+    """The employer, or the one it has been merged into."""
     while row.merged_into is not None:
         row = await session.get_one(Employer, row.merged_into)
     return row

@@ -87,7 +87,9 @@ def _plain(row: Any) -> dict[str, Any]:
     }
 
 
-async def request_erasure(session: Session, *, learner: Learner, requested_by: str, now: datetime) -> Erasure:
+async def request_erasure(
+    session: Session, *, learner: Learner, requested_by: str, now: datetime, seal: Seal
+) -> Erasure:
     """Asks every service to forget a learner; the registry answers at once. Raises Conflict while the learner
     has an open offer or a placement that is not over."""
     today = now.date()
@@ -107,6 +109,7 @@ async def request_erasure(session: Session, *, learner: Learner, requested_by: s
     # Nobody else knows of a protected learner: never heard, or asked to forget when the marking came.
     services = [OURS] if learner.security_marking != "none" else [OURS, *OTHERS]
     row = ask(session, learner=learner, services=services, requested_by=requested_by, now=now)
+    row.blind_ref = seal.index(learner.municipality, learner.ref) if learner.ref else None
     await session.flush()
     session.add(await _erase_here(session, row, learner, now))
     return row

@@ -87,6 +87,7 @@ async def needs_and_learners(
             Learner.aims_at.is_not(None),
             Learner.finishes_on >= today,
             Learner.security_marking == "none",
+            Learner.left_on.is_(None),
         )
     )
     for aims_at, finishes_on in learners:
@@ -127,6 +128,7 @@ async def finishing(session: Session, *, workplace_id: UUID, today: date) -> dic
             Learner.finishes_on.between(today, today + domain.finishing.HORIZON),
             Learner.born_on <= adult_if_born_by,
             Learner.security_marking == "none",
+            Learner.left_on.is_(None),
         )
     )
     return domain.finishing.shown(

@@ -18,11 +18,13 @@ from kompetensnav_registry.actions import learners, organisations
 from kompetensnav_registry.actions.imports.batch import write_changes
 from kompetensnav_registry.edges.numbers import identity_number
 from kompetensnav_registry.edges.seal import Seal
-from kompetensnav_registry.edges.ss12000 import MARKINGS, Bad, Client, Organisation, Person
-from kompetensnav_registry.tables import Learner, Request, SourceToken, Ss12000Source
+from kompetensnav_registry.edges.ss12000 import MARKINGS, Bad, Client, Organisation, Person, SourceFailed
+from kompetensnav_registry.tables import Erasure, Learner, Request, SourceToken, Ss12000Source
 
 OVERLAP = timedelta(minutes=5)
 """Asked for again each time, for clocks that differ; the same person twice changes nothing."""
+MOST_FAILED = 500
+"""Persons that are asked for again one by one."""
 _EMAIL: TypeAdapter[str] = TypeAdapter(Email)
 
 
@@ -97,7 +99,12 @@ async def pull(sessions: Sessions, scope: Scope, *, municipality: str, source_id
             async with transaction(sessions, scope) as session:
                 schools |= await _schools(session, source, units, done)
         for id in source.failed:
-            again = await client.person(id)
+            try:
+                again = await client.person(id)
+            except SourceFailed:  # this one alone: asked for again the next time
+                done.refuse(id, "", "the school system fails when it is asked for")
+                failed.append(id)
+                continue
             async with transaction(sessions, scope) as session:
                 failed += await _persons(session, source, [again] if again else [], schools, seal, done)
         async for persons in client.persons(since):
@@ -109,8 +116,9 @@ async def pull(sessions: Sessions, scope: Scope, *, municipality: str, source_id
                     done.left += await _left(session, source, gone, began)
     async with transaction(sessions, scope) as session:
         row = await session.get_one(Ss12000Source, source_id, with_for_update=True)
-        row.modified_after, row.pulled_at = began - OVERLAP, began
-        row.failed = sorted(set(failed))[:500]
+        row.pulled_at, row.failed = began, sorted(set(failed))[:MOST_FAILED]
+        if len(set(failed)) <= MOST_FAILED:  # else all of them are asked for again
+            row.modified_after = began - OVERLAP
     return done
 
 
@@ -167,6 +175,14 @@ async def _persons(
         )
     )
     there = {row.ref: row for row in found}
+    hashed = [seal.index(source.municipality, id) for id in ids]
+    gone = set(
+        await session.scalars(
+            select(Erasure.blind_ref).where(
+                Erasure.municipality == source.municipality, Erasure.blind_ref.in_(hashed)
+            )
+        )
+    )
     for person in persons:
         if isinstance(person, Bad):
             done.refuse(person.id, person.field, person.reason)
@@ -192,13 +208,16 @@ async def _persons(
             done.refuse(str(person.id), "civicNo", "another learner has the number")
             failed.append(str(person.id))
             continue
+        if row is None and seal.index(source.municipality, str(person.id)) in gone:
+            done.refuse(str(person.id), "", "has been erased here, and is not taken in again by a pull")
+            continue
         if row is None:
             row = learners.new_learner(source.municipality, source.administration, values)
             learners.seal_number(seal, row, number)
             session.add(row)
             done.created += 1
             continue
-        if row.security_marking != "none":
+        if row.security_marking != "none" or person.security_marking is None:
             del values["security_marking"], values["case_worker"]
         changed = write_changes(row, values) == "changed"
         if learners.seal_number(seal, row, number) or changed:
@@ -219,9 +238,10 @@ def _values(source: Ss12000Source, person: Person, schools: dict[UUID, str]) -> 
     assert enrolment is not None
     if enrolment.school not in schools:
         raise ValueError("enrolments: an organisation that was not sent")
-    if person.security_marking not in MARKINGS:
+    said = person.security_marking or "Ingen"
+    if said not in MARKINGS:
         raise ValueError("securityMarking: unknown")
-    marking = MARKINGS[person.security_marking]
+    marking = MARKINGS[said]
     if marking != "none" and not source.case_worker:
         raise ValueError("securityMarking: the source names no case worker for protected learners")
     try:

@@ -250,7 +250,7 @@ async def export_access(request: Request, caller: Following, learner_id: UUID) -
 
 
 @router.post("/learners/{learner_id}/erasure", status_code=201)
-async def request_erasure(caller: Following, learner_id: UUID) -> ErasureView:
+async def request_erasure(request: Request, caller: Following, learner_id: UUID) -> ErasureView:
     """Forget a learner: the registry erases at once what no law keeps, and asks the other services."""
     async with caller.begin() as session:
         learner = await learners.find_learner(
@@ -260,7 +260,11 @@ async def request_erasure(caller: Following, learner_id: UUID) -> ErasureView:
             case_worker=case_worker_of(caller),
         )
         row = await erasure.request_erasure(
-            session, learner=learner, requested_by=caller.identity.subject, now=datetime.now(UTC)
+            session,
+            learner=learner,
+            requested_by=caller.identity.subject,
+            now=datetime.now(UTC),
+            seal=seal_of(request),
         )
         await session.flush()
         return await _erasure(session, caller, row.erasure_id)

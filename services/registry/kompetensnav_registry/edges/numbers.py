@@ -14,7 +14,13 @@ from organisationsnummer.organisationsnummer import Organisationsnummer, Organis
 from personnummer.personnummer import Personnummer, PersonnummerException
 
 _TEMPORARY = re.compile(r"(\d{4})(\d{2})(\d{2})-?(TF\d{2})", re.IGNORECASE)
-_IN_TEXT = re.compile(r"(?<!\d)(?:\d{2})?\d{6}[-+ ]?\d{4}(?!\d)|(?<!\d)\d{8}-?TF\d{2}(?!\d)", re.IGNORECASE)
+_DASH = "-\u2010-\u2015\u2212"
+_IN_TEXT = re.compile(
+    rf"(?<!\d)(?:\d{{2}})?\d{{2}}[{_DASH}/. ]?\d{{2}}[{_DASH}/. ]?\d{{2}} ?[{_DASH}+/]? ?\d{{4}}(?!\d)"
+    rf"|(?<!\d)\d{{8}} ?[{_DASH}/]? ?TF ?\d{{2}}(?!\d)",
+    re.IGNORECASE,
+)
+"""However people write them: with another dash, a slash, dots or spaces."""
 _PHONE = re.compile(r"(?<![\w-])(?:\+46|00 ?46|0)[\s(]*\d(?:[\s()/-]*\d){6,9}(?![\w-])")
 _STREET = re.compile(
     r"\b[A-ZÅÄÖ][a-zåäöé]*(?:gatan|vägen|gränd|torget|stigen|allén|backen|plan) \d{1,3}(?: ?[A-Za-z])?\b"
@@ -113,8 +119,12 @@ def personal_parts(text: str) -> list[Found]:
 def _is_a_number(text: str) -> bool:
     """Right check digit and day, so that an order number of ten digits may stand; a wrong one that looks like
     a person's (with its dash) may not."""
+    tail = re.search(rf"([{_DASH}+/]?) ?(?:TF)? ?\d{{2,4}}$", text, re.IGNORECASE)
+    dash = "" if tail is None or not tail[1] else "+" if tail[1] == "+" else "-"
+    plain = re.sub(r"[^0-9TF]", "", text.upper())
+    written = f"{plain[:-4]}{dash}{plain[-4:]}"
     try:
-        identity_number(text.replace(" ", ""))
+        identity_number(written)
     except ValueError:
-        return bool(re.fullmatch(r"(?:19|20)?\d{2}(?:0[1-9]|1[0-2])(?:[0-8]\d|9[01])[-+]\d{4}", text))
+        return bool(re.fullmatch(r"(?:19|20)?\d{2}(?:0[1-9]|1[0-2])(?:[0-8]\d|9[01])[-+]\d{4}", written))
     return True

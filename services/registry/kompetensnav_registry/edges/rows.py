@@ -1,8 +1,7 @@
 """Rows of files: each is checked before any is used; a fault is told with its line, column and value."""
 
-import csv
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -10,7 +9,15 @@ from kompetensnav_chassis.errors import BadRows
 from kompetensnav_registry.edges.numbers import masked
 from kompetensnav_registry.edges.sheet import Sheet, guess
 
-R = TypeVar("R", bound=BaseModel)
+
+class Row(BaseModel):
+    """A row of a file."""
+
+    KEYS: ClassVar[tuple[str, ...]]
+    """The columns that name it, once in a file: the last one, within those before it."""
+
+
+R = TypeVar("R", bound=Row)
 MOST_FAULTS = 200
 SECRET = {"identity_number"}
 """Columns whose values are never repeated."""
@@ -39,7 +46,7 @@ class Faults:
             )
 
 
-def mapping_of(sheet: Sheet, row: type[BaseModel], given: Mapping[str, str]) -> dict[str, str | None]:
+def mapping_of(sheet: Sheet, row: type[Row], given: Mapping[str, str]) -> dict[str, str | None]:
     """Column of the file -> our column; `given` wins over the guess, an empty name leaves it out."""
     found: dict[str, str | None] = guess(sheet.header, row.model_fields)
     for theirs, ours in given.items():
@@ -69,21 +76,28 @@ def read(
         faults.add(1, theirs, theirs, "the file has no such column")
     faults.raise_any()
     names = list(columns.values())
-    good, line = [], 1
-    try:
-        for line, values in sheet.rows:
-            if len(values) > len(names):
-                extra = [v for v in values[len(names) :] if v.strip()]
-                if extra:
-                    faults.add(line, "", ",".join(extra), "more values than columns")
-                    continue
-            texts = {n: v.strip() for n, v in zip(names, values, strict=False) if n and v.strip()}
-            try:
-                good.append((line, row.model_validate(texts)))
-            except ValidationError as bad:
-                for error in bad.errors():
-                    column = str(error["loc"][0]) if error["loc"] else ""
-                    faults.add(line, column, texts.get(column, ""), error["msg"])
-    except csv.Error as bad:
-        faults.add(line, "", "", f"not CSV: {bad}")
+    good = []
+    for line, values in sheet.rows:
+        if len(values) > len(names):
+            extra = [v for v in values[len(names) :] if v.strip()]
+            if extra:
+                faults.add(line, "", ",".join(extra), "more values than columns")
+                continue
+        texts = {n: v.strip() for n, v in zip(names, values, strict=False) if n and v.strip()}
+        try:
+            good.append((line, row.model_validate(texts)))
+        except ValidationError as bad:
+            for error in bad.errors():
+                column = str(error["loc"][0]) if error["loc"] else ""
+                faults.add(line, column, texts.get(column, ""), error["msg"])
+    _once(good, row.KEYS, faults)
     return good
+
+
+def _once(rows: list[tuple[int, R]], keys: tuple[str, ...], faults: Faults) -> None:
+    seen: dict[Any, int] = {}
+    for line, row in rows:
+        value = tuple(getattr(row, key) for key in keys)
+        if value in seen:
+            faults.add(line, keys[-1], value[-1], f"stands on line {seen[value]} already")
+        seen.setdefault(value, line)

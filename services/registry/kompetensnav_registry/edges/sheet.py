@@ -5,10 +5,12 @@ import csv
 import io
 import re
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
+from xml.etree.ElementTree import ParseError
 
 from kompetensnav_chassis.errors import Problem
 
@@ -83,12 +85,18 @@ def _csv(text: str) -> Sheet:
     reader = csv.reader(io.StringIO(text), delimiter=delimiter, strict=True)
 
     def rows() -> Iterator[tuple[int, list[str]]]:
-        for values in reader:
-            if values:
-                yield reader.line_num, values
+        try:
+            for values in reader:
+                if values:
+                    yield reader.line_num, values
+        except csv.Error as bad:
+            raise Problem(
+                f"Line {reader.line_num} is not CSV: {bad}. Save the file as CSV UTF-8 again.",
+                f"Rad {reader.line_num} är inte CSV. Spara filen som CSV UTF-8 igen.",
+            ) from bad
 
-    header = next(rows(), (1, []))[1]
-    return Sheet([name.strip() for name in header], rows())
+    every = rows()
+    return Sheet(_header(next(every, (1, []))[1]), every)
 
 
 def _excel(content: bytes) -> Sheet:
@@ -97,23 +105,58 @@ def _excel(content: bytes) -> Sheet:
     try:
         book = load_workbook(io.BytesIO(content), read_only=True, data_only=True)
         sheet = book.worksheets[0]
-    except (zipfile.BadZipFile, KeyError, IndexError, OSError, ValueError) as bad:
-        raise Problem(
-            "It looks like an Excel file, but cannot be read. Save it as .xlsx again.",
-            "Det ser ut som en Excelfil men går inte att läsa. Spara den som .xlsx igen.",
-        ) from bad
+        sheet.reset_dimensions()  # other programs write dimensions that are not those of the sheet
+    except _UNREADABLE as bad:
+        raise _unreadable() from bad
 
     def rows() -> Iterator[tuple[int, list[str]]]:
-        for line, values in enumerate(sheet.iter_rows(values_only=True, max_col=MOST_COLUMNS), 1):
-            texts = [_cell(value) for value in values]
-            while texts and not texts[-1]:
-                texts.pop()
-            if texts:
-                yield line, texts
+        try:
+            for line, values in enumerate(sheet.iter_rows(values_only=True, max_col=MOST_COLUMNS), 1):
+                texts = [_cell(value) for value in values]
+                while texts and not texts[-1]:
+                    texts.pop()
+                if texts:
+                    yield line, texts
+        except _UNREADABLE as bad:
+            raise _unreadable() from bad
 
     every = rows()
-    header = next(every, (1, []))[1]
-    return Sheet([name.strip() for name in header], every)
+    return Sheet(_header(next(every, (1, []))[1]), every)
+
+
+_UNREADABLE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    ParseError,
+    KeyError,
+    IndexError,
+    OSError,
+    ValueError,
+    TypeError,
+)
+"""What openpyxl raises for a file that is broken, at its start or anywhere in it."""
+
+
+def _unreadable() -> Problem:
+    return Problem(
+        "It looks like an Excel file, but cannot be read. Save it as .xlsx again.",
+        "Det ser ut som en Excelfil men går inte att läsa. Spara den som .xlsx igen.",
+    )
+
+
+def _header(names: list[str]) -> list[str]:
+    """The names of the columns. Raises Problem when two are called the same."""
+    header = [name.strip() for name in names]
+    while header and not header[-1]:
+        header.pop()
+    twice = sorted({name for name in header if header.count(name) > 1})
+    if twice:
+        shown = ", ".join(name or "(empty)" for name in twice)
+        raise Problem(
+            f"These columns stand twice: {shown}. Name each once.",
+            f"Dessa kolumner finns två gånger: {shown}. Ge varje kolumn ett eget namn.",
+        )
+    return header
 
 
 def _cell(value: Any) -> str:

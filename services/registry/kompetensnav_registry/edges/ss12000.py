@@ -64,8 +64,8 @@ class Person(BaseModel):
     civic_no: str = Field(validation_alias=AliasPath("civicNo", "value"))
     emails: list[Email] = []
     enrolments: list[Enrolment] = []
-    security_marking: str = Field("Ingen", validation_alias="securityMarking")
-    """Nobody is unmarked by a pull: that is the case worker's to do."""
+    security_marking: str | None = Field(None, validation_alias="securityMarking")
+    """Absent: not said. Nobody is unmarked by a pull: that is the case worker's to do."""
     modified: datetime | None = Field(None, validation_alias=AliasPath("meta", "modified"))
 
     @property

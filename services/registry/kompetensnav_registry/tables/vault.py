@@ -268,7 +268,7 @@ class Erasure(Base):
     """Somebody asks to be erased, or a retention has run out: what each service answers, and by when."""
 
     __tablename__ = "erasure"
-    __table_args__ = ({"schema": VAULT},)
+    __table_args__ = (Index("ix_erasure_blind_ref", "blind_ref"), {"schema": VAULT})
 
     erasure_id: Mapped[UUID] = mapped_column(primary_key=True)
     municipality: Mapped[str] = mapped_column(CODE)
@@ -281,6 +281,8 @@ class Erasure(Base):
     """Services that must answer."""
     case_worker: Mapped[str | None] = mapped_column(String(200))
     """A protected learner's: shown to nobody else."""
+    blind_ref: Mapped[bytes | None]
+    """Index of the school system's reference: so that a pull does not bring the learner back."""
     alarmed_at: Mapped[datetime | None]
 
 

@@ -5,8 +5,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import BaseModel
-
 from kompetensnav_chassis.db import Session
 from kompetensnav_registry.actions.imports.actors import take_employers, take_workplaces
 from kompetensnav_registry.actions.imports.batch import Batch
@@ -20,7 +18,7 @@ from kompetensnav_registry.actions.imports.rows import (
 )
 from kompetensnav_registry.actions.imports.slots import take_slots
 from kompetensnav_registry.edges.numbers import masked
-from kompetensnav_registry.edges.rows import Faults, mapping_of, read
+from kompetensnav_registry.edges.rows import SECRET, Faults, Row, mapping_of, read
 from kompetensnav_registry.edges.seal import Seal
 from kompetensnav_registry.edges.sheet import Sheet, open_sheet
 
@@ -70,7 +68,11 @@ def preview(*, kind: str, content: bytes, mapping: Mapping[str, str]) -> Preview
     missing = [n for n, f in row.model_fields.items() if f.is_required() and n not in columns.values()]
     every = list(sheet.rows)
     first = [
-        {ours: masked(v) for ours, v in zip(columns.values(), values, strict=False) if ours}
+        {
+            ours: "•" * 8 if ours in SECRET and v.strip() else masked(v)
+            for ours, v in zip(columns.values(), values, strict=False)
+            if ours
+        }
         for _, values in every[:5]
     ]
     faults = Faults()
@@ -81,7 +83,7 @@ def preview(*, kind: str, content: bytes, mapping: Mapping[str, str]) -> Preview
 
 
 Work = Callable[[Batch, Any], Awaitable[None]]
-KINDS: dict[str, tuple[type[BaseModel], Work]] = {
+KINDS: dict[str, tuple[type[Row], Work]] = {
     "employers": (EmployerRow, take_employers),
     "workplaces": (WorkplaceRow, take_workplaces),
     "slots": (SlotRow, take_slots),

@@ -1,47 +1,48 @@
 """Employers and workplaces of a file."""
 
+from collections.abc import Iterable
 from typing import Any
+from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import ARRAY, Uuid, any_, literal, select
 
-from kompetensnav_registry.actions import employers, ledger, workplaces
+from kompetensnav_registry.actions import employers, ledger, listing, workplaces
 from kompetensnav_registry.actions.imports.batch import Batch, by_ref, write_changes
 from kompetensnav_registry.actions.imports.rows import EmployerRow, WorkplaceRow
-from kompetensnav_registry.tables import Contact, Employer, Workplace
+from kompetensnav_registry.tables import Contact, Employer, Slot, Workplace
 
 
 async def take_employers(batch: Batch, rows: list[tuple[int, EmployerRow]]) -> None:
     """Employers of a file; one that is there already is corrected."""
-    batch.once(rows, "org_number")
-    there = {
-        e.org_number: e
-        for e in await batch.session.scalars(
-            select(Employer).where(Employer.org_number.in_([r.org_number for _, r in rows]))
-        )
-    }
+    there = await _employers(batch, (row.org_number for _, row in rows))
     batch.faults.raise_any()
+    renamed: dict[UUID, str] = {}
     for _, row in rows:
         old = there.get(row.org_number)
         if old is None:
             employers.add_employer(batch.session, municipality=batch.municipality, **row.model_dump())
             batch.counts["created"] += 1
+        elif old.org_number != row.org_number:
+            batch.counts["unchanged"] += 1  # merged into another registration, which stays as it is
         else:
-            batch.counts[write_changes(old, row.model_dump(exclude={"org_number"}))] += 1
+            before = old.name
+            batch.counts[write_changes(old, row.model_dump(exclude={"org_number"}, exclude_unset=True))] += 1
+            if old.name != before:
+                renamed[old.employer_id] = old.name
+    for employer_id, name in renamed.items():
+        await listing.rename(batch.session, employer_id=employer_id, name=name)
+
+
+async def _employers(batch: Batch, numbers: Iterable[str]) -> dict[str, Employer]:
+    """Organisation number -> the employer; of a merged one, the one that was kept."""
+    found = await batch.session.scalars(select(Employer).where(Employer.org_number.in_(set(numbers))))
+    return {str(row.org_number): await employers.kept(batch.session, row) for row in found.all()}
 
 
 async def take_workplaces(batch: Batch, rows: list[tuple[int, WorkplaceRow]]) -> None:
     """Workplaces of a file with their contacts; capacity never falls below what is held."""
-    batch.once(rows, "ref")
-    employer_ids = {
-        number: id
-        for number, id in (
-            await batch.session.execute(
-                select(Employer.org_number, Employer.employer_id).where(
-                    Employer.org_number.in_([r.org_number for _, r in rows])
-                )
-            )
-        ).all()
-    }
+    found = await _employers(batch, (row.org_number for _, row in rows))
+    employer_ids = {number: row.employer_id for number, row in found.items()}
     for line, row in rows:
         if row.org_number not in employer_ids:
             batch.faults.add(line, "org_number", row.org_number, "no such employer; import employers first")
@@ -58,10 +59,17 @@ async def take_workplaces(batch: Batch, rows: list[tuple[int, WorkplaceRow]]) ->
     contacts = {
         c.workplace_id: c
         for c in await batch.session.scalars(
-            select(Contact).where(Contact.municipality == batch.municipality, Contact.role == "employer")
+            select(Contact).where(
+                Contact.municipality == batch.municipality,
+                Contact.role == "employer",
+                Contact.is_main,
+                Contact.workplace_id
+                == any_(literal([old.workplace_id for old in there.values()], ARRAY(Uuid))),
+            )
         )
     }
     batch.faults.raise_any()
+    moved: list[UUID] = []
     for _, row in rows:
         old = there.get(row.ref)
         values = row.model_dump(exclude={"org_number"})
@@ -78,13 +86,25 @@ async def take_workplaces(batch: Batch, rows: list[tuple[int, WorkplaceRow]]) ->
             )
             batch.counts["created"] += 1
             continue
+        before = (old.name, old.locality)
         changed = write_changes(old, {k: values[k] for k in ("name", "locality", "reception_capacity")})
+        if (old.name, old.locality) != before:
+            moved.append(old.workplace_id)
         contact = {k.removeprefix("contact_"): v for k, v in values.items() if k.startswith("contact_")}
         also = write_changes(contacts[old.workplace_id], contact)
         batch.counts["changed" if "changed" in (changed, also) else "unchanged"] += 1
         if old.workplace_id in accounts.ledgers:
             accounts.ledgers[old.workplace_id].capacity = row.reception_capacity
     accounts.settle(batch.session)
+    if moved:
+        offered = await batch.session.scalars(
+            select(Slot.slot_id).where(
+                Slot.workplace_id.in_(moved),
+                Slot.municipality == batch.municipality,
+                Slot.withdrawn_at.is_(None),
+            )
+        )
+        await listing.show_again(batch.session, municipality=batch.municipality, slot_ids=offered)
 
 
 async def _accounts(

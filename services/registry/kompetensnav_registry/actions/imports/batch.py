@@ -24,15 +24,6 @@ class Batch:
     faults: Faults
     counts: Counter[str]
 
-    def once(self, rows: list[tuple[int, Any]], *keys: str) -> None:
-        """Each key (the last column, within those before it) stands on one row only."""
-        seen: dict[Any, int] = {}
-        for line, row in rows:
-            value = tuple(getattr(row, key) for key in keys)
-            if value in seen:
-                self.faults.add(line, keys[-1], value[-1], f"stands on line {seen[value]} already")
-            seen.setdefault(value, line)
-
     def stays(self, line: int, column: str, value: str, before: Any, now: Any) -> None:
         """What another row hangs on is not moved by an import."""
         if before != now:

@@ -18,7 +18,6 @@ WISHED_SLOT = re.compile(r"slot:([^=;]+)")
 
 async def take_learners(batch: Batch, rows: list[tuple[int, LearnerRow]]) -> None:
     """Learners of a file, into the vault."""
-    batch.once(rows, "administration", "ref")
     for line, row in rows:
         batch.mine(line, row)
     there = await by_ref(batch, Learner, (row.ref for _, row in rows))
@@ -70,7 +69,6 @@ async def _numbers(batch: Batch, rows: list[tuple[int, LearnerRow]]) -> dict[int
 
 async def take_requests(batch: Batch, rows: list[tuple[int, RequestRow]]) -> None:
     """Placement requests of a file, held against the rules."""
-    batch.once(rows, "administration", "ref")
     people = await by_ref(batch, Learner, {row.learner for _, row in rows})
     there = await by_ref(batch, Request, (row.ref for _, row in rows))
     wished = {m for _, row in rows for m in WISHED_SLOT.findall(";".join(row.wishes))}

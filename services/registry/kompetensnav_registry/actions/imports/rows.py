@@ -3,7 +3,7 @@
 from datetime import date
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from kompetensnav_chassis.codes import (
     LAST,
@@ -17,10 +17,18 @@ from kompetensnav_chassis.codes import (
     PostalCode,
 )
 from kompetensnav_contracts.vocabulary import LanguageLevel, Need, PlacementType, Sharing
-from kompetensnav_registry.edges.numbers import identity_number, legal_person
+from kompetensnav_registry.edges.numbers import identity_number, legal_person, personal_parts
+from kompetensnav_registry.edges.rows import Row
 from kompetensnav_registry.edges.terms import Clock, Hazard, Hours, Setting, SlotTerms
 
-Ref = Annotated[Name, Field(max_length=100)]
+
+def _no_number(value: str) -> str:
+    if any(part.what == "number" for part in personal_parts(value)):
+        raise ValueError("a reference may not be a person's number (personnummer)")
+    return value
+
+
+Ref = Annotated[Name, Field(max_length=100), AfterValidator(_no_number)]
 Occupation = Annotated[str, Field(pattern=r"^\d{4}$")]
 OrgNumber = Annotated[str, AfterValidator(legal_person)]
 Sector = Literal["private", "municipal", "regional", "state", "association"]
@@ -54,7 +62,7 @@ TERMS = (
 DAYS = ("born_on", "finishes_on")
 
 
-class Period(BaseModel):
+class Period(Row):
     """First and last day."""
 
     starts_on: Day
@@ -67,16 +75,20 @@ class Period(BaseModel):
         return self
 
 
-class EmployerRow(BaseModel):
+class EmployerRow(Row):
     """A row of employers.csv."""
+
+    KEYS = ("org_number",)
 
     org_number: OrgNumber
     name: Name
     sector: Sector = "private"
 
 
-class WorkplaceRow(BaseModel):
+class WorkplaceRow(Row):
     """A row of workplaces.csv."""
+
+    KEYS = ("ref",)
 
     ref: Ref
     org_number: OrgNumber
@@ -90,6 +102,8 @@ class WorkplaceRow(BaseModel):
 
 class SlotRow(Period):
     """A row of slots.csv."""
+
+    KEYS = ("ref",)
 
     ref: Ref
     workplace: Ref
@@ -127,8 +141,10 @@ class SlotRow(Period):
         return self
 
 
-class LearnerRow(BaseModel):
+class LearnerRow(Row):
     """A row of learners.csv."""
+
+    KEYS = ("administration", "ref")
 
     ref: Ref
     administration: Administration
@@ -168,6 +184,8 @@ class RequestRow(Period):
     employer's, 0 to 1: `slot:7=0.5/0.66`. A plus before it says that the learner would like to try
     something new: `+7111`.
     """
+
+    KEYS = ("administration", "ref")
 
     ref: Ref
     learner: Ref

@@ -11,7 +11,6 @@ from kompetensnav_registry.tables import Slot, Workplace
 
 async def take_slots(batch: Batch, rows: list[tuple[int, SlotRow]]) -> None:
     """Slots of a file; what was agreed stays while seats are taken."""
-    batch.once(rows, "ref")
     workplaces = await by_ref(batch, Workplace, {row.workplace for _, row in rows})
     there = await by_ref(batch, Slot, (row.ref for _, row in rows))
     for line, row in rows:

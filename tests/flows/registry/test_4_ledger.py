@@ -1,7 +1,9 @@
 """4. The capacity ledger: supervisors, split weeks, reasons, accounts, slots offered again, presence."""
 
 import asyncio
+import html
 import json
+import re
 from datetime import UTC, date, datetime, timedelta
 
 import httpx
@@ -240,6 +242,8 @@ async def test_4_the_account_says_how_often_a_workplace_was_asked_and_hides_what
         headers={"authorization": f"Bearer {token}"},
     )
     assert "3 gånger" in page.text
+    other = html.unescape(re.search('<a href="([^"]*)" lang="en"', page.text)[1])
+    assert other == f"{span}&lang=en", "the period stays in the other language"
     assert page.text.count("upptagen av en annan förvaltning") == 2
     assert "APL" not in page.text
 
@@ -284,6 +288,7 @@ async def test_4_last_periods_slots_are_offered_again_from_one_mail(stack, towns
     wrong = httpx.post(link, data=form | {f"ends-{keep}": "2020-01-01"})
     assert wrong.status_code == 422
     assert 'role="alert"' in wrong.text
+    assert f'href="#ends-{keep}"' in wrong.text
     sent = httpx.post(link, data=form)
     assert "Tack!" in sent.text
     slots = stack.call("GET", "registry", "/0880/slots")["items"]
@@ -324,6 +329,39 @@ async def test_4_presence_and_hours_are_confirmed_by_link_and_corrected(stack, t
         " from outbox where subject = 'nav.0881.int.registry.presence.confirmed.v1' order by id",
     )  # fmt: skip
     assert [(float(row["h"]), row["r"]) for row in told] == [(38.5, "1"), (30.0, "2")]
+
+
+async def test_4_presence_is_taken_whole_says_which_field_is_wrong_and_ends_with_the_placement(stack, towns):
+    town = towns("0883")
+    town.employers()
+    first, last = MONDAY - timedelta(weeks=2), MONDAY + timedelta(weeks=4, days=4)
+    second = first + timedelta(weeks=1)
+    slot = post_slot(stack, "0883", starts_on=str(first), ends_on=str(last))
+    made = offer(stack, "0883", request_of(stack, "0883", "a", str(first), str(last)), slot["slot_id"])
+    for party in made["must_answer"]:
+        stack.call("POST", "registry", f"/0883/offers/{made['offer_id']}/accept", json={"party": party})
+    (placement,) = stack.call("GET", "registry", "/0883/placements")["items"]
+    path = f"/0883/placements/{placement['placement_id']}"
+    link = stack.call("POST", "registry", f"{path}/presence/links/employer", status=201)["link"]
+    good = {f"days-{first}": "5", f"hours-{first}": "40"}
+    for days, hours, field in (("5", "nan", "hours"), ("1", "30", "hours"), ("x", "8", "days")):
+        wrong = httpx.post(link, data=good | {f"days-{second}": days, f"hours-{second}": hours})
+        assert wrong.status_code == 422
+        assert f'href="#{field}-{second}"' in wrong.text
+        assert wrong.text.count('aria-invalid="true"') == 1
+    assert stack.call("GET", "registry", f"{path}/presence")["items"] == [], "all weeks or none"
+    nothing = httpx.post(link, data={f"days-{first}": "0", f"hours-{first}": "0"})
+    assert f'name="days-{first}" aria-label="Dagar {first}"\n value="0"' in nothing.text
+    stack.call("POST", "registry", f"{path}/interrupt", json={"reason": "illness"})
+    await stack.sql(
+        "registry", "update placement set interrupted_on = $1 where placement_id = $2", first,
+        placement["placement_id"], role="owner",
+    )  # fmt: skip
+    late = stack.call(
+        "PUT", "registry", f"{path}/presence/{second}", json={"days": 1, "hours": "8"}, status=400
+    )
+    assert "begun" in late["detail_en"]
+    assert httpx.get(link).text.count('name="days-') == 1
 
 
 async def test_4_a_free_text_with_something_personal_is_refused_with_its_place(stack, towns):

@@ -161,6 +161,31 @@ async def test_6_the_month_file_is_made_in_order_and_again_after_a_correction(st
     assert desk.call("POST", f"{months}/2026-07", administrations=("social",), status=403)
 
 
+async def test_6_hours_count_within_the_participation_and_to_one_project_at_a_time(desks):
+    desk = desks("1273")
+    monday = datetime(2026, 7, 6, tzinfo=UTC).date()
+    days = {"starts_on": str(monday), "ends_on": "2026-08-28"}
+    learner = desk.learner("a", "1964-08-23", identity_number=NUMBER)
+    placement = desk.confirmed(desk.offer(desk.request(learner, **days), desk.slot(**days)))
+    joined = {"learner_id": learner, "project": "kk1", "starts_on": "2026-07-08"}  # a Wednesday
+    made = desk.call("POST", "/participations", json=joined, status=201)
+    second = joined | {"project": "kk2", "starts_on": "2026-07-20"}
+    assert "kk1" in desk.call("POST", "/participations", json=second, status=409)["detail_en"]
+    end = f"/participations/{made['participation_id']}/end"
+    desk.call("PUT", end, json={"ends_on": "2026-07-01"}, status=400)
+    desk.call("PUT", end, json={"ends_on": "2026-07-17"}, administrations=("social",), status=404)
+    assert desk.call("PUT", end, json={"ends_on": "2026-07-17"})["ends_on"] == "2026-07-17"
+    desk.call("POST", "/participations", json=second, status=201)
+    listed = desk.call("GET", "/participations")["items"]
+    assert [(p["project"], p["ends_on"]) for p in listed] == [("kk1", "2026-07-17"), ("kk2", None)]
+    for weeks in range(3):
+        path = f"/placements/{placement['placement_id']}/presence/{monday + timedelta(weeks=weeks)}"
+        desk.call("PUT", path, json={"days": 5, "hours": "40"})
+    for project, hours in (("kk1", "64.0"), ("kk2", "40.0")):  # three days of the first week, and the second
+        file = f"/administrations/school/projects/{project}/months/2026-07"
+        assert desk.call("POST", file, status=200).rstrip().endswith(f";{hours}"), project
+
+
 async def test_6_a_learner_gets_everything_that_is_kept(desks):
     desk = desks("1264")
     learner = desk.learner("a", "1964-08-23", identity_number=NUMBER, phone="070-1234567")
@@ -169,6 +194,7 @@ async def test_6_a_learner_gets_everything_that_is_kept(desks):
     assert export["learner"]["identity_number"] == NUMBER
     assert export["learner"]["phone"] == "070-1234567"
     assert (len(export["request"]), len(export["offer"]), export["placement"]) == (1, 1, [])
+    assert export["placement_agreement"] == []
     assert "sealed" not in json.dumps(export)
     desk.call("GET", f"/learners/{learner}/access-export", administrations=("social",), status=404)
 
@@ -370,6 +396,18 @@ async def test_6_a_signed_agreement_is_retained_by_decision_and_the_answer_says_
     (ours,) = asked["answers"]
     assert (ours["answer"], ours["ground"]) == ("retained", "placement_agreement: BUN 2026:7")
     assert abs((datetime.fromisoformat(ours["until"]).date() - TODAY).days - 730) <= 2
+    signed = "select 1 from vault.signature where municipality = '1266'"
+    assert len(await stack.sql("registry", signed, role="owner")) == 1
+    over = "update vault.erasure_answer set until = $1 where municipality = '1266' and service = 'registry'"
+    await stack.sql("registry", over, TODAY - timedelta(days=1), role="owner")
+    stack.call(
+        "PUT", "registry", "/1266/retention/placement_agreement", json=decided
+    )  # and so it is looked at
+
+    async def forgotten():
+        return not await stack.sql("registry", signed, role="owner")
+
+    await eventually(forgotten)
     assert stack.call("GET", "registry", "/1266/learners")["total"] == 0
 
 

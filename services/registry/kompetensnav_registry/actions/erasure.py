@@ -44,8 +44,8 @@ KEPT_FOR = timedelta(days=3650)
 
 
 async def access_export(session: Session, *, learner: Learner, seal: Seal) -> dict[str, Any]:
-    """Everything that is kept about a learner, for the learner: the vault, what hangs on it, who has looked,
-    and every event that other services have been told (they hold nothing else)."""
+    """Everything that is kept about a learner, for the learner: the vault, what hangs on it, and who has
+    looked. What other services have been told is some of the same, by the learner's reference."""
     here = (learner.learner_id, learner.municipality)
     number = None
     if learner.sealed and learner.wrapped_key:
@@ -75,6 +75,13 @@ async def access_export(session: Session, *, learner: Learner, seal: Seal) -> di
         )
     )
     export["signature"] = [_plain(row) for row in signed]
+    agreements = await session.scalars(
+        select(PlacementAgreement).where(
+            PlacementAgreement.placement_id.in_([UUID(id) for id in placements]),
+            PlacementAgreement.municipality == here[1],
+        )
+    )
+    export["placement_agreement"] = [_plain(row) for row in agreements]
     return export
 
 
@@ -250,9 +257,20 @@ DOCUMENT_TYPES = {
 
 
 async def forget(session: Session, *, today: date) -> dict[str, int]:
-    """Deletes what has been kept as long as each municipality has decided; type -> how many. What nobody has
-    decided about is kept."""
-    forgotten: dict[str, int] = {}
+    """Deletes what has been kept as long as each municipality has decided, and what was retained of erased
+    learners until the day that was answered; type -> how many. What nobody has decided about is kept."""
+    retained = await session.execute(
+        delete(Signature).where(  # every municipality: a job
+            Signature.agreement_id.in_(
+                select(PlacementAgreement.agreement_id)
+                .join(Placement, Placement.placement_id == PlacementAgreement.placement_id)
+                .join(Erasure, Erasure.learner_id == Placement.learner_id)
+                .join(ErasureAnswer, ErasureAnswer.erasure_id == Erasure.erasure_id)
+                .where(ErasureAnswer.service == OURS, ErasureAnswer.until < today)
+            )
+        )
+    )
+    forgotten = {"placement_agreement": retained.rowcount}  # type: ignore[attr-defined]
     rules = await session.scalars(select(Retention))  # every municipality: a job
     for rule in rules.all():
         before = _months_before(today, rule.months)

@@ -16,7 +16,7 @@ import uuid_utils.compat as uuids
 from sqlalchemy import select
 
 from kompetensnav_chassis.db import Session
-from kompetensnav_chassis.errors import Conflict, Problem
+from kompetensnav_chassis.errors import Conflict, NotFound, Problem
 from kompetensnav_registry.domain.esf import days_of, hours_in, may_make, month_of, next_month, to_send_again
 from kompetensnav_registry.edges.seal import Seal
 from kompetensnav_registry.tables import EsfMonth, EsfParticipation, Learner, Placement, Presence
@@ -37,8 +37,9 @@ class MonthFile:
 async def join_project(
     session: Session, *, learner: Learner, project: str, starts_on: date, ends_on: date | None
 ) -> EsfParticipation:
-    """A learner takes part in a project. Raises Problem for a learner without any number, Conflict for
-    overlapping participation, or for a protected learner, whom the case worker reports on paper."""
+    """A learner takes part in a project, in one at a time: an hour is counted to one. Raises Problem for a
+    learner without any number, Conflict for overlapping participation, or for a protected learner, whom the
+    case worker reports on paper."""
     if learner.security_marking != "none":
         raise Conflict(
             "A protected learner is in no file; report on paper.",
@@ -55,12 +56,14 @@ async def join_project(
         select(EsfParticipation).where(
             EsfParticipation.learner_id == learner.learner_id,
             EsfParticipation.municipality == learner.municipality,
-            EsfParticipation.project == project,
         )
     )
     for row in there:
         if starts_on <= (row.ends_on or date.max) and row.starts_on <= (ends_on or date.max):
-            raise Conflict("The learner takes part then already.", "Personen deltar redan då.")
+            raise Conflict(
+                f"The learner takes part in {row.project} then already; end that first.",
+                f"Personen deltar redan i {row.project} då; avsluta det först.",
+            )
     made = EsfParticipation(
         participation_id=uuids.uuid7(),
         municipality=learner.municipality,
@@ -72,6 +75,27 @@ async def join_project(
     )
     session.add(made)
     return made
+
+
+async def end_participation(
+    session: Session, *, municipality: str, participation_id: UUID, ends_on: date
+) -> EsfParticipation:
+    """The last day of a learner in a project; it may be corrected. Raises NotFound, or Problem for a day
+    before the first."""
+    row = await session.scalar(
+        select(EsfParticipation)
+        .where(
+            EsfParticipation.participation_id == participation_id,
+            EsfParticipation.municipality == municipality,
+        )
+        .with_for_update()
+    )
+    if row is None:
+        raise NotFound("There is no such participation.", "Det finns inget sådant deltagande.")
+    if ends_on < row.starts_on:
+        raise Problem("The period ends before it begins.", "Perioden slutar innan den börjar.")
+    row.ends_on = ends_on
+    return row
 
 
 async def make_month(
@@ -185,7 +209,9 @@ async def _text(
         assert learner.sealed is not None
         assert learner.wrapped_key is not None
         number = seal.open(learner.municipality, str(learner.learner_id), learner.sealed, learner.wrapped_key)
-        hours = hours_in(month, weeks[learner.learner_id])
+        hours = hours_in(
+            month, weeks[learner.learner_id], since=participation.starts_on, until=participation.ends_on
+        )
         total += hours
         rows.append((month, project, number, participation.starts_on, participation.ends_on or "", hours))
     out = io.StringIO()

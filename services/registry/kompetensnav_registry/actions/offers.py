@@ -186,7 +186,7 @@ async def interrupt(session: Session, *, placement: Placement, reason: Reason) -
     placement.state = domain.step(placement.state, "interrupted")
     placement.reason, placement.revision = reason, placement.revision + 1
     offer = await session.get_one(Offer, placement.offer_id)
-    today = datetime.now(UTC).date()
+    placement.interrupted_on = today = datetime.now(UTC).date()
     event = PlacementInterrupted(
         placement_id=placement.placement_id, reason=reason, interrupted_on=today, **facts(offer)
     )

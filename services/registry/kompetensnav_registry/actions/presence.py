@@ -25,8 +25,8 @@ class Week:
 
 
 def weeks_to_confirm(placement: Placement, today: date) -> list[date]:
-    """The Mondays of the placement's weeks that have begun."""
-    last = min(placement.ends_on, today)
+    """The Mondays of the placement's weeks that have begun, until it was interrupted if it was."""
+    last = min(placement.ends_on, placement.interrupted_on or today, today)
     return domain.weeks(placement.starts_on, last) if last >= placement.starts_on else []
 
 
@@ -51,8 +51,7 @@ async def confirm(
     may = set(weeks_to_confirm(placement, today))
     there = {row.week: row for row in await presence_of(session, placement)}
     offer = await session.get_one(Offer, placement.offer_id)
-    confirmed = []
-    for week, said in sorted(weeks.items()):
+    for week, said in sorted(weeks.items()):  # all of them before any is written
         if week not in may:
             raise Problem(
                 f"The week of {week} is not one of the placement's that have begun.",
@@ -62,7 +61,10 @@ async def confirm(
             raise Problem(
                 f"In the week of {week} the hours do not fit the days.",
                 f"Veckan {week}: timmarna stämmer inte med dagarna.",
+                errors=[{"where": f"hours-{week}"}],
             )
+    confirmed = []
+    for week, said in sorted(weeks.items()):
         row = there.get(week)
         if row and (row.days, row.hours) == (said.days, said.hours):
             continue

@@ -28,7 +28,7 @@ from kompetensnav_registry.api.views import (
     seal_of,
 )
 from kompetensnav_registry.edges.numbers import identity_number
-from kompetensnav_registry.tables import Erasure, Retention
+from kompetensnav_registry.tables import Erasure, EsfParticipation, Learner, Retention
 
 router = APIRouter(prefix="/{municipality}")
 Month = Annotated[str, Path(pattern=r"^20\d{2}-(0[1-9]|1[0-2])$")]
@@ -65,6 +65,12 @@ class NewParticipation(BaseModel):
     project: Code
     starts_on: Day
     ends_on: Day | None = None
+
+
+class LastDay(BaseModel):
+    """The last day of a participation."""
+
+    ends_on: Day
 
 
 class ParticipationView(View):
@@ -192,6 +198,33 @@ async def join_project(caller: Coordinator, new: NewParticipation) -> Participat
         )
         row = await esf.join_project(
             session, learner=learner, project=new.project, starts_on=new.starts_on, ends_on=new.ends_on
+        )
+        return ParticipationView.model_validate(row)
+
+
+@router.get("/participations")
+async def list_participations(
+    caller: Coordinator, limit: Limit = 100, offset: Offset = 0
+) -> Listed[ParticipationView]:
+    """Who takes part in projects, in one's own administrations."""
+    shown = (
+        select(EsfParticipation)
+        .join(Learner, Learner.learner_id == EsfParticipation.learner_id)
+        .where(EsfParticipation.municipality == caller.municipality, protected.shown_learner(None))
+    )
+    order = (EsfParticipation.starts_on, EsfParticipation.participation_id)
+    return await page_of(caller, ParticipationView, shown, order, limit, offset)
+
+
+@router.put("/participations/{participation_id}/end")
+async def end_participation(caller: Coordinator, participation_id: UUID, last: LastDay) -> ParticipationView:
+    """Say which day was a learner's last in a project, or correct it."""
+    async with caller.begin() as session:
+        row = await esf.end_participation(
+            session,
+            municipality=caller.municipality,
+            participation_id=participation_id,
+            ends_on=last.ends_on,
         )
         return ParticipationView.model_validate(row)
 

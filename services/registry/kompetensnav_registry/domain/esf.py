@@ -32,10 +32,14 @@ def days_of(month: str) -> tuple[date, date]:
     return first, date.fromisoformat(f"{next_month(month)}-01") - timedelta(days=1)
 
 
-def hours_in(month: str, weeks: Mapping[date, Decimal]) -> Decimal:
-    """Hours that fall in a month, of hours by week (Monday -> hours): a week over the turn of a month is
-    divided by its working days, and the months together give just what was confirmed."""
+def hours_in(
+    month: str, weeks: Mapping[date, Decimal], since: date = date.min, until: date | None = None
+) -> Decimal:
+    """Hours that fall in a month and in a participation (first and last day), of hours by week (Monday ->
+    hours): a week over the turn of a month, or of the participation, is divided by its working days, and the
+    months together give just what was confirmed."""
     first, last = days_of(month)
+    first, last = max(first, since), min(last, until or last)
     total = Decimal(0)
     for monday, hours in weeks.items():
         working = [monday + timedelta(days=n) for n in range(5)]

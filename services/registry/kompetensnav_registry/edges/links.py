@@ -13,15 +13,14 @@ from kompetensnav_chassis.errors import NotFound
 
 _IDS = {"o": "offer_id", "w": "workplace_id", "r": "round_id", "a": "asking_id", "l": "placement_id"}
 GRACE = timedelta(days=30)
-"""How long after the last day to answer the page can still be read."""
+"""How long after the last day to answer an offer its page can still be read: it is settled by then."""
 
 
 @dataclass(frozen=True)
 class Purpose:
     """What a link is for. `answer`: one party's answers to one offer, or an employer's to a workplace's
     offers of a round; `finishing`: who finishes an education; `again`: to offer last period's slots again
-    (an asking's); `sign`: to sign a
-    placement's agreement; `presence`: to confirm a placement's hours."""
+    (an asking's); `sign`: to sign a placement's agreement; `presence`: to confirm a placement's hours."""
 
     party: str
     kind: str = "answer"
@@ -45,7 +44,9 @@ class Links:
 
     def make(self, purpose: Purpose, answer_by: date) -> str:
         """The address to send."""
-        until = datetime.combine(answer_by, datetime.min.time(), UTC) + timedelta(days=1) + GRACE
+        until = datetime.combine(answer_by, datetime.min.time(), UTC) + timedelta(days=1)
+        if purpose.kind == "answer":
+            until += GRACE
         claims = {"exp": int(until.timestamp()), "aud": purpose.kind, "p": purpose.party}
         for letter, name in _IDS.items():
             value = getattr(purpose, name)

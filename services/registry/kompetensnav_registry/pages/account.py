@@ -34,4 +34,5 @@ async def show(
             starts_on=first,
             ends_on=last,
         )
-        return render("account.html", lang, 200, account=account, starts_on=first, ends_on=last)
+        kept = f"starts_on={first}&ends_on={last}&"
+        return render("account.html", lang, 200, account=account, starts_on=first, ends_on=last, kept=kept)

@@ -13,7 +13,7 @@ from kompetensnav_chassis.errors import NotFound, Problem
 from kompetensnav_chassis.identity import open_to_all
 from kompetensnav_registry.actions import again
 from kompetensnav_registry.actions.again import Filled
-from kompetensnav_registry.pages.frame import from_our_own_page, language_of, links_of, render
+from kompetensnav_registry.pages.frame import from_our_own_page, gone, language_of, links_of, render, where_of
 
 router = APIRouter(dependencies=[Depends(open_to_all)], include_in_schema=False)
 MOST = 1_000
@@ -43,39 +43,41 @@ async def _page(request: Request, token: str, form: Mapping[str, Any] | None) ->
                 session, workplace_id=workplace_id, asking_id=asking_id, lock=form is not None
             )
         except NotFound as bad:
-            return render("gone.html", language, 404, why=bad.sv if language == "sv" else bad.en)
+            return gone(language, bad)
         filled = await again.filled_in(session, row)
-        posted, wrong, is_first = 0, "", form is not None and not row.answered_at
+        posted, wrong, where, is_first = 0, "", "", form is not None and not row.answered_at
         if form is not None and is_first:
             try:
                 chosen = [_read(slot, form) for slot in filled if f"keep-{slot.before.slot_id}" in form]
                 posted = len(await again.offer_again(session, row=row, workplace=place, chosen=chosen))
             except Problem as bad:
-                wrong = bad.sv if language == "sv" else bad.en
+                wrong, where = (bad.sv if language == "sv" else bad.en), where_of(bad)
         return render(
             "again.html", language, 422 if wrong else 200, slots=filled, workplace=place.name,
-            posted=posted, wrong=wrong, sent=is_first and not wrong, form=form or {},
+            posted=posted, wrong=wrong, where=where, sent=is_first and not wrong, form=form or {},
             answered=bool(row.answered_at) and not wrong,
         )  # fmt: skip
 
 
 def _read(slot: Filled, form: Mapping[str, Any]) -> Filled:
     id = slot.before.slot_id
+    field = f"starts-{id}"
     try:
-        read = Filled(
-            slot.before,
-            date.fromisoformat(str(form[f"starts-{id}"])),
-            date.fromisoformat(str(form[f"ends-{id}"])),
-            int(str(form[f"seats-{id}"])),
-        )
+        starts_on = date.fromisoformat(str(form[field]))
+        field = f"ends-{id}"
+        ends_on = date.fromisoformat(str(form[field]))
+        field = f"seats-{id}"
+        seats = int(str(form[field]))
     except (KeyError, ValueError) as bad:
         raise Problem(
             "A day is written 2027-09-06 and seats as a number.",
             "Skriv dag som 2027-09-06 och antal som tal.",
+            errors=[{"where": field}],
         ) from bad
-    if not 1 <= read.seats <= MOST or read.ends_on < read.starts_on or read.ends_on.year > 2100:
+    if not 1 <= seats <= MOST or ends_on < starts_on or ends_on.year > 2100:
         raise Problem(
             f"There are 1 to {MOST} seats, and the last day is not before the first.",
             f"Antalet är 1 till {MOST}, och sista dagen är inte före den första.",
+            errors=[{"where": field if not 1 <= seats <= MOST else f"ends-{id}"}],
         )
-    return read
+    return Filled(slot.before, starts_on, ends_on, seats)

@@ -19,7 +19,7 @@ from kompetensnav_contracts.vocabulary import Party
 from kompetensnav_registry import domain
 from kompetensnav_registry.actions import offers
 from kompetensnav_registry.edges.links import Purpose
-from kompetensnav_registry.pages.frame import from_our_own_page, language_of, links_of, render
+from kompetensnav_registry.pages.frame import from_our_own_page, gone, language_of, links_of, render
 from kompetensnav_registry.tables import Learner, Offer, Workplace
 from kompetensnav_registry.tables import Request as LearnerRequest
 
@@ -46,7 +46,7 @@ async def _page(request: Request, token: str, given: dict[str, str]) -> HTMLResp
     try:
         purpose = links_of(request).read(token)
     except Problem as bad:
-        return render("gone.html", language, 404, why=bad.sv if language == "sv" else bad.en)
+        return gone(language, bad)
     results: dict[UUID, str] = {}
     # The link itself is the authority, for just the offers it names; they may belong to learners of several
     # municipalities and administrations, so the transaction's scope cannot be a token's.

@@ -11,7 +11,7 @@ from kompetensnav_chassis.errors import Problem
 from kompetensnav_chassis.identity import open_to_all
 from kompetensnav_registry.actions import listing, needs
 from kompetensnav_registry.domain.finishing import Group, TooFew
-from kompetensnav_registry.pages.frame import from_our_own_page, language_of, links_of, render
+from kompetensnav_registry.pages.frame import from_our_own_page, gone, language_of, links_of, render
 
 router = APIRouter(dependencies=[Depends(open_to_all)], include_in_schema=False)
 
@@ -36,7 +36,7 @@ async def _page(request: Request, token: str, chosen: list[Group]) -> HTMLRespon
     try:
         purpose = links_of(request).read(token, "finishing")
     except Problem as bad:
-        return render("gone.html", language, 404, why=bad.sv if language == "sv" else bad.en)
+        return gone(language, bad)
     workplace_id = UUID(str(purpose.workplace_id))
     invited, too_few = 0, False
     # The link itself is the authority; what is read beyond the workplace's own municipality is only numbers.

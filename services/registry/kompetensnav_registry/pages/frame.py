@@ -8,7 +8,7 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, select_autoescape
 
 from kompetensnav_chassis.codes import occupation_name
-from kompetensnav_chassis.errors import Forbidden
+from kompetensnav_chassis.errors import Forbidden, Problem
 from kompetensnav_registry.edges.links import Links
 from kompetensnav_registry.edges.texts import TEXTS
 
@@ -24,6 +24,17 @@ def render(template: str, language: str, status: int, **values: Any) -> HTMLResp
     """A page in a language."""
     page = _templates.get_template(template)
     return HTMLResponse(page.render(t=TEXTS[language], language=language, **values), status)
+
+
+def gone(language: str, why: Problem | None = None) -> HTMLResponse:
+    """The page of a link behind which there is nothing, or nothing any more."""
+    text = TEXTS[language]["gone_why"] if why is None else why.sv if language == "sv" else why.en
+    return render("gone.html", language, 404, why=text)
+
+
+def where_of(wrong: Problem) -> str:
+    """The field that is wrong; empty when it is not just one."""
+    return str(wrong.errors[0]["where"]) if wrong.errors else ""
 
 
 def language_of(request: Request) -> str:

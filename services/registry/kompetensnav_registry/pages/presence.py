@@ -12,7 +12,7 @@ from kompetensnav_chassis.errors import Problem
 from kompetensnav_chassis.identity import open_to_all
 from kompetensnav_registry.actions import presence
 from kompetensnav_registry.actions.presence import Week
-from kompetensnav_registry.pages.frame import from_our_own_page, language_of, links_of, render
+from kompetensnav_registry.pages.frame import from_our_own_page, gone, language_of, links_of, render, where_of
 from kompetensnav_registry.tables import Offer, Placement, Workplace
 
 router = APIRouter(dependencies=[Depends(open_to_all)], include_in_schema=False)
@@ -37,7 +37,7 @@ async def _page(request: Request, token: str, form: dict[str, str] | None) -> HT
     try:
         purpose = links_of(request).read(token, "presence")
     except Problem as bad:
-        return render("gone.html", language, 404, why=bad.sv if language == "sv" else bad.en)
+        return gone(language, bad)
     # The link itself is the authority, for just the placement it names.
     async with transaction(request.app.state.sessions, EVERYONE) as session:
         found = await session.execute(
@@ -49,10 +49,10 @@ async def _page(request: Request, token: str, form: dict[str, str] | None) -> HT
         )
         line = found.first()
         if line is None:
-            return render("gone.html", language, 404, why="")
+            return gone(language)
         row, offer, place = line
         weeks = presence.weeks_to_confirm(row, today)
-        wrong, saved = "", False
+        wrong, saved, where = "", False, ""
         if form is not None:
             try:
                 said = _read(form, weeks)
@@ -63,11 +63,11 @@ async def _page(request: Request, token: str, form: dict[str, str] | None) -> HT
                 )
                 await session.flush()
             except Problem as bad:
-                wrong = bad.sv if language == "sv" else bad.en
+                wrong, where = (bad.sv if language == "sv" else bad.en), where_of(bad)
         there = {p.week: p for p in await presence.presence_of(session, row)}
         return render(
             "presence.html", language, 422 if wrong else 200, weeks=weeks, there=there, offer=offer,
-            workplace=place, wrong=wrong, saved=saved, form=form if wrong and form else {},
+            workplace=place, wrong=wrong, where=where, saved=saved, form=form if wrong and form else {},
         )  # fmt: skip
 
 
@@ -78,10 +78,14 @@ def _read(form: dict[str, str], weeks: list[date]) -> dict[date, Week]:
         if not days and not hours:
             continue
         try:
-            said[week] = Week(int(days), Decimal(hours).quantize(Decimal("0.1")))
+            read = Decimal(hours).quantize(Decimal("0.1"))
+            if not read.is_finite():
+                raise ValueError("no number of hours")
+            said[week] = Week(int(days), read)
         except (ValueError, InvalidOperation) as bad:
             raise Problem(
                 f"In the week of {week}, days and hours are numbers.",
                 f"Veckan {week}: skriv dagar och timmar som tal.",
+                errors=[{"where": f"{'hours' if days.isdecimal() else 'days'}-{week}"}],
             ) from bad
     return said

@@ -11,7 +11,7 @@ from kompetensnav_chassis.errors import Problem
 from kompetensnav_chassis.identity import open_to_all
 from kompetensnav_registry.actions import placement_agreements
 from kompetensnav_registry.domain.agreements import NotAParty, SignedAlready, places
-from kompetensnav_registry.pages.frame import from_our_own_page, language_of, links_of, render
+from kompetensnav_registry.pages.frame import from_our_own_page, gone, language_of, links_of, render
 from kompetensnav_registry.tables import Offer, Placement, PlacementAgreement
 
 router = APIRouter(dependencies=[Depends(open_to_all)], include_in_schema=False)
@@ -37,7 +37,7 @@ async def _page(request: Request, token: str, name: str) -> HTMLResponse:
     try:
         purpose = links_of(request).read(token, "sign")
     except Problem as bad:
-        return render("gone.html", language, 404, why=bad.sv if language == "sv" else bad.en)
+        return gone(language, bad)
     # The link itself is the authority, for just the placement it names.
     async with transaction(request.app.state.sessions, EVERYONE) as session:
         found = await session.execute(
@@ -49,7 +49,7 @@ async def _page(request: Request, token: str, name: str) -> HTMLResponse:
         )
         line = found.first()
         if line is None:
-            return render("gone.html", language, 404, why="")
+            return gone(language)
         row, offer = line
         said = None
         if name:

@@ -173,6 +173,7 @@ class Placement(Base):
     """By hand since later: the state that was told last."""
     state: Mapped[str] = mapped_column(CODE, default="confirmed")
     reason: Mapped[str | None] = mapped_column(CODE)
+    interrupted_on: Mapped[date | None] = mapped_column(Date)
     revision: Mapped[int] = mapped_column(default=1)
     confirmed_at: Mapped[datetime] = mapped_column(server_default=func.now())
 

@@ -1,4 +1,4 @@
-"""a learner who has been erased is not brought back by a pull"""
+"""an erased learner is not brought back by a pull; presence ends where a placement was interrupted"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -13,7 +13,10 @@ def upgrade() -> None:
     op.add_column("erasure", sa.Column("blind_ref", sa.LargeBinary(), nullable=True), schema="vault")
     op.create_index("ix_erasure_blind_ref", "erasure", ["blind_ref"], schema="vault")
 
+    op.add_column("placement", sa.Column("interrupted_on", sa.Date(), nullable=True))
+
 
 def downgrade() -> None:
+    op.drop_column("placement", "interrupted_on")
     op.drop_index("ix_erasure_blind_ref", "erasure", schema="vault")
     op.drop_column("erasure", "blind_ref", schema="vault")

@@ -206,12 +206,12 @@ async def test_nothing_that_was_planted_is_found_outside_the_vault(own_stack):
     )
     leaks = [(where, needle) for where, text in found.items() for needle in needles() if needle in text]
     assert leaks == []
-    rare = ("own_language", "ensligheten", '"A"', "older_child", "younger_child")
+    rare = ("own_language", "ensligheten", r"language\W{1,12}A\b", "older_child", "younger_child")
     inside = ("stream INT", "registry.", "matching.")
     for where, text in found.items():
         if where.startswith(inside):
             continue
-        together = [pair for pair in combinations(rare, 2) if all(attribute in text for attribute in pair)]
+        together = [pair for pair in combinations(rare, 2) if all(re.search(a, text) for a in pair)]
         assert not together, f"{where}: rare attributes of one learner stand together"
 
 

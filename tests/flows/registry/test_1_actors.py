@@ -140,8 +140,11 @@ async def test_1_two_registrations_of_an_employer_are_made_one_and_two_again(sta
         "POST", "registry", f"/2510/employers/{gone}/merge", json={"into": kept}, status=409, **both
     )
     assert "already" in twice["detail_en"]
+    town.slot("since")
     undone = stack.call("POST", "registry", f"/2510/merges/{made['merge_id']}/undo", **both)
     assert undone["undone_at"]
+    for each in stack.call("GET", "registry", "/2510/slots")["items"]:
+        assert await _told_of(stack, each["slot_id"]) == gone, each["ref"]
     (place,) = stack.call("GET", "registry", "/2510/workplaces")["items"]
     assert place["employer_id"] == gone
     assert await _told_of(stack, slot["slot_id"]) == gone

@@ -240,7 +240,16 @@ async def undo_merge(
             "En senare sammanslagning bygger på den; ångra den först.",
         )
     told = await _told(session, made.gone)
-    await _move(session, made.moved, to=made.gone)
+    moved = dict(made.moved)
+    since = await session.scalars(
+        select(Slot.slot_id).where(
+            Slot.workplace_id.in_([UUID(id) for id in moved["workplace"]]),
+            Slot.municipality.in_(made.municipalities),
+        )
+    )
+    # A workplace takes the slots with it that were posted since.
+    moved["slot"] = sorted({*moved["slot"], *map(str, since)})
+    await _move(session, moved, to=made.gone)
     gone.merged_into, gone.revision = None, gone.revision + 1
     made.undone_at = datetime.now(UTC)
     event = EmployerParted(employer_id=made.gone, kept_employer_id=made.kept)

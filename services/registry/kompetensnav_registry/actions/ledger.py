@@ -4,7 +4,7 @@ Lock order: workplaces (by id), then slots, then offers, then requests (by id). 
 through here.
 """
 
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from uuid import UUID
@@ -71,11 +71,10 @@ _READ = text(
     f" where {_HERE} and released_at is null group by 2, 3, 4, 5, 6"
 ).bindparams(*_IDS)
 _TIGHT = text(
-    "select w.workplace_id from workplace w where w.workplace_id = any(:ids) and w.municipality = any(:hosts)"
-    " and exists (select 1 from slot s where s.workplace_id = w.workplace_id and s.withdrawn_at is null"
-    " and s.municipality = w.municipality"
-    " and s.seats_left > least(ledger_room(w, s.starts_on, s.ends_on), supervisor_room(s)))"
-).bindparams(*_IDS)
+    "select s.workplace_id from slot s join workplace w on w.workplace_id = s.workplace_id"
+    " where s.slot_id = any(:posted) and s.municipality = any(:hosts)"
+    " and s.seats_left > least(ledger_room(w, s.starts_on, s.ends_on), supervisor_room(s))"
+).bindparams(bindparam("posted", type_=ARRAY(Uuid)), bindparam("hosts", type_=ARRAY(String)))
 _BUSY = text(
     "select learner_id, starts_on, ends_on, weekdays from offer where learner_id = any(:learners)"
     " and municipality = any(:homes) and state in ('open', 'confirmed')"
@@ -105,15 +104,15 @@ class Accounts:
                 )
 
 
-async def settle_posted(session: Session, posted: Iterable[Slot]) -> None:
+async def settle_posted(session: Session, posted: Sequence[Slot]) -> None:
     """Tells at once what the workplaces' weeks and supervisors leave of new slots, where that is less than
     their seats."""
-    places = {slot.workplace_id: slot.municipality for slot in posted}
+    places, ids = {slot.workplace_id: slot.municipality for slot in posted}, [s.slot_id for s in posted]
     if not places:
         return
     await session.flush()
     await lock_workplaces(session, places)
-    tight = await session.scalars(_TIGHT, {"ids": list(places), "hosts": list(set(places.values()))})
+    tight = await session.scalars(_TIGHT, {"posted": ids, "hosts": list(set(places.values()))})
     if found := set(tight):
         (await open_accounts(session, {id: places[id] for id in found})).settle(session)
 

@@ -11,7 +11,7 @@ from sqlalchemy import select
 from kompetensnav_chassis.codes import Day, Name
 from kompetensnav_chassis.db import Session
 from kompetensnav_contracts.vocabulary import Party
-from kompetensnav_registry.actions import agreements, offers, placement_agreements
+from kompetensnav_registry.actions import agreements, placement_agreements
 from kompetensnav_registry.api.needs import LinkMade
 from kompetensnav_registry.api.views import (
     Coordinator,
@@ -22,9 +22,9 @@ from kompetensnav_registry.api.views import (
     Reader,
     Seen,
     View,
-    case_worker_of,
     links_of,
     page_of,
+    placement_of,
 )
 from kompetensnav_registry.edges.links import Purpose
 from kompetensnav_registry.tables import CooperationAgreement, PlacementAgreement
@@ -285,12 +285,7 @@ async def show_document(caller: Coordinator, document_id: UUID) -> Response:
 
 
 async def _agreement(session: Session, caller: Following, placement_id: UUID) -> PlacementAgreement:
-    placement = await offers.find_placement(
-        session,
-        municipality=caller.municipality,
-        placement_id=placement_id,
-        case_worker=case_worker_of(caller),
-    )
+    placement = await placement_of(session, caller, placement_id)
     return await placement_agreements.agreement_of(session, placement=placement)
 
 
@@ -313,12 +308,7 @@ async def draw_up(
     """Draw up the agreement of a placement: provider, workplace and the learner, or a minor's guardian,
     sign."""
     async with caller.begin() as session:
-        placement = await offers.find_placement(
-            session,
-            municipality=caller.municipality,
-            placement_id=placement_id,
-            case_worker=case_worker_of(caller),
-        )
+        placement = await placement_of(session, caller, placement_id)
         row = await placement_agreements.draw_up(
             session, placement=placement, terms=new.terms.given(), second_signer=new.second_signer
         )

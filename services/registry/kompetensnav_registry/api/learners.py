@@ -22,6 +22,7 @@ from kompetensnav_registry.api.views import (
     Staff,
     View,
     case_worker_of,
+    learner_of,
     seal_of,
 )
 from kompetensnav_registry.edges.numbers import identity_number
@@ -223,9 +224,7 @@ async def change_learner(caller: Staff, learner_id: UUID, changes: LearnerChange
     the answer is then empty to others."""
     worker = case_worker_of(caller)
     async with caller.begin() as session:
-        row = await learners.find_learner(
-            session, municipality=caller.municipality, learner_id=learner_id, case_worker=worker
-        )
+        row = await learner_of(session, caller, learner_id)
         await learners.change_learner(session, learner=row, seen=changes.revision, changes=changes.given())
         if row.security_marking != "none" and row.case_worker != worker:
             return None
@@ -236,12 +235,7 @@ async def change_learner(caller: Staff, learner_id: UUID, changes: LearnerChange
 async def note_background_check(caller: Following, learner_id: UUID, new: NewCheck) -> None:
     """Note that an extract from the criminal records was shown and given back; nothing of what it said."""
     async with caller.begin() as session:
-        learner = await learners.find_learner(
-            session,
-            municipality=caller.municipality,
-            learner_id=learner_id,
-            case_worker=case_worker_of(caller),
-        )
+        learner = await learner_of(session, caller, learner_id)
         await learners.note_background_check(
             session, learner=learner, checked_by=caller.identity.subject, **new.model_dump()
         )
@@ -251,12 +245,7 @@ async def note_background_check(caller: Following, learner_id: UUID, new: NewChe
 async def open_request(caller: Staff, new: NewRequest) -> RequestView:
     """Say that a learner needs a placement."""
     async with caller.begin() as session:
-        learner = await learners.find_learner(
-            session,
-            municipality=caller.municipality,
-            learner_id=new.learner_id,
-            case_worker=case_worker_of(caller),
-        )
+        learner = await learner_of(session, caller, new.learner_id)
         school = await organisations.school_of(session, municipality=caller.municipality, code=learner.school)
         row = await learners.open_request(session, learner=learner, school=school, **new.about())
         await session.flush()

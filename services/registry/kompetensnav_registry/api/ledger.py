@@ -19,8 +19,8 @@ from kompetensnav_registry.api.views import (
     Listed,
     Reader,
     View,
-    case_worker_of,
     links_of,
+    placement_of,
 )
 from kompetensnav_registry.api.workplaces import WeekView
 from kompetensnav_registry.edges.links import Purpose
@@ -143,12 +143,7 @@ async def ask_again(caller: Coordinator, wanted: AskAgain) -> Listed[AskingView]
 async def show_presence(caller: Following, placement_id: UUID) -> Listed[PresenceView]:
     """The weeks of a placement that have been confirmed."""
     async with caller.begin() as session:
-        row = await offers.find_placement(
-            session,
-            municipality=caller.municipality,
-            placement_id=placement_id,
-            case_worker=case_worker_of(caller),
-        )
+        row = await placement_of(session, caller, placement_id)
         rows = await presence.presence_of(session, row)
         return Listed(items=[PresenceView.model_validate(r) for r in rows], total=len(rows))
 
@@ -159,12 +154,7 @@ async def confirm_presence(
 ) -> Listed[PresenceView]:
     """Confirm a week (its Monday) on the school's behalf; a week already confirmed is corrected."""
     async with caller.begin() as session:
-        row = await offers.find_placement(
-            session,
-            municipality=caller.municipality,
-            placement_id=placement_id,
-            case_worker=case_worker_of(caller),
-        )
+        row = await placement_of(session, caller, placement_id)
         await presence.confirm(
             session,
             placement=row,

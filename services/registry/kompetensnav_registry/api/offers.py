@@ -21,6 +21,7 @@ from kompetensnav_registry.api.views import (
     Staff,
     View,
     case_worker_of,
+    placement_of,
 )
 from kompetensnav_registry.tables import Offer, Placement
 
@@ -183,12 +184,7 @@ async def advance(caller: Following, placement_id: UUID, step: Literal["start", 
     """Say that a placement has begun, or was carried through."""
     to = {"start": "started", "complete": "completed"}[step]
     async with caller.begin() as session:
-        row = await offers.find_placement(
-            session,
-            municipality=caller.municipality,
-            placement_id=placement_id,
-            case_worker=case_worker_of(caller),
-        )
+        row = await placement_of(session, caller, placement_id)
         return PlacementView.model_validate(await offers.advance(session, placement=row, to=to))
 
 
@@ -196,12 +192,7 @@ async def advance(caller: Following, placement_id: UUID, step: Literal["start", 
 async def interrupt(caller: Following, placement_id: UUID, why: Interruption) -> PlacementView:
     """End a placement early and free the seat."""
     async with caller.begin() as session:
-        row = await offers.find_placement(
-            session,
-            municipality=caller.municipality,
-            placement_id=placement_id,
-            case_worker=case_worker_of(caller),
-        )
+        row = await placement_of(session, caller, placement_id)
         return PlacementView.model_validate(
             await offers.interrupt(session, placement=row, reason=Reason(why.reason))
         )

@@ -24,6 +24,7 @@ from kompetensnav_registry.api.views import (
     Reader,
     View,
     case_worker_of,
+    learner_of,
     page_of,
     seal_of,
 )
@@ -162,12 +163,7 @@ async def find_by_number(request: Request, caller: Following, number: Number) ->
 async def list_views(caller: CaseWorker, learner_id: UUID) -> Listed[Viewed]:
     """Who has looked at a protected learner, the latest first."""
     async with caller.begin() as session:
-        await learners.find_learner(
-            session,
-            municipality=caller.municipality,
-            learner_id=learner_id,
-            case_worker=caller.identity.subject,
-        )
+        await learner_of(session, caller, learner_id)
         await session.flush()
         rows = await protected.views_of(session, municipality=caller.municipality, learner_id=learner_id)
         return Listed(items=[Viewed.model_validate(r) for r in rows], total=len(rows))
@@ -271,12 +267,7 @@ async def make_month(
 async def export_access(request: Request, caller: Following, learner_id: UUID) -> Response:
     """Everything that is kept about a learner, to hand over to them (registerutdrag)."""
     async with caller.begin() as session:
-        learner = await learners.find_learner(
-            session,
-            municipality=caller.municipality,
-            learner_id=learner_id,
-            case_worker=case_worker_of(caller),
-        )
+        learner = await learner_of(session, caller, learner_id)
         export = await erasure.access_export(session, learner=learner, seal=seal_of(request))
     headers = {"content-disposition": f"attachment; filename={learner_id}.json"}
     return Response(erasure.as_json(export), media_type="application/json", headers=headers)
@@ -286,12 +277,7 @@ async def export_access(request: Request, caller: Following, learner_id: UUID) -
 async def request_erasure(request: Request, caller: Following, learner_id: UUID) -> ErasureView:
     """Forget a learner: the registry erases at once what no law keeps, and asks the other services."""
     async with caller.begin() as session:
-        learner = await learners.find_learner(
-            session,
-            municipality=caller.municipality,
-            learner_id=learner_id,
-            case_worker=case_worker_of(caller),
-        )
+        learner = await learner_of(session, caller, learner_id)
         row = await erasure.request_erasure(
             session,
             learner=learner,

@@ -1,14 +1,18 @@
 """What the registry's API has in common: pages of a list, changes to what one has seen, who may do what."""
 
 from typing import Annotated, Any, Generic, TypeVar
+from uuid import UUID
 
 from fastapi import Depends, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Select, func, select
 
+from kompetensnav_chassis.db import Session
 from kompetensnav_chassis.identity import Caller, May
+from kompetensnav_registry.actions import learners, offers
 from kompetensnav_registry.edges.links import Links
 from kompetensnav_registry.edges.seal import Seal
+from kompetensnav_registry.tables import Learner, Placement
 
 T = TypeVar("T")
 V = TypeVar("V", bound="View")
@@ -27,6 +31,26 @@ Offset = Annotated[int, Query(ge=0, le=1_000_000_000, description="Rows to skip.
 def case_worker_of(caller: Caller) -> str | None:
     """The caller's name as a case worker, who sees the protected learners named to them; None for others."""
     return caller.identity.subject if "case_worker" in caller.identity.roles else None
+
+
+async def learner_of(session: Session, caller: Caller, learner_id: UUID) -> Learner:
+    """The learner; a protected one for the named case worker only. Raises NotFound."""
+    return await learners.find_learner(
+        session,
+        municipality=caller.municipality,
+        learner_id=learner_id,
+        case_worker=case_worker_of(caller),
+    )
+
+
+async def placement_of(session: Session, caller: Caller, placement_id: UUID) -> Placement:
+    """The placement; a protected learner's for the named case worker only. Raises NotFound."""
+    return await offers.find_placement(
+        session,
+        municipality=caller.municipality,
+        placement_id=placement_id,
+        case_worker=case_worker_of(caller),
+    )
 
 
 def seal_of(request: Request) -> Seal:

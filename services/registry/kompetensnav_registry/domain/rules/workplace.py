@@ -11,7 +11,7 @@ Parameters = Mapping[str, Any]
 
 def is_assessed(case: Case, p: Parameters) -> bool | None:
     """R10: before it starts the workplace has assessed the risks and has a written routine, and the provider
-    has approved it for this learner."""
+    has approved it for this learner: whoever starts a placement does so for the provider."""
     return "R10" in case.declared and case.provider_approved is not False
 
 

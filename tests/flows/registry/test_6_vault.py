@@ -162,7 +162,7 @@ async def test_6_the_month_file_is_made_in_order_and_again_after_a_correction(st
 
 
 async def test_6_hours_count_within_the_participation_and_to_one_project_at_a_time(desks):
-    desk = desks("1273")
+    desk = desks("1291")
     monday = datetime(2026, 7, 6, tzinfo=UTC).date()
     days = {"starts_on": str(monday), "ends_on": "2026-08-28"}
     learner = desk.learner("a", "1964-08-23", identity_number=NUMBER)
@@ -338,16 +338,16 @@ async def marked_later(stack, town):
 
 
 async def test_6_a_learner_who_is_marked_later_is_hidden_from_then_on_and_forgotten_outside(stack, towns):
-    town = towns("1270")
+    town = towns("1292")
     placement, _ = await marked_later(stack, town)
     learner = placement["learner_id"]
     for things in ("learners", "requests", "offers", "placements", "erasures"):
-        assert stack.call("GET", "registry", f"/1270/{things}")["total"] == 0, things
-        assert stack.call("GET", "registry", f"/1270/{things}", **WORKER)["total"] == 1, things
+        assert stack.call("GET", "registry", f"/1292/{things}")["total"] == 0, things
+        assert stack.call("GET", "registry", f"/1292/{things}", **WORKER)["total"] == 1, things
 
     async def forgotten():
-        (asked,) = stack.call("GET", "registry", "/1270/erasures", **WORKER)["items"]
-        shown = stack.call("GET", "registry", f"/1270/erasures/{asked['erasure_id']}", **WORKER)
+        (asked,) = stack.call("GET", "registry", "/1292/erasures", **WORKER)["items"]
+        shown = stack.call("GET", "registry", f"/1292/erasures/{asked['erasure_id']}", **WORKER)
         return not shown["waiting"] and {a["service"] for a in shown["answers"]}
 
     assert await eventually(forgotten) == {"matching", "notifications", "reporting"}
@@ -357,29 +357,29 @@ async def test_6_a_learner_who_is_marked_later_is_hidden_from_then_on_and_forgot
     ):
         query = f"select 1 from {table} where {column} = $1"
         assert await stack.sql(service, query, learner, role="owner") == [], service
-    before = await told(stack, "1270")
-    interrupt = f"/1270/placements/{placement['placement_id']}/interrupt"
+    before = await told(stack, "1292")
+    interrupt = f"/1292/placements/{placement['placement_id']}/interrupt"
     stack.call("POST", "registry", interrupt, json={"reason": "other"}, status=404)
     stack.call("POST", "registry", interrupt, json={"reason": "other"}, **WORKER)
-    since = (await told(stack, "1270"))[len(before) :]
+    since = (await told(stack, "1292"))[len(before) :]
     assert set(since) <= {"capacity.changed", "seat.released"}, since
     marked_by_file = "ref,administration,school,given_name,family_name,born_on,locality\n"
     marked_by_file += "l,school,gy1,Annat,Namn,2009-05-05,lulea\n"
-    assert stack.bring_in("1270", "learners", marked_by_file) == {"created": 0, "changed": 0, "unchanged": 1}
-    assert stack.call("GET", "registry", "/1270/learners")["total"] == 0
+    assert stack.bring_in("1292", "learners", marked_by_file) == {"created": 0, "changed": 0, "unchanged": 1}
+    assert stack.call("GET", "registry", "/1292/learners")["total"] == 0
 
 
 async def test_6_a_marking_is_lifted_by_the_case_worker_and_nothing_is_stranded(stack, towns):
-    town = towns("1272")
+    town = towns("1293")
     placement, path = await marked_later(stack, town)
-    (seen,) = stack.call("GET", "registry", "/1272/learners", **WORKER)["items"]
+    (seen,) = stack.call("GET", "registry", "/1293/learners", **WORKER)["items"]
     lifted = {"revision": seen["revision"], "security_marking": "none"}
     assert stack.call("PATCH", "registry", path, json=lifted, **WORKER)["revision"] == seen["revision"] + 1
-    assert stack.call("GET", "registry", "/1272/placements")["total"] == 1
-    interrupt = f"/1272/placements/{placement['placement_id']}/interrupt"
+    assert stack.call("GET", "registry", "/1293/placements")["total"] == 1
+    interrupt = f"/1293/placements/{placement['placement_id']}/interrupt"
     stack.call("POST", "registry", interrupt, json={"reason": "other"})
     stack.call("POST", "registry", f"{path}/erasure", status=201)
-    assert stack.call("GET", "registry", "/1272/learners")["total"] == 0
+    assert stack.call("GET", "registry", "/1293/learners")["total"] == 0
 
 
 async def test_6_a_signed_agreement_is_retained_by_decision_and_the_answer_says_until_when(stack, towns):

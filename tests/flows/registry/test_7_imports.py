@@ -79,7 +79,7 @@ async def test_7_learners_are_pulled_page_by_page_and_a_bad_one_is_reported_alon
 
 
 async def test_7_a_pull_marks_who_it_says_and_brings_no_erased_learner_back(stack, desks):
-    desk = desks("1276")
+    desk = desks("1282")
     school = ss12000.School()
     unit = school.organisation("12345679")
     ada = school.person("Ada", NUMBER, unit)

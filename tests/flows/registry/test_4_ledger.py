@@ -102,6 +102,20 @@ async def test_4_a_slot_at_a_full_workplace_has_no_seats_left_from_the_start(sta
     await eventually(heard)
 
 
+async def test_4_slots_posted_at_one_workplace_at_once_wait_for_each_other(stack, towns):
+    towns("0845").employers()
+    (place,) = stack.call("GET", "registry", "/0845/workplaces")["items"]
+    body = {"workplace_id": place["workplace_id"], "placement_type": "apl", "occupation": "5321",
+            "starts_on": "2027-02-01", "ends_on": "2027-03-26", "seats": 5}  # fmt: skip
+    headers = {"authorization": f"Bearer {stack.token('coordinator', municipalities=('0845',))}"}
+    path = f"{stack.running['services']['registry']}/0845/slots"
+    async with httpx.AsyncClient(headers=headers, timeout=30) as client:
+        answers = await asyncio.gather(*(client.post(path, json=body) for _ in range(16)))
+    assert {a.status_code for a in answers} == {201}
+    rows = await stack.sql("registry", "select seats_left from slot where municipality = '0845'")
+    assert [row["seats_left"] for row in rows] == [3] * 16, "as many as the workplace receives"
+
+
 async def test_4_a_slot_is_changed_by_who_has_seen_it_and_keeps_what_is_not_said(stack, towns):
     towns("0843").employers()
     terms = {"hours_per_day": 7, "hazards": ["traffic"], "needs_licence": True}
@@ -374,4 +388,8 @@ async def test_4_a_free_text_with_something_personal_is_refused_with_its_place(s
     ]
     assert refused["errors"][1]["move_to"] == "contact_phone"
     assert "3234" not in str(refused)
-    assert post_slot(stack, "0882", description="Order 1234567890 packas här.")["description"]
+    for innocent in (
+        "Order 1234567890 packas här.",
+        "Period 2027-03-01 - 2027-03-26, start 2027-03-01 0800, org.nr 556036-0793.",
+    ):
+        assert post_slot(stack, "0882", description=innocent)["description"] == innocent

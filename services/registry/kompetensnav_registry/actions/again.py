@@ -116,6 +116,7 @@ async def offer_again(
     period that ends before it begins."""
     if row.answered_at:
         raise OfferIsSettled
+    await ledger.lock_workplaces(session, {workplace.workplace_id: workplace.municipality})
     row.answered_at = datetime.now(UTC)
     there = await session.scalars(
         select(Supervisor.supervisor_id).where(

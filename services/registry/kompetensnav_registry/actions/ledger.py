@@ -106,12 +106,11 @@ class Accounts:
 
 async def settle_posted(session: Session, posted: Sequence[Slot]) -> None:
     """Tells at once what the workplaces' weeks and supervisors leave of new slots, where that is less than
-    their seats."""
+    their seats. The caller has locked the workplaces before posting."""
     places, ids = {slot.workplace_id: slot.municipality for slot in posted}, [s.slot_id for s in posted]
     if not places:
         return
     await session.flush()
-    await lock_workplaces(session, places)
     tight = await session.scalars(_TIGHT, {"posted": ids, "hosts": list(set(places.values()))})
     if found := set(tight):
         (await open_accounts(session, {id: places[id] for id in found})).settle(session)

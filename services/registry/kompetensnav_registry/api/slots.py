@@ -121,8 +121,10 @@ async def post_slot(caller: Coordinator, new: NewSlot) -> SlotView:
         )
         texts.check("description", new.description)
         workplace = await workplaces.find_workplace(
-            session, municipality=caller.municipality, workplace_id=new.workplace_id
+            session, municipality=caller.municipality, workplace_id=new.workplace_id, lock=True
         )
+        if new.supervisor_id:
+            await workplaces.supervisor_at(session, workplace=workplace, supervisor_id=new.supervisor_id)
         row = slots.post_slot(
             session,
             workplace=workplace,
@@ -132,8 +134,6 @@ async def post_slot(caller: Coordinator, new: NewSlot) -> SlotView:
             terms=kept(new.terms),
             **values,
         )
-        if new.supervisor_id:
-            await workplaces.supervisor_at(session, workplace=workplace, supervisor_id=new.supervisor_id)
         await ledger.settle_posted(session, [row])
         return SlotView.of(row)
 

@@ -7,7 +7,7 @@ Sources: Folkbokföringslagen (1991:481) 18 § (personal number), lag (2022:1697
 
 import re
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Literal
 
 from organisationsnummer.organisationsnummer import Organisationsnummer, OrganisationsnummerException
@@ -16,11 +16,12 @@ from personnummer.personnummer import Personnummer, PersonnummerException
 _TEMPORARY = re.compile(r"(\d{4})(\d{2})(\d{2})-?(TF\d{2})", re.IGNORECASE)
 _DASH = "-\u2010-\u2015\u2212"
 _IN_TEXT = re.compile(
-    rf"(?<!\d)(?:\d{{2}})?\d{{2}}[{_DASH}/. ]?\d{{2}}[{_DASH}/. ]?\d{{2}} ?[{_DASH}+/]? ?\d{{4}}(?!\d)"
+    rf"(?<!\d)(?:\d{{2}})?\d{{2}}[{_DASH}/. ]?\d{{2}}[{_DASH}/. ]?\d{{2}} ?[{_DASH}+/]? ?\d{{4}}"
+    rf"(?!\d|[{_DASH}/.]\d)"
     rf"|(?<!\d)\d{{8}} ?[{_DASH}/]? ?TF ?\d{{2}}(?!\d)",
     re.IGNORECASE,
 )
-"""However people write them: with another dash, a slash, dots or spaces."""
+"""However people write them: with another dash, a slash, dots or spaces. Two days are no number."""
 _PHONE = re.compile(r"(?<![\w-])(?:\+46|00 ?46|0)[\s(]*\d(?:[\s()/-]*\d){6,9}(?![\w-])")
 _STREET = re.compile(
     r"\b[A-ZÅÄÖ][a-zåäöé]*(?:gatan|vägen|gränd|torget|stigen|allén|backen|plan) \d{1,3}(?: ?[A-Za-z])?\b"
@@ -124,7 +125,6 @@ def _is_a_number(text: str) -> bool:
     plain = re.sub(r"[^0-9TF]", "", text.upper())
     written = f"{plain[:-4]}{dash}{plain[-4:]}"
     try:
-        identity_number(written)
+        return identity_number(written).born_on <= datetime.now(UTC).date()
     except ValueError:
         return bool(re.fullmatch(r"(?:19|20)?\d{2}(?:0[1-9]|1[0-2])(?:[0-8]\d|9[01])[-+]\d{4}", written))
-    return True

@@ -33,6 +33,9 @@ async def take_slots(batch: Batch, rows: list[tuple[int, SlotRow]]) -> None:
         if old is not None and old.withdrawn_at:
             batch.faults.add(line, "ref", row.ref, "the slot has been withdrawn")
     batch.faults.raise_any()
+    asked = {row.workplace for _, row in rows}
+    places = {w.workplace_id: w.municipality for ref, w in workplaces.items() if ref in asked}
+    await ledger.lock_workplaces(batch.session, places)
     posted = []
     for _, row in rows:
         old = there.get(row.ref)

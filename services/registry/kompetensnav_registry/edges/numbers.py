@@ -17,7 +17,7 @@ _TEMPORARY = re.compile(r"(\d{4})(\d{2})(\d{2})-?(TF\d{2})", re.IGNORECASE)
 _DASH = "-\u2010-\u2015\u2212"
 _IN_TEXT = re.compile(
     rf"(?<!\d)(?:\d{{2}})?\d{{2}}[{_DASH}/. ]?\d{{2}}[{_DASH}/. ]?\d{{2}} ?[{_DASH}+/]? ?\d{{4}}"
-    rf"(?!\d|[{_DASH}/.]\d)"
+    rf"(?!\d|[{_DASH}/.]\d{{1,2}}[{_DASH}/.]\d)"
     rf"|(?<!\d)\d{{8}} ?[{_DASH}/]? ?TF ?\d{{2}}(?!\d)",
     re.IGNORECASE,
 )

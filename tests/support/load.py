@@ -124,13 +124,16 @@ class People:
                     break
 
     async def forget(self) -> None:
-        """A learner asks to be forgotten; refused while a placement is under way."""
+        """A learner asks to be forgotten; while a placement is under way it is refused, and the next one
+        asks."""
         code = self.chance.choice(TOWNS)
         page = await self.call(
-            "GET", "registry", code, f"learners?limit=1&offset={self.chance.randrange(20)}"
+            "GET", "registry", code, f"learners?limit=20&offset={self.chance.randrange(20)}"
         )
         for learner in page.json()["items"] if page.is_success else ():
-            await self.call("POST", "registry", code, f"learners/{learner['learner_id']}/erasure")
+            path = f"learners/{learner['learner_id']}/erasure"
+            if (await self.call("POST", "registry", code, path)).status_code != 409:
+                break
 
     async def repeat(self, act: Any, pause: float) -> None:
         """For ever; what fails is tried again by the next."""

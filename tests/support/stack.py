@@ -5,8 +5,10 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
 from email import message_from_bytes, policy
 from pathlib import Path
 from typing import Any
@@ -116,6 +118,24 @@ class Stack:
         connection = await asyncpg.connect(urls[service][role])
         try:
             return list(await connection.fetch(query, *values))
+        finally:
+            await connection.close()
+
+    @asynccontextmanager
+    async def holding(self, service: str, query: str, *values: Any) -> AsyncIterator[None]:
+        """A change that is under way in a service's database until somebody waits for it."""
+        urls = json.loads(Path(self.running["databases"]).read_text())
+        connection = await asyncpg.connect(urls[service]["owner"])
+
+        async def waited_for() -> bool:
+            held = "select 1 from pg_locks where pg_backend_pid() = any(pg_blocking_pids(pid))"
+            return bool(await connection.fetch(held))
+
+        try:
+            async with connection.transaction():
+                await connection.execute(query, *values)
+                yield
+                await eventually(waited_for)
         finally:
             await connection.close()
 
@@ -316,6 +336,11 @@ class Town:
             return page["items"] if len(page["items"]) == n == page["total"] else None
 
         return await eventually(look)
+
+
+def today() -> date:
+    """The day that the services have now; a long run passes midnight."""
+    return datetime.now(UTC).date()
 
 
 def org_number(n: int) -> str:

@@ -63,13 +63,13 @@ async def erase(running: Running, *, dry_run: bool = False) -> tuple[list[Erased
         for asked in _asked(log):
             learner, id = str(asked.fact("learner_id")), str(asked.fact("erasure_id"))
             answers = {m.name.split(".")[0]: m for m in log if _is_answer(m, id)}
-            last = max((m.seq for m in answers.values()), default=0)
+            last = max((m.time for m in answers.values()), default=None)
             found = [m for m in log if m.fact("learner_id") == learner and _told_by(m, last)]
             waits = tuple(service for service in ASKED if service not in answers) or _behind(found, lags)
             done.append(Erased(id, len(found), waits))
-            if not waits:
+            if last and not waits:
                 gone += found
-                until[learner] = max(m.time for m in answers.values())
+                until[learner] = last
         bodies = await _blank(running, until, dry_run=dry_run)
         if not dry_run:
             for message in gone:
@@ -88,11 +88,10 @@ def _is_answer(message: Told, erasure_id: str) -> bool:
     return message.name.endswith(ANSWERED) and message.fact("erasure_id") == erasure_id
 
 
-def _told_by(message: Told, last: int) -> bool:
-    """Whether it was told before the last answer: what is told later is not meant (of somebody whose
-    protection was lifted)."""
-    seq = int(message.headers.get("Kn-Dead-Seq", 0)) if message.stream.startswith("DEAD_") else message.seq
-    return message.name != REQUESTED and seq <= last
+def _told_by(message: Told, last: datetime | None) -> bool:
+    """Whether it happened before the last answer, wherever in a stream it stands (replayed or published
+    again, it comes later): what happens after that is not meant (of somebody whose protection was lifted)."""
+    return message.name != REQUESTED and last is not None and message.time <= last
 
 
 async def _lags(js: Any, stream: str) -> dict[str, int]:

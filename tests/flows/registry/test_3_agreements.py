@@ -1,15 +1,14 @@
 """3. Agreements: with employers, signed, renewed and running out; and of placements, signed and amended."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import httpx
 import pytest
 
 from kompetensnav_chassis.testing import eventually
-from support.stack import org_number
+from support.stack import org_number, today
 
 pytestmark = pytest.mark.real
-TODAY = datetime.now(UTC).date()
 
 
 def employer(stack, code, n):
@@ -19,7 +18,7 @@ def employer(stack, code, n):
 
 def cooperation(stack, code, employer_id, **more):
     body = {"employer_id": employer_id, "signed_on": "2026-01-10", "valid_from": "2026-02-01",
-            "valid_to": str(TODAY + timedelta(days=400)), "seats_per_year": 8}  # fmt: skip
+            "valid_to": str(today() + timedelta(days=400)), "seats_per_year": 8}  # fmt: skip
     return stack.call("POST", "registry", f"/{code}/cooperation-agreements", json=body | more, status=201)
 
 
@@ -63,7 +62,7 @@ async def test_3_a_cooperation_agreement_is_signed_renewed_once_and_held_against
 async def test_3_the_coordinator_is_reminded_once_before_an_agreement_runs_out(stack):
     stack.call("PUT", "registry", "/0781/coordinator", status=204,
                json={"name": "Cia", "email": "cia.0781@kommun.example.com"})  # fmt: skip
-    soon = str(TODAY + timedelta(days=30))
+    soon = str(today() + timedelta(days=30))
     cooperation(stack, "0781", employer(stack, "0781", 781), valid_to=soon)
     far = cooperation(stack, "0781", employer(stack, "0781", 782))
 

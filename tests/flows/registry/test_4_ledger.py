@@ -4,17 +4,16 @@ import asyncio
 import html
 import json
 import re
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 
 import httpx
 import pytest
 
 from kompetensnav_chassis.testing import eventually
-from support.stack import SLOT_COLUMNS
+from support.stack import SLOT_COLUMNS, today
 
 pytestmark = pytest.mark.real
-TODAY = datetime.now(UTC).date()
-MONDAY = TODAY - timedelta(days=TODAY.weekday())
+MONDAY = today() - timedelta(days=today().weekday())
 
 
 def request_of(stack, code, ref, starts_on="2027-02-01", ends_on="2027-03-26", placement_type="apl"):
@@ -238,7 +237,7 @@ async def test_4_the_account_says_how_often_a_workplace_was_asked_and_hides_what
         slot = post_slot(stack, "0861", seats=1)
         made = offer(stack, "0861", request_of(stack, "0861", f"l{n}"), slot["slot_id"])
     stack.call("POST", "registry", f"/0861/offers/{made['offer_id']}/decline", json={"party": "employer"})
-    span = f"?starts_on={min(TODAY, date(2027, 2, 1))}&ends_on=2027-06-30"
+    span = f"?starts_on={min(today(), date(2027, 2, 1))}&ends_on=2027-06-30"
     path = f"{place_of(stack, '0861')}/account"
     ours = stack.call("GET", "registry", path + span)
     assert ours["asked"] == 3
@@ -286,7 +285,7 @@ async def test_4_last_periods_slots_are_offered_again_from_one_mail(stack, towns
     stack.bring_in("0880", "slots", f"{SLOT_COLUMNS}\n{rows}")
     new = MONDAY + timedelta(weeks=26)
     wanted = {"placement_type": "prao", "last_starts_on": str(old), "last_ends_on": str(old),
-              "starts_on": str(new), "answer_by": str(TODAY + timedelta(days=14))}  # fmt: skip
+              "starts_on": str(new), "answer_by": str(today() + timedelta(days=14))}  # fmt: skip
     late = stack.call("POST", "registry", "/0880/askings", json=wanted | {"answer_by": "2026-01-01"},
                       status=400)  # fmt: skip
     assert "ahead" in late["detail_en"]

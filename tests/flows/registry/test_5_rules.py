@@ -95,6 +95,7 @@ async def test_5_a_municipalitys_own_value_is_one_that_the_rule_can_read(desks):
     slot = desk.slot(**prao, terms={"starts_at": "07:00", "ends_at": "14:00"})
     request = desk.request(desk.learner("a", "2012-05-05"), **prao)
     assert rules_of(desk.offer(request, slot, status=409)) == ["R7"]
+    assert desk.call("PUT", "/rules/R12", json=own | {"parameters": {"at_once": 10**10}}, status=400)
     days = {"municipality_days": 30}
     desk.call("PUT", "/rules/R19", json=own | {"parameters": days}, status=204)
     for wrong in ({"parameters": {"days": 900}}, {"parameters": days, "switched_off": True}):
@@ -119,7 +120,16 @@ async def test_5_a_seat_is_held_against_the_slots_licence_the_nights_rest_and_th
     assert rules_of(desk.offer(asked, slot, status=409)) == ["R4"], "a school week"
     desk.call("POST", f"/requests/{asked['request_id']}/close")
     asked = desk.request(child, **paid, terms={"in_school_weeks": False})
-    assert desk.offer(asked, slot)["state"] == "open"
+    offer = desk.offer(asked, slot)
+    assert offer["state"] == "open"
+    desk.call("POST", f"/offers/{offer['offer_id']}/decline", json={"party": "employer"})
+    desk.call("POST", f"/requests/{asked['request_id']}/close")
+    asked = desk.request(child, **paid)
+    own = {"valid_from": "2026-01-01", "decided_by": "KS 2026:1"}
+    for wrong in (["01-25"], ["02-30", "03-01"], ["02-26", "01-25"], ["january", "march"]):
+        desk.call("PUT", "/rules/R4", json=own | {"parameters": {"summer": wrong}}, status=400)
+    desk.call("PUT", "/rules/R4", json=own | {"parameters": {"summer": ["01-25", "02-26"]}}, status=204)
+    assert desk.offer(asked, slot)["state"] == "open", "the municipality's own weeks without school"
 
 
 async def test_5_a_placement_starts_when_what_must_be_in_place_is(desks):

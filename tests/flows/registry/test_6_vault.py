@@ -8,12 +8,12 @@ import uuid_utils.compat as uuids
 
 from kompetensnav_care.log import read_log
 from kompetensnav_chassis.testing import eventually
+from support.stack import today
 
 pytestmark = pytest.mark.real
 NUMBER, COORDINATION, TEMPORARY = "19640823-3234", "19811278-9873", "20010203-TF01"
 """Made-up numbers with right check digits."""
 WORKER = {"role": "case_worker", "subject": "cw-anna"}
-TODAY = datetime.now(UTC).date()
 PROTECTED = {"security_marking": "protected_registration", "case_worker": "cw-anna"}
 
 
@@ -156,7 +156,7 @@ async def test_6_the_month_file_is_made_in_order_and_again_after_a_correction(st
     ]  # fmt: skip
     desk.call("POST", f"{months}/2026-08", status=200)
     assert [m["send_again"] for m in desk.call("GET", months)["items"]] == [False, False, True]
-    ahead = desk.call("POST", f"{months}/{TODAY:%Y-%m}", status=409)
+    ahead = desk.call("POST", f"{months}/{today():%Y-%m}", status=409)
     assert "not over" in ahead["detail_en"]
     assert desk.call("POST", f"{months}/2026-07", administrations=("social",), status=403)
 
@@ -175,7 +175,8 @@ async def test_6_hours_count_within_the_participation_and_to_one_project_at_a_ti
     desk.call("PUT", end, json={"ends_on": "2026-07-01"}, status=400)
     desk.call("PUT", end, json={"ends_on": "2026-07-17"}, administrations=("social",), status=404)
     assert desk.call("PUT", end, json={"ends_on": "2026-07-17"})["ends_on"] == "2026-07-17"
-    desk.call("POST", "/participations", json=second, status=201)
+    later = desk.call("POST", "/participations", json=second, status=201)
+    assert "kk2" in desk.call("PUT", end, json={"ends_on": "2026-07-20"}, status=409)["detail_en"]
     listed = desk.call("GET", "/participations")["items"]
     assert [(p["project"], p["ends_on"]) for p in listed] == [("kk1", "2026-07-17"), ("kk2", None)]
     for weeks in range(3):
@@ -184,6 +185,10 @@ async def test_6_hours_count_within_the_participation_and_to_one_project_at_a_ti
     for project, hours in (("kk1", "64.0"), ("kk2", "40.0")):  # three days of the first week, and the second
         file = f"/administrations/school/projects/{project}/months/2026-07"
         assert desk.call("POST", file, status=200).rstrip().endswith(f";{hours}"), project
+    (seen,) = desk.call("GET", "/learners")["items"]
+    desk.call("PATCH", f"/learners/{learner}", json=PROTECTED | {"revision": seen["revision"]})
+    end = f"/participations/{later['participation_id']}/end"
+    assert desk.call("PUT", end, json={"ends_on": "2026-07-31"}, status=404)
 
 
 async def test_6_a_learner_gets_everything_that_is_kept(desks):
@@ -217,7 +222,7 @@ async def test_6_erasure_is_answered_by_every_service_and_the_vault_forgets_at_o
 
     await eventually(written)
     asked = erase()
-    assert asked["answer_by"] == str(TODAY + timedelta(days=30))
+    assert asked["answer_by"] == str(today() + timedelta(days=30))
     assert {a["service"]: a["answer"] for a in asked["answers"]} == {"registry": "erased"}
 
     async def answered():
@@ -372,6 +377,13 @@ async def test_6_a_learner_who_is_marked_later_is_hidden_from_then_on_and_forgot
 async def test_6_a_marking_is_lifted_by_the_case_worker_and_nothing_is_stranded(stack, towns):
     town = towns("1293")
     placement, path = await marked_later(stack, town)
+    bo = {"role": "case_worker", "subject": "cw-bo"}
+    stack.call("POST", "registry", f"{path}/hand-over", json={"to": "cw-bo"}, status=204, **WORKER)
+    assert [stack.call("GET", "registry", "/1293/erasures", **who)["total"] for who in (WORKER, bo)] == [0, 1]
+    (seen,) = stack.call("GET", "registry", "/1293/learners", **bo)["items"]
+    back = {"revision": seen["revision"], "case_worker": WORKER["subject"]}
+    stack.call("PATCH", "registry", path, json=back, **bo)
+    assert [stack.call("GET", "registry", "/1293/erasures", **who)["total"] for who in (WORKER, bo)] == [1, 0]
     (seen,) = stack.call("GET", "registry", "/1293/learners", **WORKER)["items"]
     lifted = {"revision": seen["revision"], "security_marking": "none"}
     assert stack.call("PATCH", "registry", path, json=lifted, **WORKER)["revision"] == seen["revision"] + 1
@@ -387,7 +399,7 @@ async def test_6_a_signed_agreement_is_retained_by_decision_and_the_answer_says_
     placement = await town.placed(born="1990-01-01")
     path = f"/1266/placements/{placement['placement_id']}"
     stack.call("POST", "registry", f"{path}/agreement", json={}, status=201)
-    said = {"party": "learner", "name": "Namnl", "signed_on": str(TODAY)}
+    said = {"party": "learner", "name": "Namnl", "signed_on": str(today())}
     stack.call("POST", "registry", f"{path}/agreement/signatures", json=said, status=201)
     decided = {"months": 24, "decided_by": "BUN 2026:7"}
     stack.call("PUT", "registry", "/1266/retention/placement_agreement", json=decided)
@@ -395,11 +407,11 @@ async def test_6_a_signed_agreement_is_retained_by_decision_and_the_answer_says_
     asked = stack.call("POST", "registry", f"/1266/learners/{placement['learner_id']}/erasure", status=201)
     (ours,) = asked["answers"]
     assert (ours["answer"], ours["ground"]) == ("retained", "placement_agreement: BUN 2026:7")
-    assert abs((datetime.fromisoformat(ours["until"]).date() - TODAY).days - 730) <= 2
+    assert abs((datetime.fromisoformat(ours["until"]).date() - today()).days - 730) <= 2
     signed = "select 1 from vault.signature where municipality = '1266'"
     assert len(await stack.sql("registry", signed, role="owner")) == 1
     over = "update vault.erasure_answer set until = $1 where municipality = '1266' and service = 'registry'"
-    await stack.sql("registry", over, TODAY - timedelta(days=1), role="owner")
+    await stack.sql("registry", over, today() - timedelta(days=1), role="owner")
     stack.call(
         "PUT", "registry", "/1266/retention/placement_agreement", json=decided
     )  # and so it is looked at
@@ -414,7 +426,7 @@ async def test_6_a_signed_agreement_is_retained_by_decision_and_the_answer_says_
 async def test_6_what_has_been_kept_as_long_as_decided_is_deleted_by_type(stack, desks):
     desk = desks("1267")
     learner = desk.learner("a")
-    for shown_on in ("2024-01-01", str(TODAY)):
+    for shown_on in ("2024-01-01", str(today())):
         desk.call("POST", f"/learners/{learner}/background-checks", status=204,
                   json={"kind": "school", "shown_on": shown_on})  # fmt: skip
     query = "select shown_on from vault.background_check where municipality = '1267'"
@@ -422,7 +434,7 @@ async def test_6_what_has_been_kept_as_long_as_decided_is_deleted_by_type(stack,
     desk.call("PUT", "/retention/background_check", json={"months": 12, "decided_by": "BUN 2026:8"})
 
     async def kept():
-        return [r["shown_on"] for r in await stack.sql("registry", query, role="owner")] == [TODAY]
+        return [r["shown_on"] for r in await stack.sql("registry", query, role="owner")] == [today()]
 
     await eventually(kept)
     assert desk.call("GET", "/retention")["items"][0]["decided_by"] == "BUN 2026:8"

@@ -103,6 +103,13 @@ async def test_7_a_pull_marks_who_it_says_and_brings_no_erased_learner_back(stac
                    "case_worker": "handlaggare"}  # fmt: skip
         path = f"/learners/{learner['learner_id']}"
         desk.call("PATCH", path, json=marking)
+        dag = next(x for x in desk.call("GET", "/learners")["items"] if x["given_name"] == "Dag")
+        own = {"revision": dag["revision"], "language": "B", "locality": "pitea"}
+        desk.call("PATCH", f"/learners/{dag['learner_id']}", json=own)
+        school.person("Dag", TEMPORARY, unit, familyName="Annat", meta=later)
+        assert pull(desk, made)["changed"] == 1
+        dag = next(x for x in desk.call("GET", "/learners")["items"] if x["given_name"] == "Dag")
+        assert (dag["family_name"], dag["language"], dag["locality"]) == ("Annat", "B", "pitea")
         ada = school.person("Ada", NUMBER, unit, familyName="Nytt", meta=later)
         del ada["securityMarking"]
         assert pull(desk, made)["changed"] == 1
@@ -248,7 +255,7 @@ async def test_7_a_file_follows_merged_employers_the_main_contact_and_new_names(
     desk.call(
         "POST", f"/employers/{place['employer_id']}/merge", json={"into": kept["employer_id"]}, status=201
     )
-    contact = {"name": "Ny", "email": "ny.1281@firma.example.com", "is_main": True}
+    contact = {"name": "Ny", "email": "ny.1281@firma.example.com", "is_main": True, "speaks": "en"}
     desk.call("POST", f"/workplaces/{place['workplace_id']}/contacts", json=contact, status=201)
     head = "ref,org_number,name,locality,reception_capacity,contact_name,contact_email\n"
     rows = f"w0,{number},Nya Bageriet,lulea,3,Allra Nyast,nyast.1281@firma.example.com\n"
@@ -259,11 +266,43 @@ async def test_7_a_file_follows_merged_employers_the_main_contact_and_new_names(
     people = desk.call("GET", f"/workplaces/{place['workplace_id']}/contacts")["items"]
     assert [(p["name"], p["is_main"]) for p in people] == [("Allra Nyast", True), ("Kontakt", False)]
     assert desk.call("GET", "/search/slots?q=bageriet")["total"] == 1
+    main = "select speaks from vault.contact where municipality = '1281' and name = 'Allra Nyast'"
+    assert [row["speaks"] for row in await stack.sql("registry", main, role="owner")] == ["en"]
     renamed = f"org_number,name\n{other},Limpan\n{number},Den gamla\n"
     counted = {"created": 0, "changed": 1, "unchanged": 1}
     assert stack.bring_in("1281", "employers", renamed) == counted
     assert desk.call("GET", "/search/slots?q=limpan")["total"] == 1
     assert desk.call("GET", f"/employers/{kept['employer_id']}")["sector"] == kept["sector"]
+
+
+async def test_7_what_is_corrected_of_a_learner_is_followed_by_open_requests(stack, desks):
+    desk = desks("1284")
+    head = "ref,administration,school,given_name,family_name,born_on,locality\n"
+    row = "a,school,gy1,Namn,Efternamn,{},lulea\n"
+    desk.stack.bring_in("1284", "learners", head + row.format("2009-05-05"))
+    asked = "ref,learner,administration,placement_type,starts_on,ends_on,in_school_weeks\n"
+    asked += "r,a,school,holiday_practice,2027-02-01,2027-02-19,{}\n"
+    desk.stack.bring_in("1284", "requests", asked.format("false"))
+    desk.stack.bring_in("1284", "learners", head + row.format("2012-05-05"))
+    query = "select convert_from(body, 'utf8')::jsonb ->> 'age_class' age from outbox where subject = $1"
+    told = await stack.sql("registry", query, "nav.1284.int.registry.request.changed.v1")
+    assert [row["age"] for row in told] == ["older_child"]
+    (request,) = desk.call("GET", "/requests")["items"]
+    assert (request["terms"], request["revision"]) == ({"in_school_weeks": False}, 2)
+    counted = {"created": 0, "changed": 0, "unchanged": 1}
+    assert desk.stack.bring_in("1284", "requests", asked.format("")) == counted, "an empty cell says nothing"
+    assert desk.stack.bring_in("1284", "requests", asked.format("true")) == counted | {
+        "changed": 1, "unchanged": 0,
+    }  # fmt: skip
+
+
+async def test_7_a_file_without_a_header_repeats_nothing_of_its_first_row(desks):
+    desk = desks("1285")
+    row = "a,school,gy1,Hemligt,Efternamn,1964-08-23,lulea,640823-3234\n"
+    refused = post(desk, "/imports/learners", (row * 2).encode(), 422)
+    assert "does not name the columns" in refused["errors"][0]["reason"]
+    assert "Hemligt" not in str(refused)
+    assert "3234" not in str(refused)
 
 
 async def test_7_a_long_file_is_checked_first_and_imported_in_parts_by_the_command_line(

@@ -42,7 +42,8 @@ def is_delegated(found: Sequence[Delegation]) -> ColumnElement[bool]:
 async def open_request(
     session: Session, *, found: Sequence[Delegation], learner_id: UUID, **about: Any
 ) -> Request:
-    """A placement request for a learner of a school that delegates. Raises NotFound."""
+    """A placement request for a learner of a school that delegates; nobody marks the learner meanwhile.
+    Raises NotFound."""
     learner = await _learner(session, found, learner_id)
     school = await school_of(session, municipality=learner.municipality, code=learner.school)
     return await learners.open_request(session, learner=learner, school=school, **about)
@@ -84,9 +85,9 @@ def slots_shared_with(centre: LearningCentre) -> ColumnElement[bool]:
 
 async def _learner(session: Session, found: Sequence[Delegation], learner_id: UUID) -> Learner:
     row = await session.scalar(
-        select(Learner).where(
-            Learner.learner_id == learner_id, is_delegated(found)
-        )  # every municipality that delegates
+        select(Learner)  # every municipality that delegates
+        .where(Learner.learner_id == learner_id, is_delegated(found))
+        .with_for_update(read=True)
     )
     if row is None:
         raise NotFound("There is no such learner.", "Det finns ingen sådan elev eller deltagare.")

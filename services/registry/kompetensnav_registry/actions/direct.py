@@ -67,14 +67,14 @@ async def _by_agreement(
         session, workplaces={workplace_id: host}, requests={request_id: home}, via=via
     )
     slot, request = books.accounts.slots[slot_id], books.requests.get(request_id)
-    if request is None or request.by_hand:
+    facts = await rules.known(session, [request] if request else [], [slot])
+    if request is None or facts.is_hidden(request):
         raise NotFound("There is no such request.", "Det finns inget sådant önskemål.")
     if slot.placement_type != request.placement_type:
         raise domain.OtherPlacementType
     refusal = ledger.refusal(books, slot, request, via)
     if refusal:
         raise domain.refused(refusal)
-    facts = await rules.known(session, [request], [slot])
     if broken := rules.seat_broken(facts, request, slot):
         raise rules.RuleBroken(broken)
     seat = ledger.take_seat(session, books, slot, told=False, cause_id=round_id)

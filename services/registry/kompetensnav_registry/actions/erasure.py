@@ -19,6 +19,7 @@ from kompetensnav_chassis.errors import Conflict, NotFound
 from kompetensnav_contracts.vocabulary import ErasureOutcome
 from kompetensnav_registry.actions.forgetting import OTHERS, OURS, ask
 from kompetensnav_registry.actions.learners import close
+from kompetensnav_registry.actions.offers import lock_workplaces_of
 from kompetensnav_registry.edges.seal import Seal
 from kompetensnav_registry.tables import (
     BackgroundCheck,
@@ -124,6 +125,7 @@ async def request_erasure(
 
 async def _close_requests(session: Session, learner: Learner) -> None:
     """What is still asked for is closed, and told, first."""
+    await lock_workplaces_of(session, learners=[learner.learner_id], municipalities=[learner.municipality])
     found = await session.scalars(
         select(Request)
         .where(

@@ -17,6 +17,7 @@ from sqlalchemy import select
 
 from kompetensnav_chassis.db import Session
 from kompetensnav_chassis.errors import Conflict, NotFound, Problem
+from kompetensnav_registry.actions import protected
 from kompetensnav_registry.domain.esf import days_of, hours_in, may_make, month_of, next_month, to_send_again
 from kompetensnav_registry.edges.seal import Seal
 from kompetensnav_registry.tables import EsfMonth, EsfParticipation, Learner, Placement, Presence
@@ -40,6 +41,7 @@ async def join_project(
     """A learner takes part in a project, in one at a time: an hour is counted to one. Raises Problem for a
     learner without any number, Conflict for overlapping participation, or for a protected learner, whom the
     case worker reports on paper."""
+    await session.refresh(learner, with_for_update=True)
     if learner.security_marking != "none":
         raise Conflict(
             "A protected learner is in no file; report on paper.",
@@ -52,18 +54,6 @@ async def join_project(
         )
     if ends_on and ends_on < starts_on:
         raise Problem("The period ends before it begins.", "Perioden slutar innan den börjar.")
-    there = await session.scalars(
-        select(EsfParticipation).where(
-            EsfParticipation.learner_id == learner.learner_id,
-            EsfParticipation.municipality == learner.municipality,
-        )
-    )
-    for row in there:
-        if starts_on <= (row.ends_on or date.max) and row.starts_on <= (ends_on or date.max):
-            raise Conflict(
-                f"The learner takes part in {row.project} then already; end that first.",
-                f"Personen deltar redan i {row.project} då; avsluta det först.",
-            )
     made = EsfParticipation(
         participation_id=uuids.uuid7(),
         municipality=learner.municipality,
@@ -73,20 +63,40 @@ async def join_project(
         starts_on=starts_on,
         ends_on=ends_on,
     )
+    await _in_one_project(session, made)
     session.add(made)
     return made
+
+
+async def _in_one_project(session: Session, part: EsfParticipation) -> None:
+    """Raises Conflict where the learner takes part in something else in the same days."""
+    there = await session.scalars(
+        select(EsfParticipation).where(
+            EsfParticipation.learner_id == part.learner_id,
+            EsfParticipation.municipality == part.municipality,
+            EsfParticipation.participation_id != part.participation_id,
+        )
+    )
+    for row in there:
+        if part.starts_on <= (row.ends_on or date.max) and row.starts_on <= (part.ends_on or date.max):
+            raise Conflict(
+                f"The learner takes part in {row.project} then already; end that first.",
+                f"Personen deltar redan i {row.project} då; avsluta det först.",
+            )
 
 
 async def end_participation(
     session: Session, *, municipality: str, participation_id: UUID, ends_on: date
 ) -> EsfParticipation:
-    """The last day of a learner in a project; it may be corrected. Raises NotFound, or Problem for a day
-    before the first."""
+    """The last day of a learner in a project; it may be corrected. Raises NotFound, also for a protected
+    learner's, Problem for a day before the first, or Conflict for overlapping participation."""
     row = await session.scalar(
         select(EsfParticipation)
+        .join(Learner, Learner.learner_id == EsfParticipation.learner_id)
         .where(
             EsfParticipation.participation_id == participation_id,
             EsfParticipation.municipality == municipality,
+            protected.shown_learner(None),
         )
         .with_for_update()
     )
@@ -95,6 +105,7 @@ async def end_participation(
     if ends_on < row.starts_on:
         raise Problem("The period ends before it begins.", "Perioden slutar innan den börjar.")
     row.ends_on = ends_on
+    await _in_one_project(session, row)
     return row
 
 

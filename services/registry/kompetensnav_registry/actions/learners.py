@@ -1,12 +1,12 @@
 """Learners and their placement requests. A protected learner's request is told to no one."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime
 from typing import Any
 from uuid import UUID
 
 import uuid_utils.compat as uuids
-from sqlalchemy import select, update
+from sqlalchemy import ARRAY, Uuid, any_, literal, select, update
 
 from kompetensnav_chassis.db import Session
 from kompetensnav_chassis.errors import Conflict, NotFound, Problem
@@ -69,7 +69,7 @@ async def change_learner(
         )
     if domain.change(learner, seen, changes):
         await session.flush()
-        await follow(session, learner)
+        await follow(session, [learner])
     return learner
 
 
@@ -133,36 +133,65 @@ def _preference(given: float | None, rank: int) -> float:
     return max(RANK_STEP, 1 - RANK_STEP * (rank - 1)) if given is None else given
 
 
-async def follow(session: Session, learner: Learner) -> None:
-    """Takes what has changed of a learner into the requests.
+async def follow(session: Session, learners: Iterable[Learner]) -> None:
+    """Takes what has changed of learners into the requests.
 
-    A learner who is protected from now on disappears from everywhere outside: open offers and requests are
+    Learners who are protected from now on disappear from everywhere outside: open offers and requests are
     told as ended, the other services are asked to forget, and a case worker goes on by hand.
     """
+    changed = {learner.learner_id: learner for learner in learners}
+    if not changed:
+        return
+    marked = {id: learner for id, learner in changed.items() if learner.security_marking != "none"}
+    homes = {learner.municipality for learner in changed.values()}
+    for learner in marked.values():
+        await protected.follow_case_worker(session, learner)
+    await offers.lock_workplaces_of(session, learners=marked, municipalities=homes)
     found = await session.scalars(
         select(Request)
         .where(
-            Request.learner_id == learner.learner_id,
-            Request.municipality == learner.municipality,
+            Request.learner_id == any_(literal(list(changed), ARRAY(Uuid))),
+            Request.municipality.in_(homes),
             Request.by_hand.is_(False),
         )
         .order_by(Request.request_id)
     )
-    rows = found.all()
-    if learner.security_marking == "none":
-        for row in rows:
-            if row.state == "open" and (row.locality, row.language) != (learner.locality, learner.language):
-                changes = {"locality": learner.locality, "language": learner.language}
-                await change_request(session, row=row, learner=learner, changes=changes)
-        return
-    for row in rows:
+    schools = {
+        (school.municipality, school.code): school
+        for school in await session.scalars(select(School).where(School.municipality.in_(homes)))
+    }
+    hidden = set()
+    for row in found.all():
+        learner = changed[row.learner_id]
+        if learner.security_marking == "none":
+            _renew(session, row, learner, schools[learner.municipality, learner.school])
+            continue
         if row.state == "open":
             await _end_offers(session, row)
             row.revision += 1
             _tell_closed(session, row)
         row.by_hand = True
-    if rows:
-        await _hide(session, learner)
+        hidden.add(row.learner_id)
+    for id in sorted(hidden):
+        await _hide(session, marked[id])
+
+
+def _renew(session: Session, row: Request, learner: Learner, school: School) -> None:
+    """Takes a learner's facts into an open request. No rule refuses facts; they are held against the rules
+    at the seat."""
+    if row.state != "open":
+        return
+    facts = {
+        "locality": learner.locality,
+        "language": learner.language,
+        "cohort_id": school.cohort_id,
+        "age_class": _age_class(learner, school, row.placement_type, row.starts_on, row.terms),
+    }
+    if any(getattr(row, name) != value for name, value in facts.items()):
+        for name, value in facts.items():
+            setattr(row, name, value)
+        row.revision += 1
+        _tell(session, RequestChanged, row)
 
 
 async def _hide(session: Session, learner: Learner) -> None:
@@ -342,17 +371,22 @@ async def note_background_check(
 
 
 async def find_learner(
-    session: Session, *, municipality: str, learner_id: UUID, case_worker: str | None = None
+    session: Session,
+    *,
+    municipality: str,
+    learner_id: UUID,
+    case_worker: str | None = None,
+    stays: bool = False,
 ) -> Learner:
-    """The learner; a protected one for the named case worker only, whose view is logged. Raises NotFound,
-    also for another administration's."""
-    row = await session.scalar(
-        select(Learner).where(
-            Learner.learner_id == learner_id,
-            Learner.municipality == municipality,
-            protected.shown_learner(case_worker),
-        )
+    """The learner; a protected one for the named case worker only, whose view is logged. With `stays` nobody
+    marks or changes the learner before the transaction ends. Raises NotFound, also for another
+    administration's."""
+    wanted = select(Learner).where(
+        Learner.learner_id == learner_id,
+        Learner.municipality == municipality,
+        protected.shown_learner(case_worker),
     )
+    row = await session.scalar(wanted.with_for_update(read=True) if stays else wanted)
     if row is not None and case_worker:
         await protected.log_views(session, learners=[row], viewed_by=case_worker, what="learner")
     if row is None:

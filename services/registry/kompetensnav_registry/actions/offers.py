@@ -1,6 +1,6 @@
 """Offers: made, answered by those who have a say, expired; and the placements they become."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -267,6 +267,21 @@ async def lock_offers(
         .execution_options(populate_existing=True)
     )
     return found.all()
+
+
+async def lock_workplaces_of(
+    session: Session, *, learners: Collection[UUID], municipalities: Collection[str]
+) -> None:
+    """Locks all the workplaces that these learners have offers at: the first lock of what ends several of
+    them."""
+    if not learners:
+        return
+    at = await session.execute(
+        select(Offer.workplace_id, Offer.workplace_municipality).where(
+            Offer.learner_id.in_(learners), Offer.municipality.in_(municipalities)
+        )
+    )
+    await ledger.lock_workplaces(session, {id: municipality for id, municipality in at})
 
 
 def facts(row: Offer) -> dict[str, Any]:

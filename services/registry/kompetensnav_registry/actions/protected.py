@@ -9,11 +9,11 @@ from typing import Any
 from uuid import UUID
 
 import uuid_utils.compat as uuids
-from sqlalchemy import ColumnElement, and_, or_, select
+from sqlalchemy import ColumnElement, and_, or_, select, update
 
 from kompetensnav_chassis.db import Session
 from kompetensnav_chassis.errors import NotFound
-from kompetensnav_registry.tables import Learner, ViewLog
+from kompetensnav_registry.tables import Erasure, Learner, ViewLog
 
 
 def shown_learner(case_worker: str | None) -> ColumnElement[bool]:
@@ -88,4 +88,14 @@ async def hand_over(
     if row is None:
         raise NotFound("There is no such learner.", "Det finns ingen sådan elev eller deltagare.")
     row.case_worker = to
+    await follow_case_worker(session, row)
     return row
+
+
+async def follow_case_worker(session: Session, learner: Learner) -> None:
+    """What is asked of other services about a protected learner is followed by the one named now."""
+    await session.execute(
+        update(Erasure)
+        .where(Erasure.learner_id == learner.learner_id, Erasure.municipality == learner.municipality)
+        .values(case_worker=learner.case_worker)
+    )

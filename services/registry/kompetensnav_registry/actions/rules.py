@@ -1,6 +1,5 @@
 """The rule pack at work: what it says of a request, a seat or a start, with a municipality's own numbers."""
 
-import math
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -28,6 +27,9 @@ from kompetensnav_registry.tables import (
     Slot,
     Supervisor,
 )
+
+MOST = 10_000
+"""No number of a rule is as large."""
 
 
 class RuleBroken(Problem):
@@ -83,6 +85,11 @@ class Known:
     supervisors: Mapping[UUID, Any]
     """Rows of is_adult, in_the_tasks_since and most_at_once."""
     today: date
+
+    def is_hidden(self, request: Request) -> bool:
+        """Whether the request is handled by hand, as its learner is marked now or was when it was opened."""
+        learner = self.learners.get(request.learner_id)
+        return request.by_hand or (learner is not None and learner.security_marking != "none")
 
     def rules(self, municipality: str, on: date) -> Iterable[Rule]:
         """The rules in force for a placement of the municipality that starts on a day."""
@@ -272,12 +279,25 @@ def _alike(own: Any, given: Any) -> bool:
     """Whether a value is of the kind that the rule reads: a number, a time of day, a list of such."""
     numbers = (int, float)
     if isinstance(own, numbers) and not isinstance(own, bool):
-        return isinstance(given, numbers) and not isinstance(given, bool) and 0 <= given < math.inf
+        return isinstance(given, numbers) and not isinstance(given, bool) and 0 <= given <= MOST
     if isinstance(own, list):
-        return isinstance(given, list) and all(_alike(own[0], each) for each in given)
+        alike = isinstance(given, list) and all(_alike(own[0], each) for each in given)
+        is_period = _is_day(own[0])
+        return alike and (not is_period or (len(given) == len(own) and given == sorted(given)))
+    if _is_day(own):
+        return _is_day(given)
     if _is_clock(own):
         return _is_clock(given)
     return type(own) is type(given)
+
+
+def _is_day(value: Any) -> bool:
+    """Whether it is a day of any year, `MM-DD`."""
+    try:
+        date.fromisoformat(f"2024-{value}")
+    except ValueError:
+        return False
+    return isinstance(value, str) and len(value) == len("MM-DD")
 
 
 def _is_clock(value: Any) -> bool:

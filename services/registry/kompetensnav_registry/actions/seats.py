@@ -27,7 +27,7 @@ async def reserve_seats(session: Session, matches: Sequence[LearnerMatched]) -> 
     for match in matches:
         slot, request = books.accounts.slots.get(match.slot_id), books.requests.get(match.request_id)
         refusal = ledger.refusal(books, slot, request)
-        if request is not None and request.by_hand:  # protected since: to the outside the request is closed
+        if request is not None and facts.is_hidden(request):  # to the outside it is closed
             refusal = Refusal.REQUEST_IS_CLOSED
         if refusal or slot is None or request is None:
             refused.append((match, refusal or Refusal.REQUEST_IS_CLOSED, None))

@@ -16,6 +16,7 @@ from kompetensnav_chassis.db import Scope, Session, Sessions, transaction
 from kompetensnav_chassis.errors import NotFound, Problem
 from kompetensnav_registry.actions import learners, organisations
 from kompetensnav_registry.actions.imports.batch import write_changes
+from kompetensnav_registry.actions.offers import lock_workplaces_of
 from kompetensnav_registry.edges.numbers import identity_number
 from kompetensnav_registry.edges.seal import Seal
 from kompetensnav_registry.edges.ss12000 import MARKINGS, Bad, Client, Organisation, Person, SourceFailed
@@ -25,6 +26,8 @@ OVERLAP = timedelta(minutes=5)
 """Asked for again each time, for clocks that differ; the same person twice changes nothing."""
 MOST_FAILED = 500
 """Persons that are asked for again one by one."""
+FIRST = ("locality", "language", "speaks")
+"""What the system does not say: assumed of a new learner, and a person's to correct afterwards."""
 _EMAIL: TypeAdapter[str] = TypeAdapter(Email)
 
 
@@ -165,7 +168,7 @@ async def _persons(
     done: Pulled,
 ) -> list[str]:
     """Takes persons in; returns the ids of those that did not fit."""
-    failed = []
+    failed, changed = [], []
     ids = [str(p.id) for p in persons]
     found = await session.scalars(
         select(Learner).where(
@@ -219,12 +222,16 @@ async def _persons(
             continue
         if row.security_marking != "none" or person.security_marking is None:
             del values["security_marking"], values["case_worker"]
-        changed = write_changes(row, values) == "changed"
-        if learners.seal_number(seal, row, number) or changed:
-            await learners.follow(session, row)
+        for name in FIRST:
+            del values[name]
+        is_changed = write_changes(row, values) == "changed"
+        if learners.seal_number(seal, row, number) or is_changed:
+            changed.append(row)
             done.changed += 1
         else:
             done.unchanged += 1
+    await session.flush()
+    await learners.follow(session, changed)
     return failed
 
 
@@ -278,6 +285,9 @@ async def _left(session: Session, source: Ss12000Source, ids: Sequence[str], now
         )
     )
     rows = found.all()
+    await lock_workplaces_of(
+        session, learners=[row.learner_id for row in rows], municipalities=[source.municipality]
+    )
     for row in rows:
         row.left_on = now.date()
         asked = await session.scalars(

@@ -245,7 +245,7 @@ async def note_background_check(caller: Following, learner_id: UUID, new: NewChe
 async def open_request(caller: Staff, new: NewRequest) -> RequestView:
     """Say that a learner needs a placement."""
     async with caller.begin() as session:
-        learner = await learner_of(session, caller, new.learner_id)
+        learner = await learner_of(session, caller, new.learner_id, stays=True)
         school = await organisations.school_of(session, municipality=caller.municipality, code=learner.school)
         row = await learners.open_request(session, learner=learner, school=school, **new.about())
         await session.flush()

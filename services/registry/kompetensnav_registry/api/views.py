@@ -33,13 +33,15 @@ def case_worker_of(caller: Caller) -> str | None:
     return caller.identity.subject if "case_worker" in caller.identity.roles else None
 
 
-async def learner_of(session: Session, caller: Caller, learner_id: UUID) -> Learner:
-    """The learner; a protected one for the named case worker only. Raises NotFound."""
+async def learner_of(session: Session, caller: Caller, learner_id: UUID, *, stays: bool = False) -> Learner:
+    """The learner; a protected one for the named case worker only. With `stays` nobody changes the learner
+    meanwhile. Raises NotFound."""
     return await learners.find_learner(
         session,
         municipality=caller.municipality,
         learner_id=learner_id,
         case_worker=case_worker_of(caller),
+        stays=stays,
     )
 
 

@@ -33,7 +33,8 @@ class Faults:
         """One fault: line 1 is the header. A person's number is never repeated."""
         if len(self.found) < MOST_FAULTS:
             shown = "" if column in SECRET else masked(str(value))[:100]
-            self.found.append({"line": line, "column": column, "value": shown, "reason": reason})
+            found = {"line": line, "column": masked(column)[:100], "value": shown, "reason": reason}
+            self.found.append(found)
 
     def raise_any(self) -> None:
         """Raises BadRows when something did not fit."""
@@ -65,12 +66,17 @@ def read(
     given = given or {}
     columns = mapping_of(sheet, row, given)
     known = list(row.model_fields)
+    required = [name for name, about in row.model_fields.items() if about.is_required()]
+    if len({*required} & {*columns.values()}) * 2 < len(required):
+        # What stands there may be somebody's row: it is not repeated.
+        faults.add(1, "", "", f"the first line does not name the columns; needed are {', '.join(required)}")
+        faults.raise_any()
     for theirs, ours in columns.items():
         if ours is None and theirs not in given:
             faults.add(1, theirs, theirs, f"unknown column; known are {', '.join(known)}")
         elif ours is not None and ours not in row.model_fields:
             faults.add(1, theirs, ours, f"no such column; known are {', '.join(known)}")
-    for column in (n for n, f in row.model_fields.items() if f.is_required() and n not in columns.values()):
+    for column in (name for name in required if name not in columns.values()):
         faults.add(1, column, "", "the column is missing")
     for theirs in given.keys() - columns.keys():
         faults.add(1, theirs, theirs, "the file has no such column")

@@ -90,7 +90,8 @@ async def take_workplaces(batch: Batch, rows: list[tuple[int, WorkplaceRow]]) ->
         changed = write_changes(old, {k: values[k] for k in ("name", "locality", "reception_capacity")})
         if (old.name, old.locality) != before:
             moved.append(old.workplace_id)
-        contact = {k.removeprefix("contact_"): v for k, v in values.items() if k.startswith("contact_")}
+        said = {k: v for k, v in values.items() if k in row.model_fields_set}
+        contact = {k.removeprefix("contact_"): v for k, v in said.items() if k.startswith("contact_")}
         also = write_changes(contacts[old.workplace_id], contact)
         batch.counts["changed" if "changed" in (changed, also) else "unchanged"] += 1
         if old.workplace_id in accounts.ledgers:

@@ -35,14 +35,15 @@ class Batch:
             self.faults.add(line, "administration", row.administration, "the token does not act for it")
 
 
-async def by_ref(batch: Batch, table: Any, refs: Iterable[str]) -> dict[Any, Any]:
+async def by_ref(batch: Batch, table: Any, refs: Iterable[str], *, stay: bool = False) -> dict[Any, Any]:
     """The municipality's rows with these references: by reference, or (administration, reference) where
-    learners are concerned."""
+    learners are concerned. With `stay` nobody changes them before the transaction ends."""
+    wanted = select(table).where(
+        table.municipality == batch.municipality,
+        table.ref == any_(literal(sorted(set(refs)), ARRAY(String))),
+    )
     rows = await batch.session.scalars(
-        select(table).where(
-            table.municipality == batch.municipality,
-            table.ref == any_(literal(sorted(set(refs)), ARRAY(String))),
-        )
+        wanted.order_by(table.ref).with_for_update(read=True) if stay else wanted
     )
     per_administration = table in (Learner, Request)
     return {((row.administration, row.ref) if per_administration else row.ref): row for row in rows}

@@ -11,6 +11,7 @@ from kompetensnav_registry.actions.imports.batch import Batch, by_ref, write_cha
 from kompetensnav_registry.actions.imports.rows import DAYS, LearnerRow, RequestRow
 from kompetensnav_registry.edges.numbers import IdentityNumber, identity_number
 from kompetensnav_registry.edges.rows import Faults
+from kompetensnav_registry.edges.terms import kept, merged
 from kompetensnav_registry.tables import Learner, Request, School, Slot
 
 WISHED_SLOT = re.compile(r"slot:([^=;]+)")
@@ -25,6 +26,7 @@ async def take_learners(batch: Batch, rows: list[tuple[int, LearnerRow]]) -> Non
     batch.faults.raise_any()
     for code in sorted({row.school for _, row in rows}):
         await organisations.school_of(batch.session, municipality=batch.municipality, code=code)
+    changed = []
     for line, row in rows:
         old = there.get((row.administration, row.ref))
         apart = {"administration", "identity_number"}
@@ -47,7 +49,9 @@ async def take_learners(batch: Batch, rows: list[tuple[int, LearnerRow]]) -> Non
             what = "changed"
         batch.counts[what] += 1
         if what == "changed":
-            await learners.follow(batch.session, old)
+            changed.append(old)
+    await batch.session.flush()
+    await learners.follow(batch.session, changed)
 
 
 async def _numbers(batch: Batch, rows: list[tuple[int, LearnerRow]]) -> dict[int, IdentityNumber]:
@@ -69,7 +73,7 @@ async def _numbers(batch: Batch, rows: list[tuple[int, LearnerRow]]) -> dict[int
 
 async def take_requests(batch: Batch, rows: list[tuple[int, RequestRow]]) -> None:
     """Placement requests of a file, held against the rules."""
-    people = await by_ref(batch, Learner, {row.learner for _, row in rows})
+    people = await by_ref(batch, Learner, {row.learner for _, row in rows}, stay=True)
     there = await by_ref(batch, Request, (row.ref for _, row in rows))
     wished = {m for _, row in rows for m in WISHED_SLOT.findall(";".join(row.wishes))}
     slot_ids = {slot.ref: slot.slot_id for slot in (await by_ref(batch, Slot, wished)).values()}
@@ -91,7 +95,7 @@ async def take_requests(batch: Batch, rows: list[tuple[int, RequestRow]]) -> Non
                 batch.faults.add(line, "ref", row.ref, f"the request is {old.state} and cannot be changed")
         new = None
         if old is None and learner is not None:
-            about = _values(row) | {"wishes": wishes, "ref": row.ref}
+            about = _values(row) | {"wishes": wishes, "ref": row.ref, "terms": kept(row.terms)}
             new = learners.new_request(learner=learner, school=schools[learner.school], **about)
         ready.append((line, row, wishes, new))
     facts = await rules.known(batch.session, [new for _, _, _, new in ready if new])
@@ -127,7 +131,8 @@ def _values(row: RequestRow) -> dict[str, Any]:
 
 
 def _changes(row: RequestRow, wishes: list[dict[str, Any]], old: Request) -> dict[str, Any]:
-    changes = {name: value for name, value in _values(row).items() if getattr(old, name) != value}
+    values = _values(row) | {"terms": merged(old.terms, row.terms)}
+    changes = {name: value for name, value in values.items() if getattr(old, name) != value}
     return changes | ({"wishes": wishes} if learners.ranked(wishes) != old.wishes else {})
 
 

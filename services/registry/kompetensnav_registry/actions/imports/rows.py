@@ -19,7 +19,7 @@ from kompetensnav_chassis.codes import (
 from kompetensnav_contracts.vocabulary import LanguageLevel, Need, PlacementType, Sharing
 from kompetensnav_registry.edges.numbers import identity_number, legal_person, personal_parts
 from kompetensnav_registry.edges.rows import Row
-from kompetensnav_registry.edges.terms import Clock, Hazard, Hours, Setting, SlotTerms
+from kompetensnav_registry.edges.terms import Clock, Hazard, Hours, RequestTerms, Setting, SlotTerms
 
 
 def _no_number(value: str) -> str:
@@ -194,3 +194,9 @@ class RequestRow(Period):
     wishes: Annotated[list[str], Many] = []
     needs: Annotated[list[Need], Many] = []
     max_travel_minutes: Annotated[int, Field(ge=0, le=600)] = 60
+    in_school_weeks: bool | None = None
+
+    @property
+    def terms(self) -> RequestTerms:
+        """What the rules read, as far as the file has the columns."""
+        return RequestTerms(**self.model_dump(include={"in_school_weeks"} & self.model_fields_set))

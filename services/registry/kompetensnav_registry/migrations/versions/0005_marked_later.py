@@ -56,7 +56,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_index("ix_learner_protected", "learner", schema="vault")
-    op.drop_constraint("protected_has_a_case_worker", "learner", schema="vault")
+    op.drop_constraint("protected_has_a_case_worker", "learner", schema="vault", type_="check")
     op.drop_column("erasure", "case_worker", schema="vault")
     op.drop_column("learner", "revision", schema="vault")
     facts(

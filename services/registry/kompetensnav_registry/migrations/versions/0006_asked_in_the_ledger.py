@@ -35,13 +35,14 @@ YEAR = "'study_year', l.study_year,"
 FORMS = """
             'school_forms', (select school_forms from school
                              where school.municipality = l.municipality and school.code = l.school),"""
+RESERVE = BEFORE[2].replace(ONE, ALL).replace(APART, OTHER + APART).replace(YEAR, YEAR + FORMS)
 
 
 def upgrade() -> None:
-    _, supervised, reserve = BEFORE
+    _, supervised, _ = BEFORE
     op.execute(TAKES)
     op.execute(supervised.replace("v.most_at_once -", "supervisor_takes(v) -"))
-    op.execute(reserve.replace(ONE, ALL).replace(APART, OTHER + APART).replace(YEAR, YEAR + FORMS))
+    op.execute(RESERVE)
 
 
 def downgrade() -> None:

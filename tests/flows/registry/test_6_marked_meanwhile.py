@@ -1,0 +1,64 @@
+"""6. A learner who is marked as protected while others act: whoever comes later is told there is none."""
+
+import asyncio
+
+import pytest
+
+from kompetensnav_chassis.testing import eventually
+
+pytestmark = pytest.mark.real
+HEAD = "ref,administration,school,given_name,family_name,born_on,locality\n"
+MARK = (
+    "update vault.learner set security_marking = 'protected_registration', case_worker = 'cw-anna'"
+    " where municipality = $1 and given_name = $2"
+)
+
+
+async def told(stack, code, name):
+    return await stack.sql(
+        "registry", "select convert_from(body, 'utf8') body from outbox where subject = $1",
+        f"nav.{code}.int.registry.{name}.v1",
+    )  # fmt: skip
+
+
+async def test_6_a_request_that_is_opened_while_its_learner_is_marked_is_told_to_nobody(stack, desks):
+    desk = desks("1286")
+    learner = desk.learner("a")
+    async with stack.holding("registry", MARK, "1286", "Namna"):
+        asked = asyncio.create_task(asyncio.to_thread(desk.request, learner, status=404))
+    await asked
+    row = "b,school,gy1,Namnb,Efternamn,2009-05-05,lulea\n"
+    stack.bring_in("1286", "learners", HEAD + row)
+    file = "ref,learner,administration,placement_type,starts_on,ends_on\n"
+    file += "r,b,school,apl,2027-02-01,2027-03-26\n"
+    async with stack.holding("registry", MARK, "1286", "Namnb"):
+        asked = asyncio.create_task(asyncio.to_thread(stack.bring_in, "1286", "requests", file))
+    await asked
+    assert desk.call("GET", "/requests")["total"] == 0
+    assert await told(stack, "1286", "request.opened") == []
+
+
+async def test_6_no_seat_is_given_in_public_to_a_learner_who_is_marked_now(stack, towns):
+    town = towns("1287")
+    town.employers()
+    town.slot("s")
+    for ref in ("l", "m"):
+        town.learner(ref)
+    await town.known(1, 2)
+    drafted = town.draft()["round_id"]
+    (slot,) = stack.call("GET", "registry", "/1287/slots")["items"]
+    requests = {r["learner_id"]: r for r in stack.call("GET", "registry", "/1287/requests")["items"]}
+    # Marked in the vault, and not yet taken into the requests.
+    await stack.sql("registry", MARK, "1287", "Namnl", role="owner")
+    await stack.sql("registry", MARK, "1287", "Namnm", role="owner")
+    town.approve(drafted)
+
+    async def refused():
+        return await told(stack, "1287", "seat.refused")
+
+    (row,) = await eventually(refused)
+    assert '"request_is_closed"' in row["body"]
+    for request in requests.values():
+        body = {"request_id": request["request_id"], "slot_id": slot["slot_id"]}
+        stack.call("POST", "registry", "/1287/offers", json=body, status=404)
+    assert await told(stack, "1287", "offer.made") == []

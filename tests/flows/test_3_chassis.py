@@ -298,6 +298,27 @@ async def test_3_a_message_nobody_ever_answers_is_collected_as_a_dead_letter(sta
     await topology.close()
 
 
+async def test_3_a_consumer_that_no_service_listens_with_is_removed_and_a_foreign_one_is_not(stack):
+    topology = await stack.nats("topology")
+    js = topology.jetstream()
+    try:
+        for name, metadata in (("old-listener", {"kompetensnav.hash": "0"}), ("foreign", None)):
+            config = ConsumerConfig(
+                durable_name=name, filter_subjects=["nav.*.int.registry.gone.v1"], metadata=metadata,
+                ack_policy=AckPolicy.EXPLICIT,
+            )  # fmt: skip
+            await js.add_consumer("INT_LOCAL", config)
+        assert "remove" in stack.topology("apply", "--plan")
+        assert "old-listener" in stack.topology("apply")
+        left = {c.name for c in await js.consumers_info("INT_LOCAL")}
+        assert "foreign" in left
+        assert "old-listener" not in left
+        assert "nothing to change" in stack.topology("apply", "--plan")
+        await js.delete_consumer("INT_LOCAL", "foreign")
+    finally:
+        await topology.close()
+
+
 async def test_3_nats_acknowledges_only_what_is_on_disk_and_durables_are_as_the_topology_says(stack):
     monitor = stack.running["monitor"]
     told = httpx.get(

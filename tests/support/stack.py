@@ -5,7 +5,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
@@ -122,8 +122,11 @@ class Stack:
             await connection.close()
 
     @asynccontextmanager
-    async def holding(self, service: str, query: str, *values: Any) -> AsyncIterator[None]:
-        """A change that is under way in a service's database until somebody waits for it."""
+    async def holding(
+        self, service: str, query: str, *values: Any
+    ) -> AsyncIterator[Callable[[], Awaitable[bool]]]:
+        """Something under way in a service's database until somebody waits for it; given is whether somebody
+        does."""
         urls = json.loads(Path(self.running["databases"]).read_text())
         connection = await asyncpg.connect(urls[service]["owner"])
 
@@ -134,7 +137,7 @@ class Stack:
         try:
             async with connection.transaction():
                 await connection.execute(query, *values)
-                yield
+                yield waited_for
                 await eventually(waited_for)
         finally:
             await connection.close()

@@ -117,7 +117,8 @@ def _hash(config: StreamConfig | ConsumerConfig) -> str:
 async def plan(
     js: JetStreamContext, wanted: Iterable[StreamConfig], durables: Iterable[tuple[str, ConsumerConfig]]
 ) -> list[Change]:
-    """What would be made or changed; empty when all is as wished."""
+    """What would be made, changed or removed; empty when all is as wished."""
+    wanted, durables = list(wanted), list(durables)
     changes = []
     for stream in wanted:
         assert stream.name is not None
@@ -127,7 +128,24 @@ async def plan(
         assert consumer.durable_name is not None
         verb = await _difference(js.consumer_info(on, consumer.durable_name), consumer)
         changes += [Change(verb, "consumer", consumer.durable_name)] if verb else []
-    return changes
+    return changes + [
+        Change("remove", "consumer", name) for _, name in await _left_over(js, wanted, durables)
+    ]
+
+
+async def _left_over(
+    js: JetStreamContext, wanted: Iterable[StreamConfig], durables: Iterable[tuple[str, ConsumerConfig]]
+) -> list[tuple[str, str]]:
+    """(stream, durable) of what was made here and nobody listens with any more; another's is left alone."""
+    ours = {(on, consumer.durable_name) for on, consumer in durables}
+    found = []
+    for stream in wanted:
+        with suppress(nats.js.errors.NotFoundError):
+            for there in await js.consumers_info(stream.name or ""):
+                name = there.config.durable_name
+                if name and HASH in (there.config.metadata or {}) and (stream.name, name) not in ours:
+                    found.append((stream.name or "", name))
+    return found
 
 
 async def _difference(asked: Any, wanted: StreamConfig | ConsumerConfig) -> str:
@@ -142,7 +160,7 @@ async def _difference(asked: Any, wanted: StreamConfig | ConsumerConfig) -> str:
 async def carry_out(
     js: JetStreamContext, wanted: Iterable[StreamConfig], durables: Iterable[tuple[str, ConsumerConfig]]
 ) -> list[Change]:
-    """Makes what is missing and changes what differs; returns what was done."""
+    """Makes what is missing, changes what differs and removes what is left over; returns what was done."""
     wanted, durables = list(wanted), list(durables)
     changes = await plan(js, wanted, durables)
     todo = {(c.kind, c.name): c.verb for c in changes}
@@ -155,6 +173,8 @@ async def carry_out(
     for on, consumer in durables:
         if ("consumer", consumer.durable_name or "") in todo:
             await js.add_consumer(on, consumer)
+    for on, name in await _left_over(js, wanted, durables):
+        await js.delete_consumer(on, name)
     return changes
 
 

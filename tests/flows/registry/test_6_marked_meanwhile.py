@@ -62,3 +62,26 @@ async def test_6_no_seat_is_given_in_public_to_a_learner_who_is_marked_now(stack
         body = {"request_id": request["request_id"], "slot_id": slot["slot_id"]}
         stack.call("POST", "registry", "/1287/offers", json=body, status=404)
     assert await told(stack, "1287", "offer.made") == []
+
+
+async def test_6_marking_waits_for_a_workplace_before_it_holds_any_request(stack, desks):
+    """The ledger's lock order: who holds a request while waiting for a workplace stops a reservation there
+    for good."""
+    desk = desks("1270")
+    learner, slot = desk.learner("a"), desk.slot()
+    desk.offer(desk.request(learner), slot)
+    for month in range(4, 9):
+        desk.request(learner, starts_on=f"2027-{month:02}-01", ends_on=f"2027-{month:02}-20")
+    (seen,) = desk.call("GET", "/learners")["items"]
+    marking = {"security_marking": "confidentiality_marked", "case_worker": "cw-anna"}
+    changes = marking | {"revision": seen["revision"]}
+    here = "select 1 from workplace where municipality = $1 for update"
+    async with stack.holding("registry", here, "1270") as waited_for:
+        marked = asyncio.create_task(
+            asyncio.to_thread(desk.call, "PATCH", f"/learners/{learner}", json=changes)
+        )
+        await eventually(waited_for)
+        free = "select 1 from request where municipality = $1 for update skip locked"
+        assert len(await stack.sql("registry", free, "1270", role="owner")) == 6
+    await marked
+    assert desk.call("GET", "/requests")["total"] == 0

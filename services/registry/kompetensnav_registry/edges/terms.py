@@ -56,7 +56,8 @@ class RequestTerms(BaseModel):
         None, description="As in SS 12000. When left out: the school's, if it has one only."
     )
     in_school_weeks: bool | None = Field(
-        None, description="Whether the learner goes to school in those weeks (R4); in summer nobody does."
+        None,
+        description="Whether the learner goes to school in those weeks (R4). Left out: not in the summer.",
     )
     priority_groups: list[Literal["disability", "social_services", "never_before"]] = []
 

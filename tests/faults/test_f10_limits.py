@@ -11,6 +11,7 @@ from contextlib import contextmanager
 import asyncpg
 import pytest
 
+from kompetensnav_chassis.ready import is_ready
 from kompetensnav_chassis.testing import eventually
 from kompetensnav_embedded import servers
 from support.people import people_at_work
@@ -110,7 +111,7 @@ async def test_f12_credentials_are_revoked_while_it_works(struck, service):
             thrown_out = struck.stack.running["services"][service]
 
             async def noticed():
-                return not await asyncio.to_thread(servers.ready, thrown_out)
+                return not await asyncio.to_thread(is_ready, thrown_out)
 
             await eventually(noticed, 30)
         finally:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from kompetensnav_chassis.ready import is_ready
 from kompetensnav_chassis.testing import eventually
 from kompetensnav_embedded import servers
 from support.people import people_at_work
@@ -70,7 +71,7 @@ async def test_f14_clocks_jump_while_people_work(struck, tmp_path):
         running["issuer"] = open_.enter_context(issuer(struck, environment))
 
         async def issues():
-            return servers.ready(running["issuer"])
+            return is_ready(running["issuer"])
 
         await eventually(issues)
         for service in SERVICES:

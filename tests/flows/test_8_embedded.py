@@ -16,6 +16,7 @@ import asyncpg
 import pytest
 from ortools.graph.python.min_cost_flow import SimpleMinCostFlow
 
+from kompetensnav_chassis.ready import is_ready
 from kompetensnav_chassis.testing import eventually
 from kompetensnav_embedded import servers
 from support.stack import finish, start, started
@@ -180,7 +181,7 @@ async def test_8_killing_every_service_during_the_demo_loses_nothing(tmp_path):
         kills += process.poll() is None
 
         async def back(service=service):
-            return servers.ready(running["services"][service]) or process.poll() is not None
+            return is_ready(running["services"][service]) or process.poll() is not None
 
         if process.poll() is None:
             await eventually(back, 60)

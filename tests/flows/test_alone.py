@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from kompetensnav_chassis import testing
+from kompetensnav_chassis.ready import is_ready
 from kompetensnav_chassis.testing import eventually
 from kompetensnav_embedded import servers
 from kompetensnav_embedded.stack import SERVICES
@@ -32,7 +33,7 @@ async def test_a_service_is_ready_alone(service, admin_url, service_environment,
 
             async def ready():
                 assert process.poll() is None, (tmp_path / "log").read_text()
-                return servers.ready(f"http://127.0.0.1:{port}")
+                return is_ready(f"http://127.0.0.1:{port}")
 
             await eventually(ready, 40)
             live = httpx.get(f"http://127.0.0.1:{port}/health/live")

@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, supp
 from dataclasses import dataclass
 from pathlib import Path
 
+from kompetensnav_chassis.ready import is_ready
 from kompetensnav_chassis.testing import eventually
 from kompetensnav_embedded import servers
 from kompetensnav_embedded import stack as embedded
@@ -59,7 +60,7 @@ class Rig:
 
         async def look() -> bool:
             urls = [self.stack.running["services"][part] for part in parts or SERVICES]
-            return all([await asyncio.to_thread(servers.ready, url) for url in urls])
+            return all([await asyncio.to_thread(is_ready, url) for url in urls])
 
         await eventually(look, seconds)
 
@@ -99,7 +100,7 @@ class Rig:
             try:
 
                 async def ready() -> bool:
-                    return await asyncio.to_thread(servers.ready, f"http://127.0.0.1:{port}")
+                    return await asyncio.to_thread(is_ready, f"http://127.0.0.1:{port}")
 
                 await eventually(ready, 30)
                 yield f"http://127.0.0.1:{port}"

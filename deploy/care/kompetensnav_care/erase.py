@@ -91,7 +91,12 @@ def _is_answer(message: Told, erasure_id: str) -> bool:
 def _told_by(message: Told, last: datetime | None) -> bool:
     """Whether it happened before the last answer, wherever in a stream it stands (replayed or published
     again, it comes later): what happens after that is not meant (of somebody whose protection was lifted)."""
-    return message.name != REQUESTED and last is not None and message.time <= last
+    if message.name == REQUESTED or last is None:
+        return False
+    try:
+        return message.time <= last
+    except (KeyError, ValueError, TypeError):  # no event, and no listener can read it: it says no good time
+        return True
 
 
 async def _lags(js: Any, stream: str) -> dict[str, int]:

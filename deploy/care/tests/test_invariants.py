@@ -339,6 +339,11 @@ def test_i5_revisions_are_contiguous(fault):
     is_found(fault)
 
 
+def test_i5_a_service_that_was_put_back_may_answer_an_erasure_again():
+    answers = [told(n, "matching.erasure.answered.v1", "erasure", erasure_id="erasure") for n in (11, 12)]
+    assert judge(more(healthy(), *answers)).exit_code == 0
+
+
 @named("I6")
 def test_i6_one_message_per_recipient(fault):
     """Somebody who was not told, and a message written twice or never sent, is found."""

@@ -80,7 +80,7 @@ def status(
     folder: Folder = FOLDER, as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False
 ) -> None:
     """What runs, where, and is it well? Exit 1 when something is not."""
-    from kompetensnav_embedded.servers import ready
+    from kompetensnav_chassis.ready import is_ready
 
     run_file = folder / "run.json"
     running = json.loads(run_file.read_text()) if run_file.exists() else {}
@@ -88,7 +88,9 @@ def status(
     if running:
         parts |= {"issuer": running["issuer"]}
     with ThreadPoolExecutor(max(1, len(parts))) as pool:
-        healthy = dict(zip(parts, pool.map(lambda url: ready(url, timeout=0.6), parts.values()), strict=True))
+        healthy = dict(
+            zip(parts, pool.map(lambda url: is_ready(url, timeout=0.6), parts.values()), strict=True)
+        )
     services = [{"name": name, "url": url, "healthy": healthy[name]} for name, url in parts.items()]
     if as_json:
         print(

@@ -5,7 +5,6 @@ refuses to run as root, so root runs it as `nobody`.
 """
 
 import hashlib
-import http.client
 import importlib.util
 import os
 import pwd
@@ -17,7 +16,6 @@ import sys
 import time
 from contextlib import suppress
 from pathlib import Path
-from urllib.parse import urlsplit
 
 TETHER = [sys.executable, "-m", "kompetensnav_embedded.tether"]
 
@@ -174,12 +172,3 @@ def postgres_command(folder: Path, port: int, *, durable: bool = True) -> list[s
 
 def _environment() -> dict[str, str]:
     return {k: v for k, v in os.environ.items() if not k.startswith("PG")} | {"LC_ALL": "C"}
-
-
-def ready(url: str, path: str = "/health/ready", timeout: float = 0.8) -> bool:
-    """Whether a part says that it is ready."""
-    with suppress(OSError, http.client.HTTPException):
-        connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=timeout)
-        connection.request("GET", path)
-        return connection.getresponse().status == 200
-    return False

@@ -24,8 +24,9 @@ from typing import Any
 
 from supervisor.xmlrpc import SupervisorTransport
 
+from kompetensnav_chassis.ready import is_ready
 from kompetensnav_embedded import servers
-from kompetensnav_embedded.servers import CannotStart, ready
+from kompetensnav_embedded.servers import CannotStart
 
 SERVICES = ("registry", "matching", "notifications", "reporting")
 NAME = "local"
@@ -375,7 +376,7 @@ def running(stack: Stack, step: Callable[[str], Any]) -> Iterator[Supervisor]:
                 lambda: _opens(stack.ports["postgres"]), "PostgreSQL", log=stack.folder / "logs/postgres.log"
             )
             wait_until(
-                lambda: ready(stack.url("monitor"), "/healthz"), "NATS", log=stack.folder / "logs/nats.log"
+                lambda: is_ready(stack.url("monitor"), "/healthz"), "NATS", log=stack.folder / "logs/nats.log"
             )
         with step("Streams, tables"), concurrent.futures.ThreadPoolExecutor(1) as pool:
             topology = pool.submit(
@@ -403,7 +404,7 @@ def running(stack: Stack, step: Callable[[str], Any]) -> Iterator[Supervisor]:
             supervisor.launch(*SERVICES)
             for part in (*SERVICES, "issuer"):
                 log = stack.folder / f"logs/{part}.log"
-                wait_until(partial(ready, stack.url(part)), part, seconds=60, log=log)
+                wait_until(partial(is_ready, stack.url(part)), part, seconds=60, log=log)
             stack.write_run_file(process.pid)
         yield supervisor
     finally:

@@ -121,6 +121,7 @@ MORE = [
     ("R4", paid(starts_on=date(2027, 6, 21), ends_on=date(2027, 7, 9), hours_per_day=7), True),
     ("R4", paid(starts_on=date(2026, 6, 8), ends_on=date(2026, 6, 26), hours_per_day=7), True),
     ("R4", paid(starts_on=date(2026, 6, 5), ends_on=date(2026, 6, 26), hours_per_day=7), False),
+    ("R4", paid(starts_on=date(2026, 8, 17), ends_on=date(2026, 9, 4), hours_per_day=7), False),
     ("R4", paid(is_school_week=False, starts_at=time(22), ends_at=time(4)), False),  # through the night
     ("R4", paid(is_school_week=False, starts_at=time(6), ends_at=time(16)), True),
     ("R4", paid(is_school_week=False, starts_at=time(6), ends_at=time(16, 30)), False),  # 14 hours' rest

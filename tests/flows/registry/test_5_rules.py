@@ -123,13 +123,15 @@ async def test_5_a_seat_is_held_against_the_slots_licence_the_nights_rest_and_th
     offer = desk.offer(asked, slot)
     assert offer["state"] == "open"
     desk.call("POST", f"/offers/{offer['offer_id']}/decline", json={"party": "employer"})
-    desk.call("POST", f"/requests/{asked['request_id']}/close")
-    asked = desk.request(child, **paid)
     own = {"valid_from": "2026-01-01", "decided_by": "KS 2026:1"}
-    for wrong in (["01-25"], ["02-30", "03-01"], ["02-26", "01-25"], ["january", "march"]):
+    for wrong in (["01-25"], ["02-30", "03-01"], ["06-30", "06-01"], ["06-08", "W30-5"]):
         desk.call("PUT", "/rules/R4", json=own | {"parameters": {"summer": wrong}}, status=400)
-    desk.call("PUT", "/rules/R4", json=own | {"parameters": {"summer": ["01-25", "02-26"]}}, status=204)
-    assert desk.offer(asked, slot)["state"] == "open", "the municipality's own weeks without school"
+    june = {"starts_on": "2027-06-01", "ends_on": "2027-06-18"}
+    slot = desk.slot(**paid | june, terms={"hours_per_day": 7, "break_minutes": 30})
+    asked = desk.request(child, **paid | june)
+    assert rules_of(desk.offer(asked, slot, status=409)) == ["R4"]
+    desk.call("PUT", "/rules/R4", json=own | {"parameters": {"summer": ["06-01", "08-20"]}}, status=204)
+    assert desk.offer(asked, slot)["state"] == "open", "the municipality's own days without school"
 
 
 async def test_5_a_placement_starts_when_what_must_be_in_place_is(desks):

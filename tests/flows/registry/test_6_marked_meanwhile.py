@@ -85,3 +85,41 @@ async def test_6_marking_waits_for_a_workplace_before_it_holds_any_request(stack
         assert len(await stack.sql("registry", free, "1270", role="owner")) == 6
     await marked
     assert desk.call("GET", "/requests")["total"] == 0
+
+
+async def test_6_a_learning_centre_that_asks_while_a_learner_is_marked_is_told_there_is_none(stack, desks):
+    desk = desks("1233")
+    learner = desk.learner("a")
+    desk.call("PUT", "/learning-centres/lc_trosa", json={"name": "Lärcentrum Trosa"})
+    given = {"administration": "school", "school": "gy1", "centre": "lc_trosa", "valid_from": "2026-01-01"}
+    desk.call("POST", "/delegations", json=given, status=201)
+    asked = {"learner_id": learner, "placement_type": "apl", "starts_on": "2027-02-01",
+             "ends_on": "2027-03-26"}  # fmt: skip
+    path = "/lc_trosa/delegated/requests"
+    async with stack.holding("registry", MARK, "1233", "Namna"):
+        made = asyncio.create_task(
+            asyncio.to_thread(stack.call, "POST", "registry", path, json=asked, status=404)
+        )
+    await made
+    assert await told(stack, "1233", "request.opened") == []
+
+
+async def test_6_what_is_opened_while_its_learner_is_erased_is_closed_with_it(stack, desks):
+    desk = desks("1231")
+    learner = desk.learner("a")
+    name = "update vault.learner set given_name = given_name where municipality = $1"
+    async with stack.holding("registry", name, "1231") as waited_for:
+        asked = asyncio.create_task(asyncio.to_thread(desk.request, learner, 201))
+        await eventually(waited_for)
+        erased = asyncio.create_task(
+            asyncio.to_thread(desk.call, "POST", f"/learners/{learner}/erasure", status=201)
+        )
+
+        async def both_wait():
+            waiting = "select count(*) n from pg_locks where not granted"
+            return (await stack.sql("registry", waiting, role="owner"))[0]["n"] >= 2
+
+        await eventually(both_wait)
+    await asked
+    await erased
+    assert len(await told(stack, "1231", "request.closed")) == 1

@@ -292,7 +292,8 @@ async def poisoned(stack, learner):
     )
     id = str(uuids.uuid7())
     body = json.dumps({"learner_id": learner, "request_id": 5})
-    await publish(stack, row["subject"], body, json.loads(row["headers"]) | {"ce-id": id, "Nats-Msg-Id": id})
+    headers = json.loads(row["headers"]) | {"ce-id": id, "Nats-Msg-Id": id}
+    await publish(stack, row["subject"], body, {k: v for k, v in headers.items() if k != "ce-time"})
 
     async def dead():
         return [m for m in await streamed(stack) if m[0] == "DEAD_LOCAL" and m[2] == learner]

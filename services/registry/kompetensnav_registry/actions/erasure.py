@@ -18,8 +18,7 @@ from kompetensnav_chassis.db import Session
 from kompetensnav_chassis.errors import Conflict, NotFound
 from kompetensnav_contracts.vocabulary import ErasureOutcome
 from kompetensnav_registry.actions.forgetting import OTHERS, OURS, ask
-from kompetensnav_registry.actions.learners import close
-from kompetensnav_registry.actions.offers import lock_workplaces_of
+from kompetensnav_registry.actions.learners import close_all
 from kompetensnav_registry.edges.seal import Seal
 from kompetensnav_registry.tables import (
     BackgroundCheck,
@@ -98,8 +97,8 @@ def _plain(row: Any) -> dict[str, Any]:
 async def request_erasure(
     session: Session, *, learner: Learner, requested_by: str, now: datetime, seal: Seal
 ) -> Erasure:
-    """Asks every service to forget a learner; the registry answers at once. Raises Conflict while the learner
-    has an open offer or a placement that is not over."""
+    """Asks every service to forget a learner, whom the caller has locked; the registry answers at once.
+    Raises Conflict while the learner has an open offer or a placement that is not over."""
     today = now.date()
     active = await session.scalar(
         select(func.count()).where(
@@ -113,7 +112,7 @@ async def request_erasure(
             "The learner has an offer or a placement that is not over. End it first.",
             "Personen har ett erbjudande eller en placering som inte är slut. Avsluta den först.",
         )
-    await _close_requests(session, learner)
+    await close_all(session, learners=[learner.learner_id], municipality=learner.municipality)
     # Nobody else knows of a protected learner: never heard, or asked to forget when the marking came.
     services = [OURS] if learner.security_marking != "none" else [OURS, *OTHERS]
     row = ask(session, learner=learner, services=services, requested_by=requested_by, now=now)
@@ -121,22 +120,6 @@ async def request_erasure(
     await session.flush()
     session.add(await _erase_here(session, row, learner, now))
     return row
-
-
-async def _close_requests(session: Session, learner: Learner) -> None:
-    """What is still asked for is closed, and told, first."""
-    await lock_workplaces_of(session, learners=[learner.learner_id], municipalities=[learner.municipality])
-    found = await session.scalars(
-        select(Request)
-        .where(
-            Request.learner_id == learner.learner_id,
-            Request.municipality == learner.municipality,
-            Request.state == "open",
-        )
-        .order_by(Request.request_id)
-    )
-    for row in found.all():
-        await close(session, row)
 
 
 async def _erase_here(session: Session, row: Erasure, learner: Learner, now: datetime) -> ErasureAnswer:

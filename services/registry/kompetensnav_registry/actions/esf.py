@@ -38,10 +38,9 @@ class MonthFile:
 async def join_project(
     session: Session, *, learner: Learner, project: str, starts_on: date, ends_on: date | None
 ) -> EsfParticipation:
-    """A learner takes part in a project, in one at a time: an hour is counted to one. Raises Problem for a
-    learner without any number, Conflict for overlapping participation, or for a protected learner, whom the
-    case worker reports on paper."""
-    await session.refresh(learner, with_for_update=True)
+    """A learner, whom the caller has locked, takes part in a project, in one at a time: an hour is counted to
+    one. Raises Problem for a learner without any number, Conflict for overlapping participation, or for a
+    protected learner, whom the case worker reports on paper."""
     if learner.security_marking != "none":
         raise Conflict(
             "A protected learner is in no file; report on paper.",

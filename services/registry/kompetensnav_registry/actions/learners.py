@@ -1,6 +1,6 @@
 """Learners and their placement requests. A protected learner's request is told to no one."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, date, datetime
 from typing import Any
 from uuid import UUID
@@ -16,6 +16,7 @@ from kompetensnav_contracts.vocabulary import Reason
 from kompetensnav_registry import domain
 from kompetensnav_registry.actions import offers, protected, rules
 from kompetensnav_registry.actions.forgetting import OTHERS, ask
+from kompetensnav_registry.actions.locks import Lock, locked
 from kompetensnav_registry.actions.organisations import school_of
 from kompetensnav_registry.edges.numbers import IdentityNumber
 from kompetensnav_registry.edges.seal import Seal
@@ -54,9 +55,8 @@ async def register_learner(
 async def change_learner(
     session: Session, *, learner: Learner, seen: int, changes: dict[str, Any]
 ) -> Learner:
-    """Corrects a learner, and what is asked for. Raises ChangedMeanwhile, NotFound for a school that is not
-    there, or Problem for a protected learner without a case worker."""
-    await session.refresh(learner, with_for_update=True)
+    """Corrects a learner, whom the caller has locked, and what is asked for. Raises ChangedMeanwhile,
+    NotFound for a school that is not there, or Problem for a protected learner without a case worker."""
     if "school" in changes:
         await school_of(session, municipality=learner.municipality, code=changes["school"])
     marking = changes.get("security_marking", learner.security_marking)
@@ -147,25 +147,12 @@ async def follow(session: Session, learners: Iterable[Learner]) -> None:
     for learner in marked.values():
         await protected.follow_case_worker(session, learner)
     await offers.lock_workplaces_of(session, learners=marked, municipalities=homes)
-    found = await session.scalars(
-        select(Request)
-        .where(
-            Request.learner_id == any_(literal(list(changed), ARRAY(Uuid))),
-            Request.municipality.in_(homes),
-            Request.by_hand.is_(False),
-        )
-        .order_by(Request.request_id)
-    )
-    schools = {
-        (school.municipality, school.code): school
-        for school in await session.scalars(select(School).where(School.municipality.in_(homes)))
-    }
+    public = (Request.municipality.in_(homes), Request.by_hand.is_(False))
     hidden = set()
+    found = await session.scalars(
+        select(Request).where(Request.learner_id.in_(marked), *public).order_by(Request.request_id)
+    )
     for row in found.all():
-        learner = changed[row.learner_id]
-        if learner.security_marking == "none":
-            _renew(session, row, learner, schools[learner.municipality, learner.school])
-            continue
         if row.state == "open":
             await _end_offers(session, row)
             row.revision += 1
@@ -174,13 +161,29 @@ async def follow(session: Session, learners: Iterable[Learner]) -> None:
         hidden.add(row.learner_id)
     for id in sorted(hidden):
         await _hide(session, marked[id])
+    schools = {
+        (school.municipality, school.code): school
+        for school in await session.scalars(select(School).where(School.municipality.in_(homes)))
+    }
+    still_open = await session.scalars(
+        select(Request)
+        .where(
+            Request.learner_id == any_(literal(list(changed.keys() - marked.keys()), ARRAY(Uuid))),
+            Request.state == "open",
+            *public,
+        )
+        .order_by(Request.request_id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+    for row in still_open:
+        learner = changed[row.learner_id]
+        _renew(session, row, learner, schools[learner.municipality, learner.school])
 
 
 def _renew(session: Session, row: Request, learner: Learner, school: School) -> None:
     """Takes a learner's facts into an open request. No rule refuses facts; they are held against the rules
     at the seat."""
-    if row.state != "open":
-        return
     facts = {
         "locality": learner.locality,
         "language": learner.language,
@@ -299,6 +302,22 @@ async def change_request(
     return row
 
 
+async def close_all(session: Session, *, learners: Collection[UUID], municipality: str) -> None:
+    """Closes and tells all that these learners still ask for; the caller has locked them."""
+    await offers.lock_workplaces_of(session, learners=learners, municipalities=[municipality])
+    found = await session.scalars(
+        select(Request)
+        .where(
+            Request.learner_id.in_(learners),
+            Request.municipality == municipality,
+            Request.state == "open",
+        )
+        .order_by(Request.request_id)
+    )
+    for row in found.all():
+        await close(session, row)
+
+
 async def close_request(
     session: Session, *, municipality: str, request_id: UUID, case_worker: str | None = None
 ) -> Request:
@@ -376,17 +395,16 @@ async def find_learner(
     municipality: str,
     learner_id: UUID,
     case_worker: str | None = None,
-    stays: bool = False,
+    lock: Lock = None,
 ) -> Learner:
-    """The learner; a protected one for the named case worker only, whose view is logged. With `stays` nobody
-    marks or changes the learner before the transaction ends. Raises NotFound, also for another
-    administration's."""
+    """The learner, locked if need be; a protected one for the named case worker only, whose view is logged.
+    Raises NotFound, also for another administration's."""
     wanted = select(Learner).where(
         Learner.learner_id == learner_id,
         Learner.municipality == municipality,
         protected.shown_learner(case_worker),
     )
-    row = await session.scalar(wanted.with_for_update(read=True) if stays else wanted)
+    row = await session.scalar(locked(wanted, lock))
     if row is not None and case_worker:
         await protected.log_views(session, learners=[row], viewed_by=case_worker, what="learner")
     if row is None:

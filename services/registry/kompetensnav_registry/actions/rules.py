@@ -1,5 +1,6 @@
 """The rule pack at work: what it says of a request, a seat or a start, with a municipality's own numbers."""
 
+import re
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -87,9 +88,10 @@ class Known:
     today: date
 
     def is_hidden(self, request: Request) -> bool:
-        """Whether the request is handled by hand, as its learner is marked now or was when it was opened."""
+        """Whether nobody outside hears of it: its learner is marked now, or was when it was opened, or is
+        there no more."""
         learner = self.learners.get(request.learner_id)
-        return request.by_hand or (learner is not None and learner.security_marking != "none")
+        return request.by_hand or learner is None or learner.security_marking != "none"
 
     def rules(self, municipality: str, on: date) -> Iterable[Rule]:
         """The rules in force for a placement of the municipality that starts on a day."""
@@ -293,11 +295,12 @@ def _alike(own: Any, given: Any) -> bool:
 
 def _is_day(value: Any) -> bool:
     """Whether it is a day of any year, `MM-DD`."""
+    if not (isinstance(value, str) and re.fullmatch(r"[01][0-9]-[0-3][0-9]", value)):
+        return False
     try:
-        date.fromisoformat(f"2024-{value}")
+        return bool(date.fromisoformat(f"2024-{value}"))
     except ValueError:
         return False
-    return isinstance(value, str) and len(value) == len("MM-DD")
 
 
 def _is_clock(value: Any) -> bool:

@@ -9,18 +9,18 @@ from uuid import UUID
 
 import uuid_utils.compat as uuids
 from pydantic import TypeAdapter, ValidationError
-from sqlalchemy import select
+from sqlalchemy import Select, select
 
 from kompetensnav_chassis.codes import Email
 from kompetensnav_chassis.db import Scope, Session, Sessions, transaction
 from kompetensnav_chassis.errors import NotFound, Problem
 from kompetensnav_registry.actions import learners, organisations
 from kompetensnav_registry.actions.imports.batch import write_changes
-from kompetensnav_registry.actions.offers import lock_workplaces_of
+from kompetensnav_registry.actions.locks import locked
 from kompetensnav_registry.edges.numbers import identity_number
 from kompetensnav_registry.edges.seal import Seal
 from kompetensnav_registry.edges.ss12000 import MARKINGS, Bad, Client, Organisation, Person, SourceFailed
-from kompetensnav_registry.tables import Erasure, Learner, Request, SourceToken, Ss12000Source
+from kompetensnav_registry.tables import Erasure, Learner, SourceToken, Ss12000Source
 
 OVERLAP = timedelta(minutes=5)
 """Asked for again each time, for clocks that differ; the same person twice changes nothing."""
@@ -170,13 +170,7 @@ async def _persons(
     """Takes persons in; returns the ids of those that did not fit."""
     failed, changed = [], []
     ids = [str(p.id) for p in persons]
-    found = await session.scalars(
-        select(Learner).where(
-            Learner.municipality == source.municipality,
-            Learner.administration == source.administration,
-            Learner.ref.in_(ids),
-        )
-    )
+    found = await session.scalars(_pupils(source, ids))
     there = {row.ref: row for row in found}
     hashed = [seal.index(source.municipality, id) for id in ids]
     gone = set(
@@ -273,30 +267,25 @@ def _values(source: Ss12000Source, person: Person, schools: dict[UUID, str]) -> 
     }
 
 
+def _pupils(source: Ss12000Source, ids: Sequence[str]) -> Select[Learner]:
+    """The learners of the system's ids that are here, locked."""
+    wanted = select(Learner).where(
+        Learner.municipality == source.municipality,
+        Learner.administration == source.administration,
+        Learner.ref.in_(list(ids)),
+    )
+    return locked(wanted.order_by(Learner.learner_id), "update")
+
+
 async def _left(session: Session, source: Ss12000Source, ids: Sequence[str], now: datetime) -> int:
     """Those who have gone from the school's system: their open requests are closed; erasing is a person's
     decision."""
-    found = await session.scalars(
-        select(Learner).where(
-            Learner.municipality == source.municipality,
-            Learner.administration == source.administration,
-            Learner.ref.in_(list(ids)),
-            Learner.left_on.is_(None),
-        )
-    )
+    found = await session.scalars(_pupils(source, ids).where(Learner.left_on.is_(None)))
     rows = found.all()
-    await lock_workplaces_of(
-        session, learners=[row.learner_id for row in rows], municipalities=[source.municipality]
-    )
     for row in rows:
         row.left_on = now.date()
-        asked = await session.scalars(
-            select(Request).where(
-                Request.learner_id == row.learner_id,
-                Request.municipality == source.municipality,
-                Request.state == "open",
-            )
-        )
-        for request in asked.all():
-            await learners.close(session, request)
+    await session.flush()
+    await learners.close_all(
+        session, learners=[row.learner_id for row in rows], municipality=source.municipality
+    )
     return len(rows)

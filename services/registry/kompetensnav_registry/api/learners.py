@@ -224,7 +224,7 @@ async def change_learner(caller: Staff, learner_id: UUID, changes: LearnerChange
     the answer is then empty to others."""
     worker = case_worker_of(caller)
     async with caller.begin() as session:
-        row = await learner_of(session, caller, learner_id)
+        row = await learner_of(session, caller, learner_id, lock="update")
         await learners.change_learner(session, learner=row, seen=changes.revision, changes=changes.given())
         if row.security_marking != "none" and row.case_worker != worker:
             return None
@@ -245,7 +245,7 @@ async def note_background_check(caller: Following, learner_id: UUID, new: NewChe
 async def open_request(caller: Staff, new: NewRequest) -> RequestView:
     """Say that a learner needs a placement."""
     async with caller.begin() as session:
-        learner = await learner_of(session, caller, new.learner_id, stays=True)
+        learner = await learner_of(session, caller, new.learner_id, lock="share")
         school = await organisations.school_of(session, municipality=caller.municipality, code=learner.school)
         row = await learners.open_request(session, learner=learner, school=school, **new.about())
         await session.flush()

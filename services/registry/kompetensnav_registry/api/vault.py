@@ -190,7 +190,7 @@ async def join_project(caller: Coordinator, new: NewParticipation) -> Participat
     """Say that a learner takes part in a project that is counted to the European Social Fund."""
     async with caller.begin() as session:
         learner = await learners.find_learner(
-            session, municipality=caller.municipality, learner_id=new.learner_id
+            session, municipality=caller.municipality, learner_id=new.learner_id, lock="update"
         )
         row = await esf.join_project(
             session, learner=learner, project=new.project, starts_on=new.starts_on, ends_on=new.ends_on
@@ -277,7 +277,7 @@ async def export_access(request: Request, caller: Following, learner_id: UUID) -
 async def request_erasure(request: Request, caller: Following, learner_id: UUID) -> ErasureView:
     """Forget a learner: the registry erases at once what no law keeps, and asks the other services."""
     async with caller.begin() as session:
-        learner = await learner_of(session, caller, learner_id)
+        learner = await learner_of(session, caller, learner_id, lock="update")
         row = await erasure.request_erasure(
             session,
             learner=learner,

@@ -10,6 +10,7 @@ from sqlalchemy import Select, func, select
 from kompetensnav_chassis.db import Session
 from kompetensnav_chassis.identity import Caller, May
 from kompetensnav_registry.actions import learners, offers
+from kompetensnav_registry.actions.locks import Lock
 from kompetensnav_registry.edges.links import Links
 from kompetensnav_registry.edges.seal import Seal
 from kompetensnav_registry.tables import Learner, Placement
@@ -33,15 +34,14 @@ def case_worker_of(caller: Caller) -> str | None:
     return caller.identity.subject if "case_worker" in caller.identity.roles else None
 
 
-async def learner_of(session: Session, caller: Caller, learner_id: UUID, *, stays: bool = False) -> Learner:
-    """The learner; a protected one for the named case worker only. With `stays` nobody changes the learner
-    meanwhile. Raises NotFound."""
+async def learner_of(session: Session, caller: Caller, learner_id: UUID, *, lock: Lock = None) -> Learner:
+    """The learner, locked if need be; a protected one for the named case worker only. Raises NotFound."""
     return await learners.find_learner(
         session,
         municipality=caller.municipality,
         learner_id=learner_id,
         case_worker=case_worker_of(caller),
-        stays=stays,
+        lock=lock,
     )
 
 

@@ -5,7 +5,7 @@ from typing import Any, ClassVar, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from kompetensnav_chassis.errors import BadRows
+from kompetensnav_chassis.errors import BadRows, Problem
 from kompetensnav_registry.edges.numbers import masked
 from kompetensnav_registry.edges.sheet import Sheet, guess
 
@@ -58,6 +58,17 @@ def mapping_of(sheet: Sheet, row: type[Row], given: Mapping[str, str]) -> dict[s
     return found
 
 
+def check_names(sheet: Sheet) -> None:
+    """Raises Problem when two columns are called the same."""
+    twice = sorted({name for name in sheet.header if sheet.header.count(name) > 1})
+    if twice:
+        shown = masked(", ".join(name or "(empty)" for name in twice))
+        raise Problem(
+            f"These columns stand twice: {shown}. Name each once.",
+            f"Dessa kolumner finns två gånger: {shown}. Ge varje kolumn ett eget namn.",
+        )
+
+
 def read(
     sheet: Sheet, row: type[R], faults: Faults, given: Mapping[str, str] | None = None
 ) -> list[tuple[int, R]]:
@@ -71,6 +82,7 @@ def read(
         # What stands there may be somebody's row: it is not repeated.
         faults.add(1, "", "", f"the first line does not name the columns; needed are {', '.join(required)}")
         faults.raise_any()
+    check_names(sheet)
     for theirs, ours in columns.items():
         if ours is None and theirs not in given:
             faults.add(1, theirs, theirs, f"unknown column; known are {', '.join(known)}")

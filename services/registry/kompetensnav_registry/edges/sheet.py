@@ -145,17 +145,10 @@ def _unreadable() -> Problem:
 
 
 def _header(names: list[str]) -> list[str]:
-    """The names of the columns. Raises Problem when two are called the same."""
+    """The names of the columns."""
     header = [name.strip() for name in names]
     while header and not header[-1]:
         header.pop()
-    twice = sorted({name for name in header if header.count(name) > 1})
-    if twice:
-        shown = ", ".join(name or "(empty)" for name in twice)
-        raise Problem(
-            f"These columns stand twice: {shown}. Name each once.",
-            f"Dessa kolumner finns två gånger: {shown}. Ge varje kolumn ett eget namn.",
-        )
     return header
 
 

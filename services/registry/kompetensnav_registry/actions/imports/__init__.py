@@ -18,7 +18,7 @@ from kompetensnav_registry.actions.imports.rows import (
 )
 from kompetensnav_registry.actions.imports.slots import take_slots
 from kompetensnav_registry.edges.numbers import masked
-from kompetensnav_registry.edges.rows import SECRET, Faults, Row, mapping_of, read
+from kompetensnav_registry.edges.rows import SECRET, Faults, Row, check_names, mapping_of, read
 from kompetensnav_registry.edges.seal import Seal
 from kompetensnav_registry.edges.sheet import Sheet, open_sheet
 
@@ -64,6 +64,7 @@ def preview(*, kind: str, content: bytes, mapping: Mapping[str, str]) -> Preview
     or encoding."""
     row, _ = KINDS[kind]
     sheet = open_sheet(content)
+    check_names(sheet)
     columns = mapping_of(sheet, row, mapping)
     missing = [n for n, f in row.model_fields.items() if f.is_required() and n not in columns.values()]
     every = list(sheet.rows)
@@ -79,6 +80,7 @@ def preview(*, kind: str, content: bytes, mapping: Mapping[str, str]) -> Preview
     if not missing:
         left_out = {theirs: ours or "" for theirs, ours in columns.items()}
         read(Sheet(sheet.header, iter(every)), row, faults, left_out)
+    columns = {masked(theirs): ours for theirs, ours in columns.items()}
     return Preview(columns, missing, len(every), first, faults.found[:20])
 
 

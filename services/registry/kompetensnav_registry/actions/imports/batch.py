@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import ARRAY, String, any_, literal, select
 
 from kompetensnav_chassis.db import Session
+from kompetensnav_registry.actions.locks import Lock, locked
 from kompetensnav_registry.edges.rows import Faults
 from kompetensnav_registry.edges.seal import Seal
 from kompetensnav_registry.tables import Learner, Request
@@ -35,16 +36,15 @@ class Batch:
             self.faults.add(line, "administration", row.administration, "the token does not act for it")
 
 
-async def by_ref(batch: Batch, table: Any, refs: Iterable[str], *, stay: bool = False) -> dict[Any, Any]:
+async def by_ref(batch: Batch, table: Any, refs: Iterable[str], *, lock: Lock = None) -> dict[Any, Any]:
     """The municipality's rows with these references: by reference, or (administration, reference) where
-    learners are concerned. With `stay` nobody changes them before the transaction ends."""
+    learners are concerned."""
     wanted = select(table).where(
         table.municipality == batch.municipality,
         table.ref == any_(literal(sorted(set(refs)), ARRAY(String))),
     )
-    rows = await batch.session.scalars(
-        wanted.order_by(table.ref).with_for_update(read=True) if stay else wanted
-    )
+    ids = table.__mapper__.primary_key
+    rows = await batch.session.scalars(locked(wanted.order_by(*ids), lock))
     per_administration = table in (Learner, Request)
     return {((row.administration, row.ref) if per_administration else row.ref): row for row in rows}
 

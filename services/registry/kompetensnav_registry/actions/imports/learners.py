@@ -21,7 +21,7 @@ async def take_learners(batch: Batch, rows: list[tuple[int, LearnerRow]]) -> Non
     """Learners of a file, into the vault."""
     for line, row in rows:
         batch.mine(line, row)
-    there = await by_ref(batch, Learner, (row.ref for _, row in rows))
+    there = await by_ref(batch, Learner, (row.ref for _, row in rows), lock="update")
     numbers = await _numbers(batch, rows)
     batch.faults.raise_any()
     for code in sorted({row.school for _, row in rows}):
@@ -73,8 +73,8 @@ async def _numbers(batch: Batch, rows: list[tuple[int, LearnerRow]]) -> dict[int
 
 async def take_requests(batch: Batch, rows: list[tuple[int, RequestRow]]) -> None:
     """Placement requests of a file, held against the rules."""
-    people = await by_ref(batch, Learner, {row.learner for _, row in rows}, stay=True)
-    there = await by_ref(batch, Request, (row.ref for _, row in rows))
+    people = await by_ref(batch, Learner, {row.learner for _, row in rows}, lock="share")
+    there = await by_ref(batch, Request, (row.ref for _, row in rows), lock="update")
     wished = {m for _, row in rows for m in WISHED_SLOT.findall(";".join(row.wishes))}
     slot_ids = {slot.ref: slot.slot_id for slot in (await by_ref(batch, Slot, wished)).values()}
     schools = {

@@ -88,7 +88,7 @@ def _in_school_weeks(case: Case, p: Parameters) -> bool:
     """As it is said; else only a period within the summer is surely no school week."""
     if case.is_school_week is not None:
         return case.is_school_week
-    first, last = p["summer"]
+    first, last = max(p["summer"][0], p["summer_at_most"][0]), min(p["summer"][1], p["summer_at_most"][1])
     one_year = case.starts_on.year == case.ends_on.year
     return not (one_year and first <= f"{case.starts_on:%m-%d}" and f"{case.ends_on:%m-%d}" <= last)
 

@@ -4,11 +4,16 @@ SHELL := /bin/bash
 PYTHON ?= $(shell command -v python3.11 || echo python3)
 BIN := .venv/bin
 MEMBERS := $(patsubst %/pyproject.toml,%,$(wildcard $(addsuffix /*/pyproject.toml,shared services deploy)))
+IMAGES := operate $(patsubst services/%/pyproject.toml,%,$(wildcard services/*/pyproject.toml))
+VERSION ?= dev
+PROFILES ?= registry,matching,notifications,reporting,issuer,mail,prometheus
+COMPOSE = COMPOSE_PROFILES=$(PROFILES) KOMPETENSNAV_VERSION=$(VERSION) \
+  $$(docker compose version >/dev/null 2>&1 && echo "docker compose" || echo $(BIN)/docker-compose)
 export UV_PYTHON_DOWNLOADS := never
 export VIRTUAL_ENV := $(CURDIR)/.venv
 
-.PHONY: help setup lock tools demo up down status test quick check soak model mutants bench events
-.PHONY: topology docs clean
+.PHONY: help setup lock tools demo start stop status images up down logs containers test quick check soak
+.PHONY: model mutants bench events topology docs clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -27,7 +32,7 @@ setup: .venv/ready ## make the virtual environment from requirements.lock
 	@$(BIN)/python -m kompetensnav_matching.engine.warm
 	@touch $@
 
-lock: ## resolve again and write requirements.lock
+lock: ## resolve again and write requirements.lock; then `make docs`
 	$(BIN)/uv lock --upgrade
 	$(BIN)/uv export -q --frozen --all-packages --all-groups --no-emit-workspace --format requirements-txt \
 	  --no-header --no-annotate -o requirements.lock
@@ -40,17 +45,36 @@ demo: setup ## set up and run the main job (ONCE=1 stops at the end; DATA=folder
 	@$(BIN)/kompetensnav demo $(if $(ONCE),--once) $(if $(DATA),--data $(DATA)) \
 	  $(if $(DECLINES),--declines $(DECLINES))
 
-up: setup ## start everything on this machine and leave it running
+start: setup ## start everything on this machine, without containers, and leave it running
 	@$(BIN)/kompetensnav up
 
-down: setup ## stop what `make up` started
+stop: setup ## stop what `make start` started
 	@$(BIN)/kompetensnav down
 
-status: setup ## what runs, and is it well
+status: setup ## what `make start` started, and is it well
 	@$(BIN)/kompetensnav status
+
+images: setup ## build the container images, one a service
+	@rm -rf build/wheels && $(BIN)/uv build -q --wheel --all-packages -o build/dist
+	@$(BIN)/python deploy/docker/pins.py wheels build/dist build/wheels
+	@for s in $(IMAGES); do docker build -q -f deploy/docker/Dockerfile --build-arg SERVICE=$$s \
+	  -t kompetensnav/$$s:$(VERSION) . >/dev/null && echo "kompetensnav/$$s:$(VERSION)" || exit 1; done
+
+up: images ## start the stack in containers (PROFILES=registry,reporting,... chooses parts)
+	@$(BIN)/kompetensnav topology containers
+	@$(COMPOSE) up -d --wait --wait-timeout 120
+
+down: setup ## stop the containers; the data stays (WIPE=1 takes it too)
+	@$(COMPOSE) down $(if $(WIPE),--volumes)
+
+logs: setup ## follow the containers' logs (SERVICE=registry for one)
+	@$(COMPOSE) logs -f --tail 200 $(SERVICE)
 
 test: setup ## every test that needs no container engine, on real servers
 	@$(BIN)/python -m pytest -m "not containers"
+
+containers: images ## the tests of the containers; needs an engine and the base images
+	@$(BIN)/python -m pytest -m containers tests/containers
 
 quick: setup ## the tests that need no server, in seconds
 	@$(BIN)/python -m pytest -m "not real and not slow and not containers"
@@ -83,6 +107,7 @@ topology: setup ## write deploy/topology's services.toml from the installed serv
 	@$(BIN)/kompetensnav topology services --write
 
 docs: setup events topology ## write every generated page
+	@$(BIN)/python deploy/docker/pins.py write
 	@$(BIN)/kompetensnav docs --write .
 	@PYTHONPATH=tests $(BIN)/python -m support.faults_page --write
 

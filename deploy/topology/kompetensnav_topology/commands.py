@@ -17,6 +17,7 @@ from rich.table import Table
 
 from kompetensnav_topology import apply as work
 from kompetensnav_topology import render as server
+from kompetensnav_topology import secrets
 from kompetensnav_topology import stack as stacks
 
 topology = typer.Typer(
@@ -57,6 +58,21 @@ def render(
         )
     )
     server.check(path)
+
+
+@topology.command()
+def containers(
+    out: Annotated[Path, typer.Option(help="Folder for server.conf, keys/ and secrets/.")] = Path(
+        ".kompetensnav/compose"
+    ),
+    stack: Stack = "local",
+) -> None:
+    """Write what compose.yaml reads: the broker's configuration, and a file for each secret. What is there is
+    kept."""
+    services = stacks.read_services()
+    render(stack=stack, out=out, store=Path("/data"), host="0.0.0.0")
+    secrets.write(out, services)
+    print(f"Written to {out}: server.conf, keys/ and secrets/ (keep them: they open this stack's data)")
 
 
 @topology.command()

@@ -92,15 +92,18 @@ def here(run_file: Path, service: str) -> str:
 
 
 def _owner_url(service: str) -> str:
+    from kompetensnav_chassis.settings import secret
+
     name = f"{service.upper()}_OWNER_DATABASE_URL"
-    if name not in os.environ:
-        sys.exit(f"Settings do not fit: {name}: set it to the owner role's database URL")
-    return os.environ[name]
+    return secret(name) or sys.exit(f"Settings do not fit: {name}: set it to the owner role's database URL")
 
 
 def provision(
     services: Annotated[list[str], typer.Argument(help="Services to make databases and roles for.")],
-    out: Annotated[Path, typer.Option(help="Where the database URLs are written (mode 0600).")],
+    out: Annotated[Path | None, typer.Option(help="Where the database URLs are written (mode 0600).")] = None,
+    given: Annotated[
+        Path | None, typer.Option(help="A file with the URLs that the roles are to have; nothing is written.")
+    ] = None,
     migrate_too: Annotated[bool, typer.Option("--migrate", help="Also migrate each of them.")] = False,
 ) -> None:
     """Make databases and roles on the server of KOMPETENSNAV_ADMIN_URL; keeps passwords that are in OUT."""
@@ -109,11 +112,11 @@ def provision(
     from sqlalchemy.engine import make_url
 
     from kompetensnav_chassis import migrate
+    from kompetensnav_chassis.settings import secret
 
-    admin = os.environ.get("KOMPETENSNAV_ADMIN_URL") or sys.exit(
-        "Set KOMPETENSNAV_ADMIN_URL to a superuser's URL."
-    )
-    before: dict[str, dict[str, str]] = json.loads(out.read_text()) if out.exists() else {}
+    admin = secret("KOMPETENSNAV_ADMIN_URL") or sys.exit("Set KOMPETENSNAV_ADMIN_URL to a superuser's URL.")
+    source = given or out or sys.exit("Say where the database URLs are (--given) or are to be (--out).")
+    before: dict[str, dict[str, str]] = json.loads(source.read_text()) if source.exists() else {}
 
     async def work() -> dict[str, dict[str, str]]:
         made = {}
@@ -123,8 +126,9 @@ def provision(
         return made
 
     urls = asyncio.run(work())
-    out.touch(mode=0o600)
-    out.write_text(json.dumps(urls, indent=1))
+    if out is not None:
+        out.touch(mode=0o600)
+        out.write_text(json.dumps(urls, indent=1))
     for service in services if migrate_too else ():
         migrate.migrate(urls[service]["owner"], service)
 

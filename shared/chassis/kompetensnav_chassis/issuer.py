@@ -1,9 +1,11 @@
-"""A token issuer for development. It refuses to listen on, or answer, anything but loopback."""
+"""A token issuer for development. It refuses to listen on, or answer, anything but loopback, and the networks
+of containers that are named to it (docs/decisions/0019)."""
 
-import ipaddress
 import json
 import sys
 import time
+from collections.abc import Sequence
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Annotated
 
@@ -35,22 +37,27 @@ class Wanted(BaseModel):
 def is_loopback(host: str | None) -> bool:
     """Whether an address is this machine's own."""
     try:
-        return host == "localhost" or ipaddress.ip_address(host or "").is_loopback
+        return host == "localhost" or ip_address(host or "").is_loopback
     except ValueError:
         return False
 
 
-async def only_loopback(request: Request) -> None:
-    """Dependency: answers this machine only."""
-    if not is_loopback(request.client.host if request.client else None):
-        raise Forbidden(
-            "This issuer answers only its own machine.", "Utfärdaren svarar bara den egna datorn."
-        )
+def app(key: ECKey, issuer: str, audience: str = "kompetensnav", networks: Sequence[str] = ()) -> FastAPI:
+    """The issuer: OIDC discovery, keys, and `POST /token` for anyone on this machine or in these private
+    networks (CIDR). Raises ValueError for a network that is none, or not private."""
+    allowed = [ip_network(network) for network in networks]
+    if public := [str(network) for network in allowed if not network.is_private]:
+        raise ValueError(f"not a private network: {', '.join(public)}")
 
+    async def only_near(request: Request) -> None:
+        """Answers this machine, and the networks that were named, only."""
+        host = request.client.host if request.client else None
+        if not is_loopback(host) and not (host and any(ip_address(host) in network for network in allowed)):
+            raise Forbidden(
+                "This issuer answers only its own machine.", "Utfärdaren svarar bara den egna datorn."
+            )
 
-def app(key: ECKey, issuer: str, audience: str = "kompetensnav") -> FastAPI:
-    """The issuer: OIDC discovery, keys, and `POST /token` for anyone on this machine."""
-    api = FastAPI(openapi_url=None, dependencies=[Depends(only_loopback)])
+    api = FastAPI(openapi_url=None, dependencies=[Depends(only_near)])
     answer(api)
 
     @api.get("/.well-known/openid-configuration", dependencies=[Depends(open_to_all)])
@@ -107,11 +114,22 @@ def serve(
     key: Annotated[Path, typer.Option(help="Where the signing key is kept.")],
     host: str = "127.0.0.1",
     port: int = 8080,
+    network: Annotated[
+        list[str] | None,
+        typer.Option(help="In a container: a private network to answer too (CIDR); may be given many times."),
+    ] = None,
+    url: Annotated[
+        str, typer.Option(help="What services and tokens call it; as it listens, when left out.")
+    ] = "",
 ) -> None:
     """Run the development issuer."""
-    if not is_loopback(host):
+    if not is_loopback(host) and not network:
         sys.exit(f"The development issuer listens on loopback only, not on {host}")
-    uvicorn.run(app(read_key(key), f"http://{host}:{port}"), host=host, port=port, log_level="warning")
+    try:
+        made = app(read_key(key), url or f"http://{host}:{port}", networks=network or ())
+    except ValueError as wrong:
+        sys.exit(f"--network: {wrong}")
+    uvicorn.run(made, host=host, port=port, log_level="warning")
 
 
 def token(

@@ -1,7 +1,13 @@
-"""What every service reads from its environment; each adds its own fields and prefix."""
+"""What every service reads from its environment; each adds its own fields and prefix.
 
+A secret may stand in a file of the setting's name instead (`/run/secrets/registry_vault_key`), as container
+engines lay them; the environment goes before it.
+"""
+
+import os
 import sys
-from typing import TypeVar
+from pathlib import Path
+from typing import Any, TypeVar
 
 from pydantic import Field, HttpUrl, NonNegativeInt, PostgresDsn, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -35,10 +41,23 @@ class ServiceSettings(BaseSettings):
     trace_endpoint: HttpUrl | None = Field(None, description="OTLP/HTTP endpoint for traces; empty = off.")
 
 
+def secrets_folder() -> Path:
+    """Where secrets lie in files named as the settings, in lower case."""
+    return Path(os.environ.get("KOMPETENSNAV_SECRETS", "/run/secrets"))
+
+
+def secret(name: str) -> str | None:
+    """A single setting from the environment or its file; None when it is in neither."""
+    path = secrets_folder() / name.lower()
+    return os.environ.get(name) or (path.read_text().strip() if path.exists() else None)
+
+
 def read(settings: type[S]) -> S:
-    """The settings from the environment; a missing or broken one stops the start with one readable line."""
+    """The settings from the environment and the files of secrets; a missing or broken one stops the start
+    with one readable line."""
+    more: dict[str, Any] = {"_secrets_dir": secrets_folder()} if secrets_folder().is_dir() else {}
     try:
-        return settings()
+        return settings(**more)
     except ValidationError as broken:
         prefix = settings.model_config.get("env_prefix", "")
         faults = "; ".join(

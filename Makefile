@@ -4,12 +4,14 @@ SHELL := /bin/bash
 PYTHON ?= $(shell command -v python3.11 || echo python3)
 BIN := .venv/bin
 MEMBERS := $(patsubst %/pyproject.toml,%,$(wildcard $(addsuffix /*/pyproject.toml,shared services deploy)))
+ON_BOTH := services shared tests/house/test_scope.py tests/faults/test_6_durability.py tests/flows/test_alone.py
 IMAGES := operate $(patsubst services/%/pyproject.toml,%,$(wildcard services/*/pyproject.toml))
 VERSION ?= dev
 PROFILES ?= registry,matching,notifications,reporting,issuer,mail,prometheus
 COMPOSE = COMPOSE_PROFILES=$(PROFILES) KOMPETENSNAV_VERSION=$(VERSION) \
   $$(docker compose version >/dev/null 2>&1 && echo "docker compose" || echo $(BIN)/docker-compose)
 export UV_PYTHON_DOWNLOADS := never
+export KOMPETENSNAV_TEST_BACKEND ?= local
 export VIRTUAL_ENV := $(CURDIR)/.venv
 
 .PHONY: help setup lock tools demo start stop status images up down logs containers test quick check soak
@@ -75,6 +77,7 @@ test: setup ## every test that needs no container engine, on real servers
 
 containers: images ## the tests of the containers; needs an engine and the base images
 	@$(BIN)/python -m pytest -m containers tests/containers
+	@KOMPETENSNAV_TEST_BACKEND=docker $(BIN)/python -m pytest -m real $(ON_BOTH)
 
 quick: setup ## the tests that need no server, in seconds
 	@$(BIN)/python -m pytest -m "not real and not slow and not containers"

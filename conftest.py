@@ -1,4 +1,4 @@
-"""Servers for tests: NATS and PostgreSQL from the wheels, one of each a run, on free loopback ports."""
+"""Servers for tests: NATS and PostgreSQL, one of each a run, on free loopback ports."""
 
 import asyncio
 import json
@@ -20,6 +20,7 @@ from joserfc.jwk import ECKey
 from kompetensnav_chassis import testing
 from kompetensnav_chassis.issuer import Wanted, sign
 from kompetensnav_embedded import servers
+from support import backend
 
 BIN = Path(sys.executable).parent
 STACK = "test"
@@ -32,7 +33,7 @@ class Nats:
     url: str
     monitor: int
     keys: Path
-    process: subprocess.Popen[bytes]
+    pid: int
 
     def seed(self, user: str) -> str:
         """The nkey seed of a user."""
@@ -61,7 +62,7 @@ class Issuer:
 
 def pytest_report_header() -> str:
     """Which servers the tests run on."""
-    return "servers: NATS and PostgreSQL from the wheels"
+    return f"servers: NATS and PostgreSQL {backend.WORDS[backend.chosen()]}"
 
 
 def wait_for(check: Callable[[], Any], what: str, seconds: float = 20) -> None:
@@ -82,37 +83,20 @@ def wait_for(check: Callable[[], Any], what: str, seconds: float = 20) -> None:
         pause.close()
 
 
-def stop(process: subprocess.Popen[bytes]) -> None:
-    """Ends a child."""
-    process.terminate()
-    try:
-        process.wait(10)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-
-
 @pytest.fixture(scope="session")
 def admin_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A PostgreSQL superuser's URL."""
     folder = servers.reachable(tmp_path_factory.mktemp("postgres"))
-    servers.prepare_postgres(folder, "test", durable=False)
-    port = servers.free_port()
-    process = subprocess.Popen(servers.postgres_command(folder, port, durable=False), cwd="/")
-    url = f"postgresql://kompetensnav:test@127.0.0.1:{port}/postgres"
+    with backend.postgres_server(folder, servers.free_port()) as url:
 
-    def answers() -> None:
-        async def ask() -> None:
-            await (await asyncpg.connect(url)).close()
+        def answers() -> None:
+            async def ask() -> None:
+                await (await asyncpg.connect(url)).close()
 
-        asyncio.run(ask())
+            asyncio.run(ask())
 
-    try:
         wait_for(answers, "PostgreSQL")
         yield url
-    finally:
-        process.send_signal(2)
-        process.wait(10)
 
 
 @pytest.fixture(scope="session")
@@ -138,32 +122,13 @@ def nats_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nats]:
         ],
         check=True,
     )
-    log = (folder / "log").open("wb")
-    process = subprocess.Popen(servers.nats_command(folder / "server.conf"), stdout=log, stderr=log)
-    try:
+    with backend.nats_server(folder / "server.conf") as pid:
         wait_for(lambda: httpx.get(f"http://127.0.0.1:{monitor}/healthz").raise_for_status(), "NATS")
         url = f"nats://127.0.0.1:{port}"
-        subprocess.run(
-            [
-                BIN / "kompetensnav",
-                "topology",
-                "apply",
-                "--stack",
-                STACK,
-                "--url",
-                url,
-                "--ack-wait",
-                "5",
-                "--seed",
-                folder / "keys/topology.nk",
-            ],
-            check=True,
-            stdout=log,
-        )
-        yield Nats(url, monitor, folder / "keys", process)
-    finally:
-        stop(process)
-        log.close()
+        seed = folder / "keys/topology.nk"
+        apply = ["topology", "apply", "--stack", STACK, "--url", url, "--ack-wait", "5", "--seed", seed]
+        subprocess.run([BIN / "kompetensnav", *apply], check=True, stdout=subprocess.DEVNULL)
+        yield Nats(url, monitor, folder / "keys", pid)
 
 
 @pytest.fixture(scope="session")
@@ -177,7 +142,7 @@ def issuer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Issuer]:
         wait_for(lambda: httpx.get(f"{url}/health/ready").raise_for_status(), "the issuer")
         yield Issuer(url, ECKey.import_key(json.loads(path.read_text())))
     finally:
-        stop(process)
+        backend.stop(process)
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ async def test_6_the_broker_syncs_before_it_acknowledges(nats_server, admin_nats
     told = tmp_path / "strace"
     # the server is behind a tether, which has become it: one process
     tracer = subprocess.Popen(
-        ["strace", "-f", "-p", str(nats_server.process.pid), "-e", "trace=fsync,fdatasync", "-o", told],
+        ["strace", "-f", "-p", str(nats_server.pid), "-e", "trace=fsync,fdatasync", "-o", told],
         stderr=subprocess.PIPE,
     )
     try:

@@ -4,7 +4,8 @@ SHELL := /bin/bash
 PYTHON ?= $(shell command -v python3.11 || echo python3)
 BIN := .venv/bin
 MEMBERS := $(patsubst %/pyproject.toml,%,$(wildcard $(addsuffix /*/pyproject.toml,shared services deploy)))
-ON_BOTH := services shared $(addprefix tests/,house/test_scope.py faults/test_6_durability.py flows/test_alone.py)
+ON_BOTH := services shared $(addprefix tests/,house/test_scope.py faults/test_6_durability.py \
+  flows/test_alone.py)
 IMAGES := operate $(patsubst services/%/pyproject.toml,%,$(wildcard services/*/pyproject.toml))
 VERSION ?= dev
 PROFILES ?= registry,matching,notifications,reporting,issuer,mail,prometheus

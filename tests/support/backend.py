@@ -56,11 +56,12 @@ def _missing() -> str:
 
 
 @contextmanager
-def nats_server(configuration: Path) -> Iterator[int]:
-    """A NATS server with a configuration file, and its process id; stopped at the end."""
+def nats_server(configuration: Path, *, local: bool = False) -> Iterator[int]:
+    """A NATS server with a configuration file, and its process id; stopped at the end. `local`: from the
+    wheel in any case, for who signals it by its own pid file."""
     folder = configuration.parent
     with (folder / "log").open("wb") as log:
-        if chosen() == "local":
+        if local or chosen() == "local":
             process = subprocess.Popen(servers.nats_command(configuration), stdout=log, stderr=log)
             try:
                 yield process.pid

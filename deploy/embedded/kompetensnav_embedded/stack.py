@@ -363,6 +363,8 @@ def running(stack: Stack, step: Callable[[str], Any]) -> Iterator[Supervisor]:
                 str(stack.folder),
                 "--store",
                 str(stack.folder / "nats"),
+                "--pid-file",
+                str(stack.folder / "nats.pid"),
                 "--port",
                 str(stack.ports["nats"]),
                 "--monitor",

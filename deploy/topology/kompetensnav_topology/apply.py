@@ -21,6 +21,7 @@ from nats.js.api import (
 )
 
 from kompetensnav_topology.stack import Service
+from kompetensnav_topology.stackfile import Partner
 
 DAY = 86_400.0
 HASH = "kompetensnav.hash"
@@ -86,14 +87,27 @@ def consumers(
     return made
 
 
-def _consumer(durable: str, filters: list[str], ack_wait: float) -> ConsumerConfig:
+def partner_consumers(
+    stack: str, partners: Iterable[Partner], *, ack_wait: float = 30.0
+) -> list[tuple[str, ConsumerConfig]]:
+    """(stream, consumer) of every partner. What a partner does not acknowledge comes again until it does."""
+    code = stack.upper()
+    return [
+        (f"PUB_{code}", _consumer(partner.durable, partner.filters, ack_wait, max_deliver=-1))
+        for partner in partners
+    ]
+
+
+def _consumer(
+    durable: str, filters: list[str], ack_wait: float, max_deliver: int = MAX_DELIVER
+) -> ConsumerConfig:
     config = ConsumerConfig(
         name=durable,
         durable_name=durable,
         filter_subjects=filters,
         ack_policy=AckPolicy.EXPLICIT,
         ack_wait=ack_wait,
-        max_deliver=MAX_DELIVER,
+        max_deliver=max_deliver,
         max_ack_pending=MAX_ACK_PENDING,
         metadata={
             "io.nats.monitor.enabled": "1",

@@ -3,27 +3,39 @@
 import asyncio
 import sys
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import nats
 import nats.errors
 import nats.js.errors
 import typer
 from nats.js import JetStreamContext
+from nats.js.api import ConsumerConfig
 from rich.console import Console
 from rich.table import Table
 
 from kompetensnav_topology import apply as work
 from kompetensnav_topology import render as server
-from kompetensnav_topology import secrets
+from kompetensnav_topology import secrets, stackfile
 from kompetensnav_topology import stack as stacks
+from kompetensnav_topology.stackfile import StackFile
 
 topology = typer.Typer(
     add_completion=False, no_args_is_help=True, help="Streams, consumers and users of a stack."
 )
-Stack = Annotated[str, typer.Option(help="Name of the stack.")]
+add = typer.Typer(no_args_is_help=True, help="Write a partner or a service into stack.toml.")
+topology.add_typer(add, name="add")
+Stack = Annotated[str, typer.Option(help="Name of the stack; a file says it itself.")]
+File = Annotated[Path | None, typer.Option(help="stack.toml: name, municipalities, partners, services.")]
+TheFile = Annotated[Path, typer.Option("--file", help="stack.toml.")]
+Url = Annotated[str, typer.Option(help="NATS server.")]
+Seed = Annotated[Path | None, typer.Option(help="File with the topology user's seed.")]
+Out = Annotated[Path, typer.Option(help="Folder with server.conf and keys/.")]
+Store = Annotated[Path, typer.Option(help="Folder of the streams.")]
+LOCAL = "nats://127.0.0.1:4222"
 AckWait = Annotated[
     float,
     typer.Option(envvar="KOMPETENSNAV_ACK_WAIT", help="Seconds until an unanswered message comes again."),
@@ -41,23 +53,108 @@ def services(write: Annotated[bool, typer.Option(help="Write services.toml.")] =
 
 @topology.command()
 def render(
-    stack: Stack,
-    out: Annotated[Path, typer.Option(help="Folder for server.conf and keys/.")],
-    store: Annotated[Path, typer.Option(help="Folder for the streams.")],
+    out: Out,
+    store: Store,
+    stack: Stack = "",
+    file: File = None,
     host: str = "127.0.0.1",
     port: int = 4222,
     monitor: int = 8222,
+    pid_file: Annotated[
+        Path | None, typer.Option(help="Where the server writes its process id, for --reload.")
+    ] = None,
+    reload: Annotated[bool, typer.Option("--reload", help="Have the running server read it.")] = False,
 ) -> None:
-    """Write the server's configuration and the users' keys."""
-    users = stacks.users(stack, stacks.read_services())
-    public = server.keys(out / "keys", [user.name for user in users])
-    path = out / "server.conf"
-    path.write_text(
+    """Write the server's configuration and the users' keys; the server is asked whether it would take it."""
+    if reload and not pid_file:
+        sys.exit("--reload needs --pid-file. In containers: docker compose kill -s HUP nats")
+    made = _stack(stack, file)
+    users = stacks.users(made.name, made.services)
+    names = [*(user.name for user in users), *(partner.name for partner in made.partners)]
+    public = server.keys(out / "keys", names)
+    path, checked = out / "server.conf", out / "server.conf.new"
+    checked.write_text(
         server.configuration(
-            stack=stack, users=users, public=public, store=store, host=host, port=port, monitor=monitor
+            stack=made.name, users=users, public=public, store=store, host=host, port=port,
+            monitor=monitor, partners=made.partners, pid_file=pid_file,
         )
-    )
-    server.check(path)
+    )  # fmt: skip
+    server.check(checked)
+    checked.replace(path)
+    if reload:
+        assert pid_file is not None
+        server.reload(pid_file, monitor)
+
+
+def _stack(name: str, file: Path | None) -> StackFile:
+    """The stack of a file, or one that has nothing but our services; exits with what does not fit."""
+    if file is None:
+        if not name:
+            sys.exit("Name the stack with --stack, or its file with --file.")
+        return StackFile(name, (), services=tuple(stacks.read_services()))
+    try:
+        read = stackfile.read(file)
+    except stackfile.BadFile as bad:
+        sys.exit(str(bad))
+    return replace(read, services=(*stacks.read_services(), *read.services))
+
+
+@add.command()
+def partner(
+    name: Annotated[str, typer.Argument(help="Small letters and digits.")],
+    event: Annotated[list[str], typer.Option(help="Public event it may read; may be given many times.")],
+    file: TheFile,
+    municipality: Annotated[list[str] | None, typer.Option(help="All of the stack's, when left out.")] = None,
+) -> None:
+    """Let a partner read some public events, over one consumer of its own."""
+    values: dict[str, Any] = {"name": name, "events": event}
+    _add(file, "partner", values | ({"municipalities": municipality} if municipality else {}))
+
+
+@add.command()
+def service(
+    name: Annotated[str, typer.Argument(help="Small letters and digits.")],
+    listens: Annotated[list[str], typer.Option(help="CONSUMER=EVENT; may be given many times.")],
+    file: TheFile,
+) -> None:
+    """Let a service of one's own speak and listen."""
+    consumers: dict[str, list[str]] = {}
+    for each in listens:
+        durable, _, event = each.partition("=")
+        consumers.setdefault(durable, []).append(event)
+    _add(file, "service", {"name": name, "listens": consumers})
+
+
+def _add(file: Path, kind: str, values: dict[str, Any]) -> None:
+    try:
+        stackfile.add(file, kind, values)
+    except stackfile.BadFile as bad:
+        sys.exit(str(bad))
+    print(f"{values['name']} is in {file}. Next: topology render --reload, then topology apply.")
+
+
+@topology.command()
+def revoke(
+    name: Annotated[str, typer.Argument(help="A partner or a service.")], file: TheFile, out: Out
+) -> None:
+    """Take a partner or a service out of the file, and its key away."""
+    try:
+        stackfile.remove(file, name)
+    except stackfile.BadFile as bad:
+        sys.exit(str(bad))
+    (out / f"keys/{name}.nk").unlink(missing_ok=True)
+    print(f"{name} is out of {file}. Next: topology render --reload, then topology apply.")
+
+
+@topology.command()
+def rotate(name: Annotated[str, typer.Argument(help="A user.")], out: Out) -> None:
+    """Give a user a new key; the old one ends when the server has read the new configuration."""
+    key = out / f"keys/{name}.nk"
+    if not key.exists():
+        sys.exit(f"There is no user {name!r} in {out / 'keys'}.")
+    key.unlink()
+    server.keys(out / "keys", [name])
+    print(f"{key} is new. Next: give it to {name}, and topology render --reload.")
 
 
 @topology.command()
@@ -70,62 +167,77 @@ def containers(
     """Write what compose.yaml reads: the broker's configuration, and a file for each secret. What is there is
     kept."""
     services = stacks.read_services()
-    render(stack=stack, out=out, store=Path("/data"), host="0.0.0.0")
+    render(out=out, store=Path("/data"), stack=stack, host="0.0.0.0")
     secrets.write(out, services)
     print(f"Written to {out}: server.conf, keys/ and secrets/ (keep them: they open this stack's data)")
 
 
 @topology.command()
 def apply(
-    stack: Stack,
-    url: Annotated[str, typer.Option(help="NATS server.")] = "nats://127.0.0.1:4222",
-    seed: Annotated[Path | None, typer.Option(help="File with the topology user's seed.")] = None,
+    stack: Stack = "",
+    file: File = None,
+    url: Url = LOCAL,
+    seed: Seed = None,
     ack_wait: AckWait = 30.0,
     max_bytes: Annotated[
         int, typer.Option(envvar="KOMPETENSNAV_MAX_BYTES", help="Most bytes per event stream.")
     ] = 8 << 30,
     dry_run: Annotated[bool, typer.Option("--plan", help="Only show what would be done.")] = False,
 ) -> None:
-    """Make and change streams and consumers; safe to run again."""
+    """Make and change streams and consumers, and remove what nobody listens with; safe to run again."""
+    made = _stack(stack, file)
 
     async def go(js: JetStreamContext) -> list[work.Change]:
-        wanted = work.streams(stack, max_bytes=max_bytes)
-        durables = work.consumers(stack, stacks.read_services(), ack_wait=ack_wait)
+        wanted = work.streams(made.name, max_bytes=max_bytes)
+        durables = _durables(made, ack_wait)
         step = work.plan if dry_run else work.carry_out
         return await step(js, wanted, durables)
 
     changes = _at(url, seed, go)
-    table = Table("", "kind", "name", title=f"Topology of {stack}: {'plan' if dry_run else 'done'}")
+    table = Table("", "kind", "name", title=f"Topology of {made.name}: {'plan' if dry_run else 'done'}")
     for change in changes:
         table.add_row(change.verb, change.kind, change.name)
-    Console().print(table if changes else f"Topology of {stack}: nothing to change")
+    Console().print(table if changes else f"Topology of {made.name}: nothing to change")
+
+
+def _durables(made: StackFile, ack_wait: float) -> list[tuple[str, ConsumerConfig]]:
+    return [
+        *work.consumers(made.name, made.services, ack_wait=ack_wait),
+        *work.partner_consumers(made.name, made.partners, ack_wait=ack_wait),
+    ]
 
 
 @topology.command()
 def redeliver(
-    stack: Stack,
-    service: Annotated[str, typer.Argument(help="Whose consumers begin again.")],
+    who: Annotated[str, typer.Argument(help="The service or partner whose consumers begin again.")],
     since: Annotated[
         datetime,
         typer.Option(
             help="When its backup was made (UTC); it hears again from an hour before, for what waited."
         ),
     ],
-    url: Annotated[str, typer.Option(help="NATS server.")] = "nats://127.0.0.1:4222",
-    seed: Annotated[Path | None, typer.Option(help="File with the topology user's seed.")] = None,
+    stack: Stack = "",
+    file: File = None,
+    url: Url = LOCAL,
+    seed: Seed = None,
     ack_wait: AckWait = 30.0,
 ) -> None:
-    """Have a service hear again what was told since then; what it has handled already it passes over."""
-    mine = [s for s in stacks.read_services() if s.name == service]
-    if not mine:
-        sys.exit(
-            f"There is no service {service!r}; there are {', '.join(s.name for s in stacks.read_services())}"
-        )
+    """Have a service or a partner hear again what was told since then; what a service has handled already it
+    passes over."""
+    made = _stack(stack, file)
+    mine = replace(
+        made,
+        services=tuple(s for s in made.services if s.name == who),
+        partners=tuple(p for p in made.partners if p.name == who),
+    )
+    if not (mine.services or mine.partners):
+        known = ", ".join([*(s.name for s in made.services), *(p.name for p in made.partners)])
+        sys.exit(f"There is no service or partner {who!r}; there are {known}")
     moment = since.replace(tzinfo=since.tzinfo or UTC) - work.MARGIN
 
     async def go(js: JetStreamContext) -> list[work.Change]:
-        durables = work.consumers(stack, mine, ack_wait=ack_wait)
-        return await work.begin_again(js, [d for d in durables if d[1].durable_name != "collector"], moment)
+        durables = [d for d in _durables(mine, ack_wait) if d[1].durable_name != "collector"]
+        return await work.begin_again(js, durables, moment)
 
     for change in _at(url, seed, go):
         print(f"{change.name} begins again from {moment:%Y-%m-%d %H:%M:%S} UTC")

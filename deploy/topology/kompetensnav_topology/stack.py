@@ -87,6 +87,10 @@ def _list(values: Iterable[str]) -> str:
     return "[" + ", ".join(f'"{value}"' for value in values) + "]"
 
 
+OPERATORS = ("topology", "care", "replay", "erase")
+"""Users that are no service's."""
+
+
 @dataclass(frozen=True)
 class User:
     """A NATS user with the least it needs."""

@@ -1,0 +1,73 @@
+"""stack.toml: what fits is read, and what does not is named with its line."""
+
+import pytest
+
+from kompetensnav_topology.stackfile import BadFile, Partner, add, read, remove
+
+GOOD = """name = "norr"  # the north
+municipalities = ["2580", "2581"]
+
+[[partner]]
+name = "jobb"
+events = ["registry.slot.offered.v1"]
+municipalities = ["2581"]
+
+[[service]]
+name = "visits"
+listens = { "visits-registry" = ["registry.slot.posted.v1"] }
+"""
+
+
+def written(tmp_path, text):
+    path = tmp_path / "stack.toml"
+    path.write_text(text)
+    return path
+
+
+def test_a_file_is_read_whole(tmp_path):
+    stack = read(written(tmp_path, GOOD))
+    assert (stack.name, stack.municipalities) == ("norr", ("2580", "2581"))
+    (partner,) = stack.partners
+    assert partner.filters == ["nav.2581.pub.registry.slot.offered.v1"]
+    assert stack.services[0].durables == {"visits-registry": ("registry.slot.posted.v1",)}
+
+
+@pytest.mark.parametrize(("old", "new", "line", "why"), [
+    ('"2580", "2581"]', '"2580", "258"]', 2, "four digits"),
+    ('["2580", "2581"]', '["2580", "2580"]', 2, "stands twice"),
+    ('"2581"]\n\n[[service]]', '"2582"]\n\n[[service]]', 7, "none of the stack's"),
+    ('name = "visits"', 'name = "jobb"', 10, "stands twice"),
+    ('name = "jobb"', 'name = "care"', 5, "operators"),
+    ('name = "jobb"', 'name = "Jobb AB"', 5, "is no name"),
+    ('name = "jobb"', 'name = "jobb"\nack_wait = 30s', 6, "stand in quotes"),
+    ('name = "jobb"', 'name = "jobb"\nack_wait = "30s"', 6, "is not known here"),
+    ('"registry.slot.offered.v1"', '">"', 6, "one whole name"),
+    ('"registry.slot.offered.v1"', '"*.int.registry.request.opened.v1"', 6, "one whole name"),
+    ('["registry.slot.offered.v1"]', '"registry.slot.offered.v1"', 6, "list of texts"),
+    ('"visits-registry"', '"visits.registry"', 11, "no consumer's name"),
+])  # fmt: skip
+def test_what_does_not_fit_is_named_with_its_line_and_why(tmp_path, old, new, line, why):
+    assert GOOD.count(old) == 1
+    with pytest.raises(BadFile) as bad:
+        read(written(tmp_path, GOOD.replace(old, new)))
+    assert f"stack.toml:{line}: " in str(bad.value)
+    assert why in str(bad.value)
+
+
+def test_adding_keeps_comments_and_a_bad_addition_changes_nothing(tmp_path):
+    path = written(tmp_path, GOOD)
+    added = add(path, "partner", {"name": "ny", "events": ["registry.slot.offered.v1"]})
+    assert added.partners[-1] == Partner("ny", ("registry.slot.offered.v1",), ("2580", "2581"))
+    assert "# the north" in path.read_text()
+    with pytest.raises(BadFile, match="stands twice"):
+        add(path, "partner", {"name": "ny", "events": ["registry.slot.offered.v1"]})
+    assert read(path) == added
+    remove(path, "ny")
+    assert read(path) == read(written(tmp_path, GOOD))
+    with pytest.raises(BadFile, match="no partner or service"):
+        remove(path, "ny")
+
+
+def test_a_stack_may_begin_with_no_partner(tmp_path):
+    path = written(tmp_path, 'name = "norr"\nmunicipalities = ["2580"]\n')
+    assert add(path, "partner", {"name": "ny", "events": ["registry.slot.offered.v1"]}).partners

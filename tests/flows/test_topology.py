@@ -1,0 +1,312 @@
+"""Items 3 and 5, the topology: a partner hears exactly what it may, keys change while others stay connected,
+and every user may do what the topology says and nothing else."""
+
+import asyncio
+import contextlib
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import nats
+import nats.errors
+import pytest
+from nats.js.api import StreamConfig
+
+from kompetensnav_chassis.testing import eventually
+from kompetensnav_embedded import servers
+from kompetensnav_topology.stack import read_services
+from support import backend
+
+pytestmark = pytest.mark.real
+KOMPETENSNAV = Path(sys.executable).parent / "kompetensnav"
+OFFERED, COUNTED = "registry.slot.offered.v1", "registry.placement.counted.v1"
+
+
+@dataclass
+class Norr:
+    """A stack of two municipalities, its broker alone."""
+
+    folder: Path
+    port: int
+    monitor: int
+
+    @property
+    def file(self):
+        return self.folder / "stack.toml"
+
+    def topology(self, *arguments, status=0):
+        command = [KOMPETENSNAV, "topology", *map(str, arguments)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == status, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    def render(self, *more):
+        at = ("--out", self.folder, "--store", self.folder / "js", "--pid-file", self.folder / "nats.pid")
+        ports = ("--port", self.port, "--monitor", self.monitor)
+        return self.topology("render", "--file", self.file, *at, *ports, *more)
+
+    def apply(self):
+        at = ("--url", f"nats://127.0.0.1:{self.port}", "--seed", self.folder / "keys/topology.nk")
+        return self.topology("apply", "--file", self.file, *at)
+
+    async def connect(self, user, **how):
+        seed = (self.folder / f"keys/{user}.nk").read_text()
+        prefix = {} if user in ("topology", "care", "replay", "erase") else {"inbox_prefix": f"_INBOX_{user}"}
+        return await nats.connect(f"nats://127.0.0.1:{self.port}", nkeys_seed_str=seed, **(prefix | how))
+
+
+@pytest.fixture
+def norr(tmp_path):
+    made = Norr(tmp_path, servers.free_port(), servers.free_port())
+    made.file.write_text('name = "norr"\nmunicipalities = ["2580", "2581"]\n')
+    made.render()
+    with backend.nats_server(tmp_path / "server.conf"):
+
+        def healthy():
+            with contextlib.suppress(httpx.HTTPError):
+                return httpx.get(f"http://127.0.0.1:{made.monitor}/healthz").is_success
+
+        asyncio.run(eventually(lambda: asyncio.to_thread(healthy)))
+        made.apply()
+        yield made
+
+
+def add_partner(norr):
+    norr.topology("add", "partner", "jobb", "--event", OFFERED, "--municipality", "2581", "--file", norr.file)
+    norr.render("--reload")
+    norr.apply()
+
+
+async def fetched(subscription, most=50):
+    found = []
+    with contextlib.suppress(TimeoutError, nats.errors.TimeoutError):
+        while len(found) < most:
+            for message in await subscription.fetch(10, timeout=0.5):
+                found.append((message.subject, message.data.decode()))
+                await message.ack()
+    return found
+
+
+async def test_5_a_partner_hears_exactly_its_events_live_and_again_from_a_date(norr):
+    registry = await norr.connect("registry")
+    js = registry.jetstream()
+
+    async def tell(n):
+        for code, event in (("2581", OFFERED), ("2580", OFFERED), ("2581", COUNTED)):
+            await js.publish(f"nav.{code}.pub.{event}", f"{n}".encode())
+        await js.publish("nav.2581.int.registry.request.opened.v1", b"secret")
+
+    await tell(1)
+    add_partner(norr)
+    assert registry.is_connected
+    partner = await norr.connect("jobb", allow_reconnect=False)
+    theirs = partner.jetstream(prefix="js.norr.API")
+    subscription = await theirs.pull_subscribe_bind("partner-jobb", "PUB_NORR")
+    mine = f"nav.2581.pub.{OFFERED}"
+    assert await fetched(subscription) == [(mine, "1")]
+    await tell(2)
+    assert await fetched(subscription) == [(mine, "2")]
+    assert (await theirs.consumer_info("PUB_NORR", "partner-jobb")).num_ack_pending == 0
+    await partner.close()
+    at = ("--url", f"nats://127.0.0.1:{norr.port}", "--seed", norr.folder / "keys/topology.nk")
+    norr.topology("redeliver", "jobb", "--since", "2026-01-01", "--file", norr.file, *at)
+    partner = await norr.connect("jobb")
+    theirs = partner.jetstream(prefix="js.norr.API")
+    subscription = await theirs.pull_subscribe_bind("partner-jobb", "PUB_NORR")
+    assert await fetched(subscription) == [(mine, "1"), (mine, "2")]
+    await partner.close()
+    await registry.close()
+
+
+async def test_5_the_program_on_the_page_for_partners_prints_what_is_told(norr):
+    add_partner(norr)
+    page = (Path(__file__).parents[2] / "docs/partner/subscribe.md").read_text()
+    program = page.partition("```python\n")[2].partition("```")[0].replace(":4222", f":{norr.port}")
+    registry = await norr.connect("registry")
+    headers = {"ce-type": OFFERED}
+    await registry.jetstream().publish(f"nav.2581.pub.{OFFERED}", b"{}", headers=headers)
+    running = await asyncio.create_subprocess_exec(
+        sys.executable, "-u", "-c", program, cwd=norr.folder / "keys", stdout=subprocess.PIPE
+    )
+    try:
+        line = await asyncio.wait_for(running.stdout.readline(), 20)
+        assert line.decode() == f"{OFFERED} {{}}\n"
+    finally:
+        running.kill()
+        await running.wait()
+    await registry.close()
+
+
+async def test_3_a_revoked_partner_is_cut_off_and_others_stay(norr):
+    add_partner(norr)
+    registry = await norr.connect("registry", allow_reconnect=False)
+    partner = await norr.connect("jobb", allow_reconnect=False)
+    norr.topology("revoke", "jobb", "--file", norr.file, "--out", norr.folder)
+    norr.render("--reload")
+
+    async def cut():
+        return partner.is_closed
+
+    await eventually(cut, 10)
+    assert "partner-jobb" in norr.apply()
+    assert registry.is_connected
+    await registry.jetstream().publish(f"nav.2580.pub.{OFFERED}", b"goes on")
+    await registry.close()
+    assert not (norr.folder / "keys/jobb.nk").exists()
+
+
+async def test_3_a_rotated_key_takes_over_and_the_old_one_ends(norr):
+    old = await norr.connect("registry", allow_reconnect=False)
+    other = await norr.connect("matching", allow_reconnect=False)
+    before = (norr.folder / "keys/registry.nk").read_text()
+    printed = norr.topology("rotate", "registry", "--out", norr.folder)
+    norr.render("--reload")
+
+    async def cut():
+        return old.is_closed
+
+    await eventually(cut, 10)
+    now = (norr.folder / "keys/registry.nk").read_text()
+    assert now != before
+    assert now not in printed
+    assert (norr.folder / "keys/registry.nk").stat().st_mode & 0o077 == 0
+    again = await norr.connect("registry")
+    assert other.is_connected
+    await again.close()
+    await other.close()
+
+
+def test_3_a_bad_file_changes_nothing(norr):
+    before = (norr.folder / "server.conf").read_text()
+    norr.file.write_text('name = "norr"\nmunicipalities = ["258"]\n')
+    assert "stack.toml:2: '258' is no municipality's code" in norr.topology(
+        "apply", "--file", norr.file, status=1
+    )
+    at = ("--out", norr.folder, "--store", norr.folder / "js")
+    assert "stack.toml:2" in norr.topology("render", "--file", norr.file, *at, status=1)
+    assert (norr.folder / "server.conf").read_text() == before
+
+
+async def test_3_apply_touches_only_its_own(norr):
+    topology = await norr.connect("topology")
+    js = topology.jetstream()
+    await js.add_stream(StreamConfig(name="FOREIGN", subjects=["else.>"]))
+    assert "nothing to change" in norr.apply()
+    assert "FOREIGN" in {stream.config.name for stream in await js.streams_info()}
+    await topology.close()
+
+
+STREAMS = ("INT_NORR", "PUB_NORR", "FED_NORR", "DEAD_NORR", "ADVISORY_NORR")
+SERVICES = {service.name: service for service in read_services()}
+DURABLES = {durable: name for name, service in SERVICES.items() for durable in service.durables}
+
+
+LAST = "nobody.may.ever.say.this"
+
+
+def asked():
+    """Every subject that somebody might want to publish to."""
+    for speaker in (*SERVICES, "visits"):
+        for visibility in ("int", "pub", "fed"):
+            yield f"nav.2580.{visibility}.{speaker}.thing.done.v1"
+    yield from ("dead.matching-registry.nav", "replay.int.matching-registry.x", "ask.2580.registry.contact")
+    for stream in STREAMS:
+        for call in ("CREATE", "UPDATE", "DELETE", "PURGE", "MSG.GET", "MSG.DELETE", "SNAPSHOT", "INFO"):
+            yield f"$JS.API.STREAM.{call}.{stream}"
+        yield f"$JS.API.CONSUMER.CREATE.{stream}.spy"
+        yield f"$JS.API.DIRECT.GET.{stream}"
+    for durable in (*DURABLES, "partner-jobb"):
+        stream = "PUB_NORR" if durable.startswith("partner") else "INT_NORR"
+        for call in ("CONSUMER.DELETE", "CONSUMER.MSG.NEXT", "CONSUMER.INFO"):
+            yield f"$JS.API.{call}.{stream}.{durable}"
+        yield f"$JS.ACK.{stream}.{durable}.1.1.1.1.1"
+    for call in ("MSG.NEXT", "INFO", "DELETE"):
+        for durable in ("partner-jobb", "matching-registry"):
+            yield f"js.norr.API.CONSUMER.{call}.PUB_NORR.{durable}"
+
+
+def may_publish(user, subject):
+    """What the page on the topology says, in words of its own."""
+    first, *rest = subject.split(".")
+    if user == "topology":
+        return subject.startswith("$JS.API.")
+    if user in ("care", "replay", "erase"):
+        reads = ("STREAM.INFO", "CONSUMER.INFO", "CONSUMER.MSG.NEXT", "CONSUMER.CREATE", "DIRECT.GET")
+        own = {"replay": first == "replay", "erase": subject in
+               {f"$JS.API.STREAM.MSG.DELETE.{stream}_NORR" for stream in ("INT", "DEAD")}}  # fmt: skip
+        return own.get(user, False) or subject.removeprefix("$JS.API.").startswith(reads)
+    if user == "jobb":
+        return subject in {
+            "js.norr.API.CONSUMER.MSG.NEXT.PUB_NORR.partner-jobb",
+            "js.norr.API.CONSUMER.INFO.PUB_NORR.partner-jobb",
+            "$JS.ACK.PUB_NORR.partner-jobb.1.1.1.1.1",
+        }
+    if first == "nav":
+        return rest[1] in ("int", "pub") and rest[2] == user
+    if first == "ask":
+        return ".".join(rest[1:]) in SERVICES[user].asks
+    if first == "$JS":
+        durable = next((d for d in DURABLES if f".INT_NORR.{d}" in f"{subject}."), None)
+        mine = (
+            durable is not None
+            and DURABLES[durable] == user
+            and subject.split(f".{durable}")[0].endswith("INT_NORR")
+        )
+        return (mine and "DELETE" not in rest) or subject == "$JS.API.DIRECT.GET.INT_NORR"
+    return first == "dead"
+
+
+def listened():
+    """Every subject that somebody might want to hear."""
+    yield from (">", "nav.>", "nav.2580.int.>", "nav.2580.pub.>", "dead.>", "$JS.API.>", "$SYS.>", "js.>")
+    yield from ("ask.*.registry.contact", "_INBOX.>")
+    yield from (f"_INBOX_{user}.x" for user in (*SERVICES, "jobb"))
+
+
+def may_subscribe(user, subject):
+    if user in ("topology", "care", "replay", "erase"):
+        return subject == "_INBOX.>"
+    if subject.startswith("ask."):
+        thing = subject.removeprefix("ask.*.")
+        return user in SERVICES and thing in {f"{user}.{answer}" for answer in SERVICES[user].answers}
+    return subject == f"_INBOX_{user}.x"
+
+
+async def test_3_every_user_may_do_what_the_topology_says_and_nothing_else(norr):
+    """Each user tries every subject; the server says which it refuses."""
+    add_partner(norr)
+    for user in (*SERVICES, "topology", "care", "replay", "erase", "jobb"):
+        refused = set()
+
+        async def heard(error, refused=refused):
+            refused.add(str(error).lower())
+
+        connection = await norr.connect(user, error_cb=heard)
+        for subject in listened():
+            await connection.subscribe(subject, cb=ignored)
+        for subject in (*asked(), LAST):
+            await connection.publish(subject, b"", reply=f"_INBOX_{user}.nobody")
+        await connection.flush()
+        await eventually(lambda refused=refused: told(refused, "publish", LAST))
+        wrong = [
+            (user, verb, subject)
+            for verb, subjects, may in (
+                ("publish", asked(), may_publish),
+                ("subscription", listened(), may_subscribe),
+            )
+            for subject in subjects
+            if await told(refused, verb, subject) is may(user, subject)
+        ]
+        assert wrong == []
+        await connection.close()
+
+
+async def told(refused, verb, subject):
+    """Whether the server has refused it."""
+    return any(f'violation for {verb} to "{subject}"'.lower() in error for error in refused)
+
+
+async def ignored(_):
+    """What is heard is not looked at."""

@@ -62,8 +62,8 @@ async def erase(running: Running, *, dry_run: bool = False) -> tuple[list[Erased
         gone: list[Told] = []
         for asked in _asked(log):
             learner, id = str(asked.fact("learner_id")), str(asked.fact("erasure_id"))
-            answers = {m.name.split(".")[0]: m for m in log if _is_answer(m, id)}
-            last = max((m.time for m in answers.values()), default=None)
+            answers = answers_to(log, id)
+            last = max(answers.values(), default=None)
             found = [m for m in log if m.fact("learner_id") == learner and _told_by(m, last)]
             waits = tuple(service for service in ASKED if service not in answers) or _behind(found, lags)
             done.append(Erased(id, len(found), waits))
@@ -84,19 +84,31 @@ def _asked(log: Sequence[Told]) -> list[Told]:
     return list({m.id: m for m in log if m.stream.startswith("INT_") and m.name == REQUESTED}.values())
 
 
-def _is_answer(message: Told, erasure_id: str) -> bool:
-    return message.name.endswith(ANSWERED) and message.fact("erasure_id") == erasure_id
+def answers_to(log: Sequence[Told], erasure_id: str) -> dict[str, datetime]:
+    """Service -> when it first answered. One that was put back from a backup answers again: what has been
+    told in between, of somebody whose protection was lifted, is not meant."""
+    answers: dict[str, datetime] = {}
+    for message in log:
+        if message.name.endswith(ANSWERED) and message.fact("erasure_id") == erasure_id:
+            at = _time(message)
+            if at is not None:
+                answers.setdefault(message.name.split(".")[0], at)
+    return answers
 
 
 def _told_by(message: Told, last: datetime | None) -> bool:
     """Whether it happened before the last answer, wherever in a stream it stands (replayed or published
     again, it comes later): what happens after that is not meant (of somebody whose protection was lifted)."""
-    if message.name == REQUESTED or last is None:
-        return False
+    at = _time(message)
+    return message.name != REQUESTED and last is not None and (at is None or at <= last)
+
+
+def _time(message: Told) -> datetime | None:
+    """When it happened; None for what no listener can read, and is no event."""
     try:
-        return message.time <= last
-    except (KeyError, ValueError, TypeError):  # no event, and no listener can read it: it says no good time
-        return True
+        return message.time if message.time.tzinfo else None
+    except (KeyError, ValueError):
+        return None
 
 
 async def _lags(js: Any, stream: str) -> dict[str, int]:

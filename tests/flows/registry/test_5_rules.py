@@ -124,7 +124,7 @@ async def test_5_a_seat_is_held_against_the_slots_licence_the_nights_rest_and_th
     assert offer["state"] == "open"
     desk.call("POST", f"/offers/{offer['offer_id']}/decline", json={"party": "employer"})
     own = {"valid_from": "2026-01-01", "decided_by": "KS 2026:1"}
-    for wrong in (["01-25"], ["02-30", "03-01"], ["06-30", "06-01"], ["06-08", "W30-5"]):
+    for wrong in (["01-25"], ["02-30", "03-01"], ["06-30", "06-01"], ["05-01", "09-30"], ["06-08", "W30-5"]):
         desk.call("PUT", "/rules/R4", json=own | {"parameters": {"summer": wrong}}, status=400)
     june = {"starts_on": "2027-06-01", "ends_on": "2027-06-18"}
     slot = desk.slot(**paid | june, terms={"hours_per_day": 7, "break_minutes": 30})

@@ -147,38 +147,37 @@ async def follow(session: Session, learners: Iterable[Learner]) -> None:
     for learner in marked.values():
         await protected.follow_case_worker(session, learner)
     await offers.lock_workplaces_of(session, learners=marked, municipalities=homes)
-    public = (Request.municipality.in_(homes), Request.by_hand.is_(False))
-    hidden = set()
-    found = await session.scalars(
-        select(Request).where(Request.learner_id.in_(marked), *public).order_by(Request.request_id)
-    )
-    for row in found.all():
-        if row.state == "open":
-            await _end_offers(session, row)
-            row.revision += 1
-            _tell_closed(session, row)
-        row.by_hand = True
-        hidden.add(row.learner_id)
-    for id in sorted(hidden):
-        await _hide(session, marked[id])
+    for offer in await offers.open_offers_of(session, learners=marked, municipalities=homes):
+        await offers.decline(session, offer=offer, party="coordinator", reason=Reason.REQUEST_CLOSED)
     schools = {
         (school.municipality, school.code): school
         for school in await session.scalars(select(School).where(School.municipality.in_(homes)))
     }
-    still_open = await session.scalars(
+    found = await session.scalars(
         select(Request)
         .where(
-            Request.learner_id == any_(literal(list(changed.keys() - marked.keys()), ARRAY(Uuid))),
-            Request.state == "open",
-            *public,
+            Request.learner_id == any_(literal(list(changed), ARRAY(Uuid))),
+            Request.municipality.in_(homes),
+            Request.by_hand.is_(False),
         )
         .order_by(Request.request_id)
         .with_for_update()
         .execution_options(populate_existing=True)
     )
-    for row in still_open:
+    rows = found.all()
+    if await offers.open_offers_of(session, learners=marked, municipalities=homes):
+        raise domain.ChangedMeanwhile  # a seat was given in between
+    for row in rows:
         learner = changed[row.learner_id]
-        _renew(session, row, learner, schools[learner.municipality, learner.school])
+        if learner.security_marking != "none":
+            if row.state == "open":
+                row.revision += 1
+                _tell_closed(session, row)
+            row.by_hand = True
+        elif row.state == "open":
+            _renew(session, row, learner, schools[learner.municipality, learner.school])
+    for id in sorted({row.learner_id for row in rows} & marked.keys()):
+        await _hide(session, marked[id])
 
 
 def _renew(session: Session, row: Request, learner: Learner, school: School) -> None:

@@ -269,6 +269,23 @@ async def lock_offers(
     return found.all()
 
 
+async def open_offers_of(
+    session: Session, *, learners: Collection[UUID], municipalities: Collection[str]
+) -> Sequence[Offer]:
+    """The open offers of these learners that others know of, locked after their workplaces."""
+    if not learners:
+        return ()
+    found = await session.scalars(
+        select(Offer).where(
+            Offer.learner_id.in_(learners),
+            Offer.municipality.in_(municipalities),
+            Offer.state == "open",
+            Offer.by_hand.is_(False),
+        )
+    )
+    return await lock_offers(session, found.all(), Offer.state == "open")
+
+
 async def lock_workplaces_of(
     session: Session, *, learners: Collection[UUID], municipalities: Collection[str]
 ) -> None:

@@ -260,7 +260,7 @@ async def configure(
         name
         for name, value in parameters.items()
         for rule in versions
-        if name in rule.parameters and not _alike(rule.parameters[name], value)
+        if name in rule.parameters and not _fits(rule, name, value)
     ]
     if unknown or wrong:
         names = ", ".join(sorted({*unknown, *wrong}))
@@ -272,6 +272,13 @@ async def configure(
     row.valid_to, row.parameters, row.switched_off = valid_to, parameters, switched_off
     row.decided_by = decided_by
     return row
+
+
+def _fits(rule: Rule, name: str, value: Any) -> bool:
+    """Whether a value may stand for a parameter: of its kind, and within its bounds where it has any."""
+    most = rule.parameters.get(f"{name}_at_most")
+    alike = _alike(rule.parameters[name], value)
+    return alike and (most is None or most[0] <= value[0] <= value[1] <= most[1])
 
 
 _CLOCK = TypeAdapter[str](Clock)

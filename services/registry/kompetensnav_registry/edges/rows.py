@@ -58,6 +58,13 @@ def mapping_of(sheet: Sheet, row: type[Row], given: Mapping[str, str]) -> dict[s
     return found
 
 
+def names_columns(columns: Mapping[str, str | None], row: type[Row]) -> bool:
+    """Whether the first line of a file names at least half of the columns that are needed. If not, what
+    stands there may be somebody's row: no error repeats it."""
+    required = {name for name, about in row.model_fields.items() if about.is_required()}
+    return len(required & {*columns.values()}) * 2 >= len(required)
+
+
 def check_names(sheet: Sheet) -> None:
     """Raises Problem when two columns are called the same."""
     twice = sorted({name for name in sheet.header if sheet.header.count(name) > 1})
@@ -78,8 +85,7 @@ def read(
     columns = mapping_of(sheet, row, given)
     known = list(row.model_fields)
     required = [name for name, about in row.model_fields.items() if about.is_required()]
-    if len({*required} & {*columns.values()}) * 2 < len(required):
-        # What stands there may be somebody's row: it is not repeated.
+    if not names_columns(columns, row):
         faults.add(1, "", "", f"the first line does not name the columns; needed are {', '.join(required)}")
         faults.raise_any()
     check_names(sheet)

@@ -18,7 +18,7 @@ from kompetensnav_registry.actions.imports.rows import (
 )
 from kompetensnav_registry.actions.imports.slots import take_slots
 from kompetensnav_registry.edges.numbers import masked
-from kompetensnav_registry.edges.rows import SECRET, Faults, Row, check_names, mapping_of, read
+from kompetensnav_registry.edges.rows import SECRET, Faults, Row, check_names, mapping_of, names_columns, read
 from kompetensnav_registry.edges.seal import Seal
 from kompetensnav_registry.edges.sheet import Sheet, open_sheet
 
@@ -64,8 +64,9 @@ def preview(*, kind: str, content: bytes, mapping: Mapping[str, str]) -> Preview
     or encoding."""
     row, _ = KINDS[kind]
     sheet = open_sheet(content)
-    check_names(sheet)
     columns = mapping_of(sheet, row, mapping)
+    if names_columns(columns, row):
+        check_names(sheet)
     missing = [n for n, f in row.model_fields.items() if f.is_required() and n not in columns.values()]
     every = list(sheet.rows)
     first = [

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -74,6 +75,7 @@ async def test_f11_a_disk_is_full_and_then_freed(tmp_path, server):
     """The store of the broker, or of the database, is full: nothing is acknowledged that is not kept, and
     when there is room again everything goes on."""
     stack = servers.reachable(tmp_path) / "stack"
+    shutil.rmtree(stack, ignore_errors=True)  # that of an earlier run whose folder was called the same
     # three event streams of so much, so that the broker can promise it
     small = {"KOMPETENSNAV_MAX_BYTES": str(32 << 20)}
     with small_disk(stack / server, 400):

@@ -13,6 +13,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from footprint import pss
+
 ROOT = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent
 SERVICES = "registry,matching,notifications,reporting,issuer,mail"
@@ -64,14 +66,6 @@ class Stack:
             ).stdout.split()[1:]
             found[part] = sum(pss(pid) for pid in listed)
         return found
-
-
-def pss(pid: str) -> float:
-    """Proportional set size of a process in MB."""
-    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-        if line.startswith("Pss:"):
-            return int(line.split()[1]) / 1024
-    return 0.0
 
 
 def main() -> None:

@@ -201,7 +201,9 @@ def test_what_a_service_listens_to_is_in_its_metadata(service):
     listener = import_module(f"kompetensnav_{service}.main").LISTENER
     declared = {s.name: s for s in stack.installed_services()}[service]
     told = {door.durable: tuple(sorted(e.name for e in door.events)) for door in listener.doors}
-    assert told == dict(declared.durables)
+    assert told == {**declared.durables, **declared.exchanges}
+    federated = {d.durable for d in listener.doors if d.stream("x") == "FEDIN_X"}
+    assert federated == set(declared.exchanges)
 
 
 def test_topology_table_is_as_the_services_declare():

@@ -46,7 +46,12 @@ Via = Annotated[
 ]
 
 
-def up(folder: Folder = FOLDER, ports: Ports = 8600, via: Via = None) -> None:
+File = Annotated[
+    Path | None, typer.Option(help="stack.toml: name, municipalities, partners, services, region.")
+]
+
+
+def up(folder: Folder = FOLDER, ports: Ports = 8600, file: File = None, via: Via = None) -> None:
     """Start everything on this machine, show how it is, and stop it all on Ctrl-C."""
     from kompetensnav_embedded.progress import Steps
     from kompetensnav_embedded.stack import Stack, running
@@ -54,7 +59,7 @@ def up(folder: Folder = FOLDER, ports: Ports = 8600, via: Via = None) -> None:
     with _orderly():
         steps = Steps()
         between = {place: int(port) for place, _, port in (each.partition("=") for each in via or ())}
-        with running(Stack(folder, ports, via=between), steps.step) as supervisor:
+        with running(Stack(folder, ports, via=between, file=file), steps.step) as supervisor:
             steps.screen(folder)
             supervisor.wait()
 

@@ -14,11 +14,12 @@ import socket
 import subprocess
 import sys
 import time
+import tomllib
 import xmlrpc.client
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -52,8 +53,30 @@ class Stack:
     """Another folder whose run.json tells of this stack, so that commands find it without being told where.
     """
 
+    file: Path | None = None
+    """stack.toml, when it is more than a stack of our own services."""
+
     def __post_init__(self) -> None:
         self.folder = self.folder.absolute()
+        self.file = self.file and self.file.absolute()
+
+    @property
+    def name(self) -> str:
+        """The stack's name."""
+        return str(self.said.get("name", NAME))
+
+    @cached_property
+    def said(self) -> dict[str, Any]:
+        """What its file says; the topology judges it. Raises CannotStart when it cannot be read."""
+        try:
+            return tomllib.loads(self.file.read_text()) if self.file else {}
+        except (OSError, tomllib.TOMLDecodeError) as bad:
+            raise CannotStart(f"{self.file}: {bad}") from bad
+
+    @property
+    def described(self) -> tuple[str, str]:
+        """How the topology's commands are told which stack it is."""
+        return ("--file", str(self.file)) if self.file else ("--stack", NAME)
 
     @property
     def run_file(self) -> Path:
@@ -142,10 +165,22 @@ class Stack:
             "issuer": ([*TETHER, *issuer], {}, "TERM"),
             "mail": ([*TETHER, *mail], {}, "TERM"),
         }
+        if "region" in self.said:
+            made["links"] = (
+                [*TETHER, str(BIN / "kompetensnav"), "topology", "watch", *self._at_nats],
+                {},
+                "TERM",
+            )
         for service in SERVICES:
             command = [*TETHER, str(BIN / f"kompetensnav-{service}"), "serve"]
             made[service] = (command, self.environment(service, urls.get(service, {})), "TERM")
         return made
+
+    @property
+    def _at_nats(self) -> tuple[str, ...]:
+        """Where the topology's commands find its server, and as whom."""
+        url, seed = f"nats://127.0.0.1:{self.ports['nats']}", str(self.folder / "keys/topology.nk")
+        return (*self.described, "--url", url, "--seed", seed, "--monitor", str(self.ports["monitor"]))
 
     @property
     def databases_known(self) -> bool:
@@ -156,7 +191,7 @@ class Stack:
         """A service's settings."""
         seed = self.folder / f"keys/{service}.nk"
         values = {
-            "STACK": NAME,
+            "STACK": self.name,
             "NATS_URL": f"nats://127.0.0.1:{self.via.get('nats', self.ports['nats'])}",
             "NATS_SEED": seed.read_text().strip() if seed.exists() else "",
             "DATABASE_URL": self._through(urls.get("app", "")),
@@ -167,6 +202,8 @@ class Stack:
         }
         if service == "registry":
             values |= {"LINK_SECRET": self.secret("link"), "VAULT_KEY": self.secret("vault")}
+            beyond = self.said.get("region", {}).get("neighbours", {}).values()
+            values |= {"NEIGHBOURS": ",".join(code for codes in beyond for code in codes)}
         if service == "notifications":
             values |= {"SMTP_PORT": str(self.ports["smtp"])}
         return {f"{service.upper()}_{name}": value for name, value in values.items()}
@@ -198,7 +235,7 @@ class Stack:
         running = {
             "pid": pid,
             "folder": str(self.folder),
-            "stack": NAME,
+            "stack": self.name,
             "nats": f"nats://127.0.0.1:{self.ports['nats']}",
             "monitor": self.url("monitor"),
             "issuer": self.url("issuer"),
@@ -357,8 +394,7 @@ def running(stack: Stack, step: Callable[[str], Any]) -> Iterator[Supervisor]:
             _run(
                 "topology",
                 "render",
-                "--stack",
-                NAME,
+                *stack.described,
                 "--out",
                 str(stack.folder),
                 "--store",
@@ -385,8 +421,7 @@ def running(stack: Stack, step: Callable[[str], Any]) -> Iterator[Supervisor]:
                 _run,
                 "topology",
                 "apply",
-                "--stack",
-                NAME,
+                *stack.described,
                 "--url",
                 f"nats://127.0.0.1:{stack.ports['nats']}",
                 "--seed",
@@ -403,7 +438,7 @@ def running(stack: Stack, step: Callable[[str], Any]) -> Iterator[Supervisor]:
             topology.result()
         with step("Services"):
             supervisor.reload()
-            supervisor.launch(*SERVICES)
+            supervisor.launch(*SERVICES, *(["links"] if "region" in stack.said else []))
             for part in (*SERVICES, "issuer"):
                 log = stack.folder / f"logs/{part}.log"
                 wait_until(partial(is_ready, stack.url(part)), part, seconds=60, log=log)

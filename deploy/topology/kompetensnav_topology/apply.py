@@ -1,7 +1,7 @@
 """Streams and consumers: what is wished for, what is there, and the way from one to the other."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
@@ -18,10 +18,12 @@ from nats.js.api import (
     StorageType,
     StoreCompression,
     StreamConfig,
+    StreamSource,
 )
 
+from kompetensnav_topology import exchange
 from kompetensnav_topology.stack import Service
-from kompetensnav_topology.stackfile import Partner
+from kompetensnav_topology.stackfile import Partner, StackFile
 
 DAY = 86_400.0
 HASH = "kompetensnav.hash"
@@ -29,9 +31,51 @@ MAX_ACK_PENDING = 1_000
 """Delayed naks count: a queue with a low limit stops while its messages wait."""
 MARGIN = timedelta(hours=1)
 """How much earlier than its backup a restored service hears again: what waited then is not in it."""
+BETWEEN = 2 << 30
+"""Most bytes of a stream between stacks: what is public, and what is meant for another stack."""
 MAX_DELIVER = 20
 """The retry schedule ends long before; what reaches this was never answered (crash loops) and is collected.
 """
+
+
+@dataclass(frozen=True)
+class Account:
+    """An account with the user that makes its streams and consumers. `link`: the account whose leaf connection
+    some of the streams live of."""
+
+    user: str
+    streams: list[StreamConfig]
+    consumers: list[tuple[str, ConsumerConfig]]
+    link: str = ""
+
+    @property
+    def linked(self) -> list[str]:
+        """The streams that live of it."""
+        return [s.name or "" for s in self.streams if self.link and s.sources]
+
+
+def accounts(made: StackFile, *, ack_wait: float = 30.0, max_bytes: int = 8 << 30) -> list[Account]:
+    """What each account of a stack, or of a region's hub, holds."""
+    name, code = made.name, made.name.upper()
+    partners = partner_consumers(name, made.partners, ack_wait=ack_wait)
+    if made.hub:
+        found = [Account("topology", [kept(f"PUB_{code}", exchange.gathered(name, made.members), max_bytes)],
+                         partners)]  # fmt: skip
+        for member in made.members:
+            theirs = [
+                kept(f"{kind.upper()}_{member.name.upper()}", exchange.carried(member, kind), max_bytes)
+                for kind in ("pub", "fed")
+            ]
+            found.append(Account(f"topology-{member.name}", theirs, [], member.name.upper()))
+        return found
+    heard = exchange.heard(name, made.municipalities, made.region) if made.region else []
+    own = consumers(name, made.services, ack_wait=ack_wait)
+    made_of = streams(name, max_bytes=max_bytes, heard=heard)
+    found = [Account("topology", made_of, [*own, *partners], "GATE" if made.region else "")]
+    if made.region:
+        edge = kept(f"EDGE_{code}", exchange.leaving(name, made.municipalities), max_bytes)
+        found.append(Account("topology-edge", [edge], []))
+    return found
 
 
 @dataclass(frozen=True)
@@ -43,14 +87,16 @@ class Change:
     name: str
 
 
-def streams(stack: str, *, max_bytes: int = 8 << 30, replicas: int = 1) -> list[StreamConfig]:
-    """The streams of a stack."""
+def streams(
+    stack: str, *, max_bytes: int = 8 << 30, replicas: int = 1, heard: Sequence[StreamSource] = ()
+) -> list[StreamConfig]:
+    """The streams of a stack's own account; `heard` is where other stacks tell it something."""
     code = stack.upper()
     shared: dict[str, Any] = {"storage": StorageType.FILE, "num_replicas": replicas, "allow_direct": True}
     events = [
         StreamConfig(
             name=f"{visibility.upper()}_{code}",
-            subjects=[f"nav.*.{visibility}.>", f"replay.{visibility}.>"],
+            subjects=[f"nav.*.{visibility}.>", *([f"replay.{visibility}.>"] if visibility != "fed" else [])],
             retention=RetentionPolicy.LIMITS,
             discard=DiscardPolicy.NEW,  # the server refuses message schedules together with it
             max_bytes=max_bytes,
@@ -63,13 +109,42 @@ def streams(stack: str, *, max_bytes: int = 8 << 30, replicas: int = 1) -> list[
     dead = StreamConfig(
         name=f"DEAD_{code}", subjects=["dead.>"], max_age=400 * DAY, duplicate_window=DAY, **shared
     )
+    fedin = StreamConfig(
+        name=f"FEDIN_{code}",
+        subjects=["replay.fed.>"],
+        sources=list(heard) or None,
+        max_bytes=min(max_bytes, BETWEEN),
+        duplicate_window=600.0,
+        compression=StoreCompression.S2,
+        **shared,
+    )
     advisories = [
-        f"$JS.EVENT.ADVISORY.CONSUMER.{kind}.INT_{code}.*" for kind in ("MAX_DELIVERIES", "MSG_TERMINATED")
+        f"$JS.EVENT.ADVISORY.CONSUMER.{kind}.{stream}_{code}.*"
+        for kind in ("MAX_DELIVERIES", "MSG_TERMINATED")
+        for stream in ("INT", "FEDIN")
     ]
     advisory = StreamConfig(name=f"ADVISORY_{code}", subjects=advisories, max_age=14 * DAY, **shared)
-    for config in (*events, dead, advisory):
+    return _marked([*events, fedin, dead, advisory])
+
+
+def kept(name: str, sources: Sequence[StreamSource], max_bytes: int) -> StreamConfig:
+    """A stream that holds what others tell, and is told nothing itself."""
+    config = StreamConfig(
+        name=name,
+        sources=list(sources),
+        max_bytes=min(max_bytes, BETWEEN),
+        duplicate_window=600.0,
+        storage=StorageType.FILE,
+        compression=StoreCompression.S2,
+        allow_direct=True,
+    )
+    return _marked([config])[0]
+
+
+def _marked(configs: list[StreamConfig]) -> list[StreamConfig]:
+    for config in configs:
         config.metadata = {HASH: _hash(config)}
-    return [*events, dead, advisory]
+    return configs
 
 
 def consumers(
@@ -82,8 +157,11 @@ def consumers(
         for durable, events in service.durables.items():
             filters = [f"nav.*.int.{event}" for event in events] + [f"replay.int.{durable}.>"]
             made.append((f"INT_{code}", _consumer(durable, filters, ack_wait)))
-    collector = f"$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.INT_{code}.*"
-    made.append((f"ADVISORY_{code}", _consumer("collector", [collector], ack_wait)))
+        for durable, events in service.exchanges.items():
+            filters = [f"nav.*.fed.*.{event}" for event in events] + [f"replay.fed.{durable}.>"]
+            made.append((f"FEDIN_{code}", _consumer(durable, filters, ack_wait)))
+    collected = [f"$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.{s}_{code}.*" for s in ("INT", "FEDIN")]
+    made.append((f"ADVISORY_{code}", _consumer("collector", collected, ack_wait)))
     return made
 
 
@@ -168,6 +246,8 @@ async def _difference(asked: Any, wanted: StreamConfig | ConsumerConfig) -> str:
     except nats.js.errors.NotFoundError:
         return "make"
     same = (there.metadata or {}).get(HASH) == (wanted.metadata or {}).get(HASH)
+    if isinstance(wanted, StreamConfig):  # they are taken away for a moment while a stream asks again
+        same = same and len(there.sources or []) == len(wanted.sources or [])
     return "" if same else "change"
 
 

@@ -1,6 +1,7 @@
 """The command line `kompetensnav topology`."""
 
 import asyncio
+import contextlib
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -13,20 +14,19 @@ import nats.errors
 import nats.js.errors
 import typer
 from nats.js import JetStreamContext
-from nats.js.api import ConsumerConfig
 from rich.console import Console
 from rich.table import Table
 
 from kompetensnav_topology import apply as work
 from kompetensnav_topology import render as server
-from kompetensnav_topology import secrets, stackfile
+from kompetensnav_topology import links, secrets, stackfile
 from kompetensnav_topology import stack as stacks
 from kompetensnav_topology.stackfile import StackFile
 
 topology = typer.Typer(
     add_completion=False, no_args_is_help=True, help="Streams, consumers and users of a stack."
 )
-add = typer.Typer(no_args_is_help=True, help="Write a partner or a service into stack.toml.")
+add = typer.Typer(no_args_is_help=True, help="Write into stack.toml: who is to be let in.")
 topology.add_typer(add, name="add")
 Stack = Annotated[str, typer.Option(help="Name of the stack; a file says it itself.")]
 File = Annotated[Path | None, typer.Option(help="stack.toml: name, municipalities, partners, services.")]
@@ -71,19 +71,30 @@ def render(
     made = _stack(stack, file)
     users = stacks.users(made.name, made.services)
     names = [*(user.name for user in users), *(partner.name for partner in made.partners)]
+    names += [f"topology-{member.name}" for member in made.members]
+    names += ["topology-edge", "leaf"] if made.region else ["system"] if made.hub else []
     public = server.keys(out / "keys", names)
+    seed = (out / "keys/leaf.nk").read_text().strip() if made.region else ""
     path, checked = out / "server.conf", out / "server.conf.new"
+    before = path.read_text() if path.exists() else ""
+    checked.unlink(missing_ok=True)
+    checked.touch(mode=0o600 if seed else 0o644)
     checked.write_text(
         server.configuration(
             stack=made.name, users=users, public=public, store=store, host=host, port=port,
-            monitor=monitor, partners=made.partners, pid_file=pid_file,
+            monitor=monitor, partners=made.partners, pid_file=pid_file, met=made, seed=seed,
         )
     )  # fmt: skip
     server.check(checked)
     checked.replace(path)
+    if made.region:
+        print(f"The key of this stack for the hub {made.region.name}: {public['leaf']}")
     if reload:
         assert pid_file is not None
         server.reload(pid_file, monitor)
+        if made.hub:
+            same = {member.name.upper() for member in made.members if member.key in before}
+            asyncio.run(links.cut(f"nats://{host}:{port}", out / "keys/system.nk", monitor, keep=same))
 
 
 def _stack(name: str, file: Path | None) -> StackFile:
@@ -96,7 +107,7 @@ def _stack(name: str, file: Path | None) -> StackFile:
         read = stackfile.read(file)
     except stackfile.BadFile as bad:
         sys.exit(str(bad))
-    return replace(read, services=(*stacks.read_services(), *read.services))
+    return read if read.hub else replace(read, services=(*stacks.read_services(), *read.services))
 
 
 @add.command()
@@ -125,6 +136,27 @@ def service(
     _add(file, "service", {"name": name, "listens": consumers})
 
 
+@add.command()
+def member(
+    name: Annotated[str, typer.Argument(help="The name of its stack.")],
+    key: Annotated[str, typer.Option(help="The public key that its topology render prints.")],
+    municipality: Annotated[list[str], typer.Option(help="Its municipality; may be given many times.")],
+    file: TheFile,
+) -> None:
+    """Let a stack be a leaf of this hub."""
+    _add(file, "member", {"name": name, "municipalities": municipality, "key": key})
+
+
+@add.command()
+def municipality(code: Annotated[str, typer.Argument(help="SCB code, four digits.")], file: TheFile) -> None:
+    """Have the stack serve one more municipality."""
+    try:
+        stackfile.add_municipality(file, code)
+    except stackfile.BadFile as bad:
+        sys.exit(str(bad))
+    print(f"{code} is in {file}. Next: topology render --reload, then topology apply.")
+
+
 def _add(file: Path, kind: str, values: dict[str, Any]) -> None:
     try:
         stackfile.add(file, kind, values)
@@ -135,9 +167,11 @@ def _add(file: Path, kind: str, values: dict[str, Any]) -> None:
 
 @topology.command()
 def revoke(
-    name: Annotated[str, typer.Argument(help="A partner or a service.")], file: TheFile, out: Out
+    name: Annotated[str, typer.Argument(help="A partner, a service or a hub's member.")],
+    file: TheFile,
+    out: Out,
 ) -> None:
-    """Take a partner or a service out of the file, and its key away."""
+    """Take a partner, a service or a member out of the file, and its key away."""
     try:
         stackfile.remove(file, name)
     except stackfile.BadFile as bad:
@@ -187,24 +221,59 @@ def apply(
     """Make and change streams and consumers, and remove what nobody listens with; safe to run again."""
     made = _stack(stack, file)
 
-    async def go(js: JetStreamContext) -> list[work.Change]:
-        wanted = work.streams(made.name, max_bytes=max_bytes)
-        durables = _durables(made, ack_wait)
-        step = work.plan if dry_run else work.carry_out
-        return await step(js, wanted, durables)
+    step = work.plan if dry_run else work.carry_out
+    changes: list[work.Change] = []
+    for account in work.accounts(made, ack_wait=ack_wait, max_bytes=max_bytes):
 
-    changes = _at(url, seed, go)
+        async def go(js: JetStreamContext, account: work.Account = account) -> list[work.Change]:
+            return await step(js, account.streams, account.consumers)
+
+        changes += _at(url, _seed_of(seed, account.user), go)
     table = Table("", "kind", "name", title=f"Topology of {made.name}: {'plan' if dry_run else 'done'}")
     for change in changes:
         table.add_row(change.verb, change.kind, change.name)
     Console().print(table if changes else f"Topology of {made.name}: nothing to change")
 
 
-def _durables(made: StackFile, ack_wait: float) -> list[tuple[str, ConsumerConfig]]:
-    return [
-        *work.consumers(made.name, made.services, ack_wait=ack_wait),
-        *work.partner_consumers(made.name, made.partners, ack_wait=ack_wait),
-    ]
+def _seed_of(seed: Path | None, user: str) -> Path | None:
+    """The file of another account's user lies beside the topology user's."""
+    return seed if user == "topology" or seed is None else seed.with_name(f"{user}.nk")
+
+
+@topology.command()
+def watch(
+    file: TheFile,
+    seed: Annotated[Path, typer.Option(help="File with the topology user's seed; others' lie beside it.")],
+    url: Url = LOCAL,
+    monitor: int = 8222,
+) -> None:
+    """Have streams ask again as soon as a link between a hub and a leaf is back; runs until stopped. Without it
+    they catch up too, up to some minutes later."""
+    made = _stack("", file)
+
+    async def go() -> None:
+        async with contextlib.AsyncExitStack() as stack:
+            held = []
+            for account in work.accounts(made):
+                if not account.linked:
+                    continue
+                connection = await nats.connect(
+                    url, nkeys_seed=str(_seed_of(seed, account.user)), max_reconnect_attempts=-1,
+                    reconnect_time_wait=0.5, error_cb=_quiet,
+                )  # fmt: skip
+                stack.push_async_callback(connection.close)
+                js = connection.jetstream()
+                held += [links.Held(js, name, account.link) for name in account.linked]
+            if not held:
+                sys.exit(f"{file}: this stack is no leaf and no hub: there is no link to watch")
+            await links.watch(monitor, held)
+
+    try:
+        asyncio.run(go())
+    except (OSError, nats.errors.Error) as down:
+        sys.exit(f"NATS at {url} does not answer: {type(down).__name__}")
+    except KeyboardInterrupt:
+        return
 
 
 @topology.command()
@@ -236,7 +305,8 @@ def redeliver(
     moment = since.replace(tzinfo=since.tzinfo or UTC) - work.MARGIN
 
     async def go(js: JetStreamContext) -> list[work.Change]:
-        durables = [d for d in _durables(mine, ack_wait) if d[1].durable_name != "collector"]
+        found = work.accounts(mine, ack_wait=ack_wait)[0].consumers
+        durables = [d for d in found if d[1].durable_name != "collector"]
         return await work.begin_again(js, durables, moment)
 
     for change in _at(url, seed, go):

@@ -23,6 +23,8 @@ class Service:
     """`<service>.<thing>` it may ask for."""
     answers: tuple[str, ...] = ()
     """`<thing>` it answers."""
+    exchanges: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Durable consumer -> the events of other stacks it lets in."""
 
 
 def read_services(path: Path = SERVICES) -> list[Service]:
@@ -34,6 +36,7 @@ def read_services(path: Path = SERVICES) -> list[Service]:
             {durable: tuple(events) for durable, events in row.get("durables", {}).items()},
             tuple(row.get("asks", ())),
             tuple(row.get("answers", ())),
+            {durable: tuple(events) for durable, events in row.get("exchanges", {}).items()},
         )
         for name, row in sorted(table.items())
     ]
@@ -42,30 +45,36 @@ def read_services(path: Path = SERVICES) -> list[Service]:
 def installed_services() -> list[Service]:
     """The services whose packages are installed, from their metadata alone: nothing of theirs is imported.
 
-    Entry points: `kompetensnav.listens` named `<durable>.<event name>`, `kompetensnav.asks` named
-    `<service>.<thing>`, `kompetensnav.answers` named `<thing>`; each in the distribution of the service.
+    Entry points, each in the distribution of the service: `kompetensnav.listens` and (from other stacks)
+    `kompetensnav.exchanges` named `<durable>.<event name>`, `kompetensnav.asks` named `<service>.<thing>`,
+    `kompetensnav.answers` named `<thing>`.
     """
     found: dict[str, dict[str, Any]] = defaultdict(
-        lambda: {"durables": defaultdict(list), "asks": [], "answers": []}
+        lambda: {"listens": defaultdict(list), "exchanges": defaultdict(list), "asks": [], "answers": []}
     )
-    for group in ("listens", "asks", "answers"):
+    for group in ("listens", "exchanges", "asks", "answers"):
         for point in entry_points(group=f"kompetensnav.{group}"):
             assert point.dist is not None
             row = found[point.dist.name.removeprefix("kompetensnav-")]
-            if group == "listens":
+            if group in ("listens", "exchanges"):
                 durable, _, event = point.name.partition(".")
-                row["durables"][durable].append(event)
+                row[group][durable].append(event)
             else:
                 row[group].append(point.name)
     return [
         Service(
             name,
-            {durable: tuple(sorted(set(events))) for durable, events in sorted(row["durables"].items())},
+            _sorted(row["listens"]),
             tuple(sorted(set(row["asks"]))),
             tuple(sorted(set(row["answers"]))),
+            _sorted(row["exchanges"]),
         )
         for name, row in sorted(found.items())
     ]
+
+
+def _sorted(durables: Mapping[str, Iterable[str]]) -> dict[str, tuple[str, ...]]:
+    return {durable: tuple(sorted(set(events))) for durable, events in sorted(durables.items())}
 
 
 def write_services(services: Iterable[Service]) -> str:
@@ -76,10 +85,11 @@ def write_services(services: Iterable[Service]) -> str:
         for name, values in (("asks", service.asks), ("answers", service.answers)):
             if values:
                 lines.append(f"{name} = {_list(values)}")
-        if service.durables:
-            lines.append(f"[{service.name}.durables]")
-            for durable, events in service.durables.items():
-                lines += [f"{durable} = [", *(f'  "{event}",' for event in events), "]"]
+        for name, durables in (("durables", service.durables), ("exchanges", service.exchanges)):
+            if durables:
+                lines.append(f"[{service.name}.{name}]")
+                for durable, events in durables.items():
+                    lines += [f"{durable} = [", *(f'  "{event}",' for event in events), "]"]
     return "\n".join(lines) + "\n"
 
 
@@ -87,8 +97,8 @@ def _list(values: Iterable[str]) -> str:
     return "[" + ", ".join(f'"{value}"' for value in values) + "]"
 
 
-OPERATORS = ("topology", "care", "replay", "erase")
-"""Users that are no service's."""
+OPERATORS = ("topology", "care", "replay", "erase", "edge", "gate", "leaf")
+"""Users, and accounts, that are no service's."""
 
 
 @dataclass(frozen=True)
@@ -109,8 +119,12 @@ def users(stack: str, services: Iterable[Service]) -> list[User]:
     made = []
     for service in services:
         publish = [f"nav.*.int.{service.name}.>", f"nav.*.pub.{service.name}.>", "dead.>"]
+        if service.exchanges:
+            publish += [f"nav.*.fed.*.{service.name}.>", f"$JS.API.DIRECT.GET.FEDIN_{code}"]
         for durable in service.durables:
             publish += _consumer(f"INT_{code}", durable)
+        for durable in service.exchanges:
+            publish += _consumer(f"FEDIN_{code}", durable)
         publish += _consumer(f"ADVISORY_{code}", "collector")
         publish.append(f"$JS.API.DIRECT.GET.INT_{code}")
         publish += [f"ask.*.{question}" for question in service.asks]

@@ -11,6 +11,26 @@ municipalities = ["2580"]            # all of the stack's, when left out
 [[service]]
 name = "visits"
 listens = { "visits-registry" = ["registry.slot.posted.v1"] }
+
+[region]                             # the hub that this stack is a leaf of, when it is one
+name = "norrland"
+url = "tls://hub.norrland.example:7422"
+ca = "ca.pem"
+neighbours = { pitea = ["2581"] }    # stacks that seats are exchanged with, and their municipalities
+
+A hub has members instead of municipalities of its own:
+
+name = "norrland"
+
+[hub]
+listen = "0.0.0.0:7422"
+cert = "hub.pem"
+key = "hub.key"
+
+[[member]]
+name = "pitea"
+municipalities = ["2581"]
+key = "UA..."                        # the public key that its `topology render` prints
 """
 
 import re
@@ -28,11 +48,16 @@ STACK = re.compile(r"[a-z][a-z0-9_]{0,30}")
 NAME = re.compile(r"[a-z][a-z0-9]{1,30}")
 DURABLE = re.compile(r"[a-z][a-z0-9-]{1,60}")
 MUNICIPALITY = re.compile(r"\d{4}")
+KEY = re.compile(r"U[A-Z2-7]{55}")
+LOOPBACK = ("nats-leaf://127.", "nats-leaf://localhost:")
 EVENT = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*){2,}\.v\d+")
 KEYS = {
-    "": {"name", "municipalities", "partner", "service"},
+    "": {"name", "municipalities", "partner", "service", "region", "hub", "member"},
     "partner": {"name", "events", "municipalities"},
     "service": {"name", "listens", "asks", "answers"},
+    "region": {"name", "url", "ca", "neighbours"},
+    "hub": {"listen", "cert", "key", "ca"},
+    "member": {"name", "municipalities", "key"},
 }
 
 
@@ -65,13 +90,46 @@ class Partner:
 
 
 @dataclass(frozen=True)
+class Region:
+    """The hub that a stack is a leaf of, and the stacks beyond it that it exchanges seats with."""
+
+    name: str
+    url: str
+    ca: Path | None
+    neighbours: Mapping[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class Hub:
+    """Where a hub waits for its members, and its certificate."""
+
+    listen: str
+    cert: Path | None = None
+    key: Path | None = None
+    ca: Path | None = None
+
+
+@dataclass(frozen=True)
+class Member:
+    """A stack that is a leaf of this hub."""
+
+    name: str
+    municipalities: tuple[str, ...]
+    key: str
+    """Its public nkey."""
+
+
+@dataclass(frozen=True)
 class StackFile:
-    """A stack as its file describes it."""
+    """A stack, or a region's hub, as its file describes it."""
 
     name: str
     municipalities: tuple[str, ...]
     partners: tuple[Partner, ...] = ()
     services: tuple[Service, ...] = ()
+    region: Region | None = None
+    hub: Hub | None = None
+    members: tuple[Member, ...] = ()
 
 
 class _Text:
@@ -103,18 +161,74 @@ def read(path: Path) -> StackFile:
     name = str(document.get("name", ""))
     if not STACK.fullmatch(name):
         raise text.bad("name", f"{name!r} is no name of a stack (small letters, digits and _)")
-    codes = _texts(text, "municipalities", document.get("municipalities", []))
+    hub = _hub(text, path, document["hub"]) if "hub" in document else None
+    if not hub and "member" in document:
+        raise text.bad("member", "only a hub has members: say where it listens in [hub]")
+    members = tuple(_member(text, row) for row in _tables(text, document, "member"))
+    if hub and "municipalities" in document:
+        raise text.bad("municipalities", "a hub has members, and no municipalities of its own")
+    codes = _codes(text, document) if not hub else tuple(c for m in members for c in m.municipalities)
+    _once(text, codes, "the municipality")
+    region = _region(text, path, codes, document["region"]) if "region" in document else None
+    partners = tuple(_partner(text, row, codes) for row in _tables(text, document, "partner"))
+    services = tuple(_service(text, row) for row in _tables(text, document, "service"))
+    names = [*(p.name for p in partners), *(s.name for s in services), *(m.name for m in members)]
+    _once(text, names, "the name")
+    _once(text, [durable for service in services for durable in service.durables], "the consumer")
+    return StackFile(name, codes, partners, services, region, hub, members)
+
+
+def _codes(text: _Text, row: Mapping[str, Any]) -> tuple[str, ...]:
+    codes = _texts(text, "municipalities", row.get("municipalities", []))
     if not codes:
-        raise text.bad("municipalities", "name the municipalities of the stack")
+        raise text.bad("municipalities", "name the municipalities")
     for code in codes:
         if not MUNICIPALITY.fullmatch(code):
             raise text.bad(f'"{code}"', f"{code!r} is no municipality's code of four digits")
-    _once(text, codes, "the municipality")
-    partners = tuple(_partner(text, row, codes) for row in _tables(text, document, "partner"))
-    services = tuple(_service(text, row) for row in _tables(text, document, "service"))
-    _once(text, [*(p.name for p in partners), *(s.name for s in services)], "the name")
-    _once(text, [durable for service in services for durable in service.durables], "the consumer")
-    return StackFile(name, codes, partners, services)
+    return codes
+
+
+def _region(text: _Text, path: Path, codes: tuple[str, ...], row: Any) -> Region:
+    _known(text, "region", row)
+    name, url = str(row.get("name", "")), str(row.get("url", ""))
+    if not STACK.fullmatch(name):
+        raise text.bad("[region]", f"{name!r} is no name of a hub")
+    if not re.fullmatch(r"(tls|nats-leaf)://[^/\s]+:\d+", url):
+        raise text.bad("url", "the hub's url is tls://host:port")
+    if url.startswith("nats-leaf") and not url.startswith(LOOPBACK):
+        raise text.bad("url", "outside this machine a leaf needs tls://")
+    neighbours = {}
+    for other, there in dict(row.get("neighbours", {})).items():
+        if not STACK.fullmatch(other):
+            raise text.bad(other, f"{other!r} is no name of a stack")
+        neighbours[other] = _codes(text, {"municipalities": there})
+    _once(text, [*codes, *(c for there in neighbours.values() for c in there)], "the municipality")
+    return Region(name, url, _file(path, row, "ca"), neighbours)
+
+
+def _hub(text: _Text, path: Path, row: Any) -> Hub:
+    _known(text, "hub", row)
+    listen = str(row.get("listen", ""))
+    if not re.fullmatch(r"[^\s:]+:\d+", listen):
+        raise text.bad("listen", "listen is host:port, in quotes")
+    cert, key, ca = (_file(path, row, name) for name in ("cert", "key", "ca"))
+    if bool(cert) != bool(key):
+        raise text.bad("cert" if cert else "key", "cert and key go together")
+    if not cert and not listen.startswith(("127.", "localhost:")):
+        raise text.bad("listen", "outside this machine a hub needs cert and key")
+    return Hub(listen, cert, key, ca)
+
+
+def _file(path: Path, row: Mapping[str, Any], name: str) -> Path | None:
+    """A file named in a stack's file lies beside it, when its path is not absolute."""
+    return (path.parent / str(row[name])).resolve() if name in row else None
+
+
+def _member(text: _Text, row: Mapping[str, Any]) -> Member:
+    name, key = _name(text, row), str(row.get("key", ""))
+    if not KEY.fullmatch(key):
+        raise text.bad("key", f"{key[:60]!r} is no public key of a user (U and 55 letters and digits)")
+    return Member(name, _codes(text, row), key)
 
 
 def _partner(text: _Text, row: Mapping[str, Any], codes: tuple[str, ...]) -> Partner:
@@ -201,17 +315,26 @@ def add(path: Path, kind: str, values: Mapping[str, Any]) -> StackFile:
     return _written(path, before, tomlkit.dumps(document))
 
 
-def remove(path: Path, name: str) -> StackFile:
-    """Takes a partner or a service out of the file; returns the stack. Raises BadFile."""
+def add_municipality(path: Path, code: str) -> StackFile:
+    """Adds a municipality to the stack; returns it. Raises BadFile and leaves the file as it was."""
     read(path)
     before = path.read_text()
     document: Any = tomlkit.parse(before)
-    for kind in ("partner", "service"):
+    document["municipalities"].append(code)
+    return _written(path, before, tomlkit.dumps(document))
+
+
+def remove(path: Path, name: str) -> StackFile:
+    """Takes a partner, a service or a member out of the file; returns the stack. Raises BadFile."""
+    read(path)
+    before = path.read_text()
+    document: Any = tomlkit.parse(before)
+    for kind in ("partner", "service", "member"):
         for at, row in enumerate(document.get(kind, [])):
             if row["name"] == name:
                 del document[kind][at]
                 return _written(path, before, tomlkit.dumps(document))
-    raise BadFile(f"{path}: there is no partner or service {name!r}")
+    raise BadFile(f"{path}: there is no partner, service or member {name!r}")
 
 
 def _written(path: Path, before: str, after: str) -> StackFile:

@@ -64,7 +64,7 @@ def test_adding_keeps_comments_and_a_bad_addition_changes_nothing(tmp_path):
     assert read(path) == added
     remove(path, "ny")
     assert read(path) == read(written(tmp_path, GOOD))
-    with pytest.raises(BadFile, match="no partner or service"):
+    with pytest.raises(BadFile, match="no partner, service or member"):
         remove(path, "ny")
 
 

@@ -12,6 +12,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 
 from kompetensnav_chassis.codes import occupation_name
 from kompetensnav_chassis.db import Session, nudge
+from kompetensnav_chassis.identity import municipalities
 from kompetensnav_chassis.outbox import tell
 from kompetensnav_contracts import Event
 from kompetensnav_contracts.events import registry as told
@@ -41,7 +42,10 @@ async def take_in(session: Session, events: Sequence[Event], now: datetime) -> N
     messages: list[dict[str, Any]] = []
     facts: dict[UUID, dict[str, Any]] = {}
     for event in events:
-        messages += await _take(session, event, now, facts)
+        taken = await _take(session, event, now, facts)
+        if getattr(event, "elsewhere", False):  # the workplace's own stack writes to the employer
+            taken = [row for row in taken if row["party"] != Party.EMPLOYER]
+        messages += taken
     if facts:
         new = upsert(OfferFact)
         kept = func.coalesce(
@@ -92,6 +96,11 @@ async def _take(
             return await _digest(session, event, now)
         case told.WorkplaceAsked():
             return [_asked(event, now)]
+        case told.GuestAsked():
+            last = datetime.combine(event.answer_by, datetime.min.time(), UTC) + timedelta(days=1)
+            return [_about_guest(event, "guest", now, last, {"answer_by": event.answer_by.isoformat()})]
+        case told.GuestEnded():
+            return [_about_guest(event, "guest_ended", now, now + KEPT, {})]
         case told.InvitationMade():
             who = {"finishing": event.finishing, "occupation": occupation_name(event.occupation)}
             return [_to_coordinator(event, "invitation", event.invitation_id, now, who)]
@@ -191,6 +200,24 @@ def _asked(event: told.WorkplaceAsked, now: datetime) -> dict[str, Any]:
         due_at=now,
         best_before=last,
         facts={"slots": event.slots, "answer_by": event.answer_by.isoformat()},
+    )
+
+
+def _about_guest(
+    event: Any, kind: str, now: datetime, best_before: datetime, facts: dict[str, Any]
+) -> dict[str, Any]:
+    """A mail to an employer about a learner from another stack."""
+    return _row(
+        event=event,
+        kind=kind,
+        cause_id=event.reference,
+        party=Party.EMPLOYER,
+        recipient_id=event.workplace_id,
+        municipality=event.envelope.municipality,
+        administration=None,
+        due_at=now,
+        best_before=best_before,
+        facts=facts | {"sender": municipalities().get(event.sent_by, event.sent_by)},
     )
 
 

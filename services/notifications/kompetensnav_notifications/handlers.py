@@ -10,6 +10,8 @@ from kompetensnav_contracts.events.matching import RoundApproved
 from kompetensnav_contracts.events.registry import (
     AgreementExpiring,
     ErasureRequested,
+    GuestAsked,
+    GuestEnded,
     InvitationMade,
     OfferDeclined,
     OfferExpired,
@@ -33,6 +35,8 @@ listener = Listener("notifications")
     PlacementInterrupted,
     SeatRefused,
     WorkplaceAsked,
+    GuestAsked,
+    GuestEnded,
     InvitationMade,
     AgreementExpiring,
     ErasureRequested,

@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from kompetensnav_chassis.app import Job
 from kompetensnav_chassis.db import EVERYONE, transaction
 from kompetensnav_registry.actions import agreements, erasure, offers
+from kompetensnav_registry.actions.exchange import answers
 
 log = structlog.get_logger()
 
@@ -16,6 +17,12 @@ async def expire(app: FastAPI) -> bool:
     """Ends offers that nobody answered in time."""
     async with transaction(app.state.sessions, EVERYONE) as session:
         return await offers.expire_offers(session, today=datetime.now(UTC).date()) > 0
+
+
+async def give_up(app: FastAPI) -> bool:
+    """Ends asks for seats in other stacks that nobody has answered."""
+    async with transaction(app.state.sessions, EVERYONE) as session:
+        return await answers.give_up_waiting(session, now=datetime.now(UTC)) > 0
 
 
 async def remind(app: FastAPI) -> bool:
@@ -37,6 +44,7 @@ async def forget(app: FastAPI) -> bool:
 
 JOBS = (
     Job("expire", 60, expire),
+    Job("give-up", 60, give_up),
     Job(agreements.REMIND, 3600, remind),
     Job(erasure.FORGET, 3600, forget),
 )

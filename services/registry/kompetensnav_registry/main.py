@@ -28,7 +28,11 @@ def app(settings: Settings) -> FastAPI:
         routers=ROUTERS,
         jobs=JOBS,
         domains=domain.MODULES,
-        state={"links": links, "seal": Seal(settings.vault_key.get_secret_value())},
+        state={
+            "links": links,
+            "seal": Seal(settings.vault_key.get_secret_value()),
+            "neighbours": frozenset(filter(None, settings.neighbours.split(","))),
+        },
     )
     built.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"))
     return built

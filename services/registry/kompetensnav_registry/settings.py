@@ -17,6 +17,11 @@ class Settings(ServiceSettings):
         min_length=32,
         description="Master key of the vault, 32 characters or more; without it no number can be opened.",
     )
+    neighbours: str = Field(
+        "",
+        pattern=r"^(\d{4}(,\d{4})*)?$",
+        description="Municipalities of other stacks that slots are shared with: codes, with commas between.",
+    )
     link_secret: SecretStr = Field(
         min_length=32, description="Key that signs links in messages, 32 characters or more."
     )

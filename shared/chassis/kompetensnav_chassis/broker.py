@@ -43,7 +43,7 @@ from kompetensnav_chassis.failpoints import failpoint
 from kompetensnav_chassis.inbox import failed, first_time
 from kompetensnav_chassis.retry import Aside
 from kompetensnav_chassis.settings import ServiceSettings
-from kompetensnav_contracts import Envelope, Event, subject
+from kompetensnav_contracts import Envelope, Event, Federated, subject
 
 log = structlog.get_logger()
 BATCH = 100
@@ -71,6 +71,20 @@ class Door:
     """Whether all it writes follows from the events alone, so that a replay of the log makes it again."""
     polled_at: float = 0.0
     """When it last asked for messages, on the monotonic clock."""
+
+    def stream(self, stack: str) -> str:
+        """Where it hears them: among the stack's own events, or among what other stacks have told it."""
+        return f"{'FEDIN' if self._is_federated else 'INT'}_{stack.upper()}"
+
+    @property
+    def filters(self) -> list[str]:
+        """The subjects it lets in: its events, and those given to it once more."""
+        kind = "fed" if self._is_federated else "int"
+        return [*(subject(event) for event in self.events), f"replay.{kind}.{self.durable}.>"]
+
+    @property
+    def _is_federated(self) -> bool:
+        return self.events[0].visibility == "fed"
 
     def event(self, name: str) -> type[Event]:
         """The class of an event's name; another version of it is read as the first class and refused
@@ -141,11 +155,14 @@ def broker(listener: Listener, settings: ServiceSettings, sessions: Sessions) ->
             NatsTelemetryMiddleware(tracer_provider=tracing.provider(service, settings.trace_endpoint)),
         ],
     )
-    stream = JStream(f"INT_{settings.stack.upper()}", declare=False)
+    streams = {
+        name: JStream(name, declare=False) for name in {d.stream(settings.stack) for d in listener.doors}
+    }
     aside = Aside(settings.stack, settings.retry_seconds)
     gate = Gate(sessions)
     for door in listener.doors:
-        _subscribe(built, service, stream, door, Work(door, sessions, aside, built, gate))
+        work = Work(door, sessions, aside, built, gate)
+        _subscribe(built, service, streams[door.stream(settings.stack)], door, work)
     return built
 
 
@@ -245,9 +262,15 @@ class Work:
 
 
 def read(door: Door, message: Msg) -> Event:
-    """The event in a message of a door. Raises Unfit."""
+    """The event in a message of a door. Raises Unfit, also when another stack speaks for a municipality that
+    it may not speak for: what it may is held by the subjects that it can publish to."""
     headers = message.headers or {}
-    return wire.read(door.event(headers.get("ce-type", "")), headers, message.data)
+    event = wire.read(door.event(headers.get("ce-type", "")), headers, message.data)
+    if isinstance(event, Federated) and not message.subject.endswith(
+        subject(event, event.envelope.municipality)
+    ):
+        raise Unfit("the envelope says otherwise than the subject", "bad-envelope")
+    return event
 
 
 async def take(door: Door, sessions: Sessions, events: Sequence[Event]) -> None:
@@ -276,10 +299,9 @@ def _distinct(events: Sequence[Event]) -> list[Event]:
 
 
 def _subscribe(broker: NatsBroker, service: str, stream: JStream, door: Door, work: Work) -> None:
-    subjects = [subject(event) for event in door.events]
     options: dict[str, Any] = {} if door.many else {"max_workers": WORKERS}
     subscriber: Any = broker.subscriber(
-        config=ConsumerConfig(filter_subjects=[*subjects, f"replay.int.{door.durable}.>"]),
+        config=ConsumerConfig(filter_subjects=door.filters),
         stream=stream,
         durable=door.durable,
         pull_sub=PullSub(BATCH, timeout=1, batch=True) if door.many else PullSub(1, timeout=1),
@@ -358,7 +380,7 @@ async def connect(broker: NatsBroker, listener: Listener, stack: str, seconds: f
         raise RuntimeError(f"NATS does not answer: {type(down).__name__}") from down
     for door in listener.doors:
         try:
-            await jetstream(broker).consumer_info(f"INT_{stack.upper()}", door.durable)
+            await jetstream(broker).consumer_info(door.stream(stack), door.durable)
         except (nats.js.errors.Error, nats.errors.Error) as missing:
             raise RuntimeError(
                 f"Consumer {door.durable} is not there ({type(missing).__name__});"

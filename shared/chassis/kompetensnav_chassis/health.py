@@ -61,7 +61,7 @@ async def _broker(state: Any) -> str:
     try:
         async with asyncio.timeout(TIMEOUT):
             for door in state.listener.doors:
-                await jetstream(state.broker).consumer_info(f"INT_{state.stack.upper()}", door.durable)
+                await jetstream(state.broker).consumer_info(door.stream(state.stack), door.durable)
     except Exception as error:
         return f"a consumer does not answer: {type(error).__name__}"
     return ""

@@ -91,6 +91,7 @@ def tell(
     if event.name.split(".")[0] != info["service"]:
         raise ValueError(f"{info['service']} may not tell {event.name}")
     now, id, cause = datetime.now(UTC), uuids.uuid7(), cause or info.get("cause")
+    leaves = event.visibility == "fed"  # its chain begins anew: no id of the stack's own events goes with it
     envelope = Envelope(
         id=id,
         type=event.name,
@@ -100,9 +101,9 @@ def tell(
         municipality=municipality,
         administration=administration,
         revision=revision,
-        correlationid=cause.correlationid if cause else info.setdefault("correlation", id),
-        causationid=cause.id if cause else None,
-        traceparent=cause.traceparent if cause else info.get("traceparent"),
+        correlationid=id if leaves else cause.correlationid if cause else info.setdefault("correlation", id),
+        causationid=cause.id if cause and not leaves else None,
+        traceparent=None if leaves else cause.traceparent if cause else info.get("traceparent"),
     )
     body = event.model_dump_json().encode()
     if len(body) > LIMIT:

@@ -13,7 +13,6 @@ from kompetensnav_chassis import db
 from kompetensnav_chassis.broker import BATCH, Door, Listener, read, take
 from kompetensnav_chassis.db import Sessions
 from kompetensnav_chassis.settings import ServiceSettings
-from kompetensnav_contracts import subject
 
 log = structlog.get_logger()
 
@@ -48,13 +47,12 @@ async def rebuild(listener: Listener, settings: ServiceSettings, outbox: type, u
 
 async def _log(connection: Client, stack: str, door: Door, up_to: int) -> AsyncIterator[list[Msg]]:
     """The door's messages in stream order, in batches."""
-    filters = [*(subject(event) for event in door.events), f"replay.int.{door.durable}.>"]
     config = ConsumerConfig(
-        filter_subjects=filters, deliver_policy=DeliverPolicy.ALL, ack_policy=AckPolicy.NONE,
+        filter_subjects=door.filters, deliver_policy=DeliverPolicy.ALL, ack_policy=AckPolicy.NONE,
         inactive_threshold=60,
     )  # fmt: skip
     js = connection.jetstream()
-    subscription = await js.pull_subscribe("", stream=f"INT_{stack.upper()}", config=config)
+    subscription = await js.pull_subscribe("", stream=door.stream(stack), config=config)
     left = (await subscription.consumer_info()).num_pending or 0
     while left > 0:
         messages = await subscription.fetch(min(BATCH, left), timeout=10)

@@ -36,7 +36,7 @@ def page(events: dict[str, type[Event]]) -> str:
     lines += ["| Event | Visibility | What has happened |", "|---|---|---|"]
     lines += [f"| [`{n}`](#{_anchor(n)}) | {e.visibility} | {_first_line(e)} |" for n, e in events.items()]
     for name, event in events.items():
-        address = subject(event).replace("*", "<municipality>")
+        address = subject(event).replace("*", "<municipality>", 1).replace("*", "<to>")
         lines += ["", f"## {name}", "", f"{_first_line(event)} Subject: `{address}`"]
         lines += ["", "| Field | Privacy | Meaning |", "|---|---|---|"]
         for field, about in event.model_fields.items():
@@ -64,9 +64,12 @@ def asyncapi(events: dict[str, type[Event]]) -> dict[str, Any]:
                 "schema": schema(event),
             },
         }
+        parameters = {"municipality": {"description": "SCB municipality code, e.g. 2580."}}
+        if event.visibility == "fed":
+            parameters["to"] = {"description": "SCB code of the municipality it is told to."}
         channels[name] = {
-            "address": subject(event).replace("*", "{municipality}"),
-            "parameters": {"municipality": {"description": "SCB municipality code, e.g. 2580."}},
+            "address": subject(event).replace("*", "{municipality}", 1).replace("*", "{to}"),
+            "parameters": parameters,
             "messages": {name: {"$ref": f"#/components/messages/{name}"}},
         }
         operations[f"tell.{name}"] = {

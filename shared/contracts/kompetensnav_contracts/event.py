@@ -115,3 +115,12 @@ class Event(Fact):
 
 def _plain(value: Any) -> Any:
     return value.isoformat() if isinstance(value, datetime) else value
+
+
+class Federated(Event):
+    """An event to one municipality of another stack, and to nobody else. It holds nothing about a learner but
+    references that mean nothing elsewhere."""
+
+    visibility = "fed"
+
+    to: str = fact("public", "SCB code of the municipality it is told to.", pattern=MUNICIPALITY)

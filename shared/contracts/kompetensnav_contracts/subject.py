@@ -1,8 +1,9 @@
-"""Where an event is spoken: `nav.<municipality>.<int|pub>.<service>.<thing>.<happened>.v<n>`."""
+"""Where an event is spoken: `nav.<municipality>.<int|pub>.<service>.<thing>.<happened>.v<n>`, and between
+stacks `nav.<from>.fed.<to>.<service>.<thing>.<happened>.v<n>`."""
 
 import re
 
-from kompetensnav_contracts.event import MUNICIPALITY, Event
+from kompetensnav_contracts.event import MUNICIPALITY, Event, Federated
 
 
 def subject(event: type[Event] | Event, municipality: str = "*") -> str:
@@ -12,4 +13,9 @@ def subject(event: type[Event] | Event, municipality: str = "*") -> str:
     """
     if municipality != "*" and not re.fullmatch(MUNICIPALITY, municipality):
         raise ValueError(f"{municipality!r} is no municipality code")
-    return f"nav.{municipality}.{event.visibility}.{event.name}"
+    if isinstance(event, type):
+        return (
+            f"nav.{municipality}.{event.visibility}.{'*.' if event.visibility == 'fed' else ''}{event.name}"
+        )
+    to = f"{event.to}." if isinstance(event, Federated) else ""
+    return f"nav.{municipality}.{event.visibility}.{to}{event.name}"

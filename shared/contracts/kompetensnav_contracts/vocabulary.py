@@ -79,6 +79,7 @@ class Refusal(StrEnum):
     REQUEST_IS_CLOSED = "request_is_closed"
     NOT_SHARED = "not_shared"
     RULE = "rule"
+    NO_ANSWER = "no_answer"
 
 
 class Reason(StrEnum):

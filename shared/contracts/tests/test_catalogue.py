@@ -3,6 +3,7 @@
 import json
 import re
 from pathlib import Path
+from uuid import UUID
 
 import jsonschema
 import pytest
@@ -54,6 +55,9 @@ def test_event_holds_no_direct_identifier_and_every_field_says_how_private_it_is
             assert about["x-privacy"] in {"public", "reference"}, (
                 f"{name}.{field} may not be told to everyone"
             )
+        if event.visibility == "fed":
+            assert about["x-privacy"] != "pseudonymous", f"{name}.{field} may not leave the stack"
+            assert not field.startswith(("learner", "request")), f"{name}.{field} leads to a learner"
 
 
 @pytest.mark.parametrize("name", CATALOGUE)
@@ -93,6 +97,13 @@ def test_asyncapi_document_is_valid():
     validator = jsonschema.validators.validator_for(json.loads(ASYNCAPI.read_text()))
     errors = list(validator(json.loads(ASYNCAPI.read_text())).iter_errors(asyncapi(CATALOGUE)))
     assert not errors, errors[:3]
+
+
+def test_subject_between_stacks_names_both():
+    event = OURS["registry.seat.asked.v1"]
+    asked = event(to="2560", reference=UUID(int=1), slot_id=UUID(int=2))
+    assert subject(asked, "2581") == "nav.2581.fed.2560.registry.seat.asked.v1"
+    assert subject(event) == "nav.*.fed.*.registry.seat.asked.v1"
 
 
 def test_subject_is_built_of_tokens_only():

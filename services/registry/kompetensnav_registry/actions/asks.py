@@ -88,7 +88,10 @@ async def contacts(
 
 
 def _employers(workplace_id: UUID, cause_id: UUID, kind: str | None) -> Purpose:
-    """What an employer's link is for: a round's offers, or (`again`) an asking's slots."""
+    """What an employer's link is for: a round's offers, or (`again`) an asking's slots; `guest`: a seat that
+    another stack has asked for."""
+    if kind in ("guest", "guest_ended"):
+        return Purpose(Party.EMPLOYER, kind="guest", reference=cause_id)
     if kind == "again":
         return Purpose(Party.EMPLOYER, kind=kind, workplace_id=workplace_id, asking_id=cause_id)
     return Purpose(Party.EMPLOYER, workplace_id=workplace_id, round_id=cause_id)

@@ -67,6 +67,8 @@ async def _by_agreement(
         session, workplaces={workplace_id: host}, requests={request_id: home}, via=via
     )
     slot, request = books.accounts.slots[slot_id], books.requests.get(request_id)
+    if slot.elsewhere:
+        raise domain.KeptElsewhere
     facts = await rules.known(session, [request] if request else [], [slot])
     if request is None or facts.is_hidden(request):
         raise NotFound("There is no such request.", "Det finns inget sådant önskemål.")

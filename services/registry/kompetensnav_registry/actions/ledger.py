@@ -92,6 +92,8 @@ class Accounts:
     def settle(self, session: Session) -> None:
         """Tells what is left in every slot where that has changed, and nothing about whom."""
         for slot in self.slots.values():
+            if slot.elsewhere:
+                continue
             left = self.ledgers[slot.workplace_id].left(slot.room)
             if left != slot.seats_left:
                 slot.seats_left, slot.capacity_revision = left, slot.capacity_revision + 1

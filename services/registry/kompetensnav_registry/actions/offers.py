@@ -27,6 +27,7 @@ from kompetensnav_contracts.events.registry import (
 from kompetensnav_contracts.vocabulary import Party, Reason
 from kompetensnav_registry import domain
 from kompetensnav_registry.actions import ledger, protected, rules
+from kompetensnav_registry.actions.exchange import asking
 from kompetensnav_registry.domain import Outcome
 from kompetensnav_registry.tables import Offer, Placement, PublicCount, Request, Slot
 
@@ -80,6 +81,7 @@ def new_offer(request: Request, slot: Slot, **values: Any) -> Offer:
         "weekdays": slot.weekdays,
         "answers": {},
         "at_workplace": 1,
+        "elsewhere": slot.elsewhere,
         "by_hand": False,
         "state": "open",
         "revision": 1,
@@ -320,6 +322,7 @@ def facts(row: Offer) -> dict[str, Any]:
         "must_answer": tuple(row.must_answer),
         "are_told": tuple(row.are_told),
         "at_workplace": row.at_workplace,
+        "elsewhere": row.elsewhere,
     }
 
 
@@ -378,6 +381,8 @@ async def _free(session: Session, offers: Sequence[Offer], reason: Reason) -> No
         request = await session.get(Request, offer.request_id)
         if request and request.state == "placed":
             request.state = "open" if reason is Reason.SLOT_WITHDRAWN else "closed"
+    asking.give_back(session, [o for o in offers if o.elsewhere], reason)
+    offers = [o for o in offers if not o.elsewhere]
     hosts = {offer.workplace_municipality for offer in offers}
     async with ledger.reaching(session, hosts):
         await ledger.release_seats(

@@ -1,6 +1,6 @@
 """Administrations, education providers, schools, learning centres, and who shares what with whom."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import date
 from typing import Any
 from uuid import UUID
@@ -145,11 +145,13 @@ async def agree_to_share(
     *,
     lead: str,
     municipalities: Sequence[str],
+    elsewhere: Collection[str],
     placement_types: Sequence[str],
     valid_from: date,
     valid_to: date | None,
 ) -> SharingAgreement:
-    """Records a signed sharing agreement. Raises Problem when the lead is not one of those who signed."""
+    """Records a signed sharing agreement; `elsewhere` are those of the municipalities whose registry is
+    another stack's, which records it too. Raises Problem when the lead is not one of those who signed."""
     if lead not in municipalities:
         raise Problem(
             "The lead must be one of the municipalities.", "Den ledande kommunen måste ingå i avtalet."
@@ -160,6 +162,7 @@ async def agree_to_share(
         agreement_id=uuids.uuid7(),
         lead=lead,
         municipalities=sorted(set(municipalities)),
+        elsewhere=sorted(elsewhere),
         placement_types=sorted(set(placement_types)),
         valid_from=valid_from,
         valid_to=valid_to,

@@ -10,6 +10,7 @@ from kompetensnav_contracts.events.matching import LearnerMatched
 from kompetensnav_contracts.events.registry import SeatRefused, SeatReserved
 from kompetensnav_contracts.vocabulary import Refusal
 from kompetensnav_registry.actions import ledger, rules
+from kompetensnav_registry.actions.exchange import asking
 from kompetensnav_registry.actions.offers import make_offer
 from kompetensnav_registry.tables import Request, Seat, Slot
 
@@ -36,9 +37,11 @@ async def reserve_seats(session: Session, matches: Sequence[LearnerMatched]) -> 
         if broken:
             refused.append((match, Refusal.RULE, broken[0].id))
             continue
-        given.append(
-            (match, request, slot, ledger.take_seat(session, books, slot, told=True, cause_id=match.round_id))
-        )
+        if slot.elsewhere:
+            asking.ask(session, match, slot)
+        else:
+            seat = ledger.take_seat(session, books, slot, told=True, cause_id=match.round_id)
+            given.append((match, request, slot, seat))
         books.busy.setdefault(request.learner_id, []).append(slot.days)
     # Capacity first: a listener that hears of the seats has then already heard that they are gone.
     books.accounts.settle(session)

@@ -21,6 +21,7 @@ from kompetensnav_contracts.events.registry import (
 from kompetensnav_contracts.vocabulary import Reason, Sharing
 from kompetensnav_registry import domain
 from kompetensnav_registry.actions import ledger, listing, offers
+from kompetensnav_registry.actions.exchange import guests
 from kompetensnav_registry.edges.terms import SlotTerms, merged
 from kompetensnav_registry.tables import Seat, Slot, Supervisor, Workplace
 
@@ -176,6 +177,7 @@ async def withdraw_slot(
     accounts.settle(session)
     listing.hide(session, slot_id)
     await offers.end_offers_of_slot(session, slot=row, reason=Reason.SLOT_WITHDRAWN)
+    await guests.end_guests_of_slot(session, slot=row)
     _tell_public(session, row)
     return row
 
@@ -249,13 +251,15 @@ def _tell_public(session: Session, row: Slot) -> None:
 
 
 async def _locked(session: Session, municipality: str, slot_id: UUID) -> tuple[ledger.Accounts, Slot]:
-    """The slot with its workplace's accounts, locked. Raises NotFound."""
+    """The slot with its workplace's accounts, locked. Raises NotFound, or KeptElsewhere."""
     workplace_id = await session.scalar(
         select(Slot.workplace_id).where(Slot.slot_id == slot_id, Slot.municipality == municipality)
     )
     if workplace_id is None:
         raise NotFound("There is no such slot.", "Det finns ingen sådan plats.")
     accounts = await ledger.open_accounts(session, {workplace_id: municipality})
+    if accounts.slots[slot_id].elsewhere:
+        raise domain.KeptElsewhere
     return accounts, accounts.slots[slot_id]
 
 

@@ -4,7 +4,7 @@ from datetime import UTC, date, datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Path, Request
 from pydantic import AfterValidator, BaseModel, Field
 from sqlalchemy import select
 
@@ -245,10 +245,11 @@ async def end_delegation(caller: Coordinator, delegation_id: UUID) -> Delegation
 
 
 @router.post("/agreements", status_code=201)
-async def agree_to_share(caller: Coordinator, new: NewAgreement) -> AgreementView:
+async def agree_to_share(request: Request, caller: Coordinator, new: NewAgreement) -> AgreementView:
     """Record a signed sharing agreement that the municipality leads; the token must act for every one in
-    it."""
-    if not set(new.municipalities) <= set(caller.identity.municipalities):
+    it, but those whose registry is another stack's: that records it too."""
+    elsewhere = set(new.municipalities) & request.app.state.neighbours
+    if not set(new.municipalities) - elsewhere <= set(caller.identity.municipalities):
         raise Forbidden(
             "The token must act for every municipality in the agreement.",
             "Du måste ha behörighet för alla kommuner i avtalet.",
@@ -258,6 +259,7 @@ async def agree_to_share(caller: Coordinator, new: NewAgreement) -> AgreementVie
             session,
             lead=caller.municipality,
             municipalities=new.municipalities,
+            elsewhere=elsewhere,
             placement_types=[t.value for t in new.placement_types],
             valid_from=new.valid_from,
             valid_to=new.valid_to,

@@ -15,6 +15,7 @@ from kompetensnav_registry.domain.ages import age, age_class, in_compulsory_scho
 from kompetensnav_registry.domain.editing import ChangedMeanwhile, change
 from kompetensnav_registry.domain.ledger import (
     Days,
+    KeptElsewhere,
     LearnerIsPlaced,
     Ledger,
     OtherPlacementType,
@@ -52,6 +53,7 @@ __all__ = [
     "AnswerRule",
     "ChangedMeanwhile",
     "Days",
+    "KeptElsewhere",
     "LearnerIsPlaced",
     "Ledger",
     "NotYours",

@@ -45,6 +45,12 @@ class LearnerIsPlaced(Exception):
     rule = "R21"
 
 
+class KeptElsewhere(Exception):
+    """The slot is lent by another stack, whose registry alone changes it and gives its seats: hold a joint
+    round. | Platsen är lånad från en annan kommuns system, som ensamt ändrar den och ger plats: gör en
+    gemensam matchning."""
+
+
 class SeatsAreTaken(Exception):
     """More seats are taken than would remain. | Fler platser är upptagna än vad som skulle bli kvar."""
 

@@ -11,7 +11,14 @@ from joserfc.jwk import OctKey
 
 from kompetensnav_chassis.errors import NotFound
 
-_IDS = {"o": "offer_id", "w": "workplace_id", "r": "round_id", "a": "asking_id", "l": "placement_id"}
+_IDS = {
+    "o": "offer_id",
+    "w": "workplace_id",
+    "r": "round_id",
+    "a": "asking_id",
+    "l": "placement_id",
+    "g": "reference",
+}
 GRACE = timedelta(days=30)
 """How long after the last day to answer an offer its page can still be read: it is settled by then."""
 
@@ -20,7 +27,8 @@ GRACE = timedelta(days=30)
 class Purpose:
     """What a link is for. `answer`: one party's answers to one offer, or an employer's to a workplace's
     offers of a round; `finishing`: who finishes an education; `again`: to offer last period's slots again
-    (an asking's); `sign`: to sign a placement's agreement; `presence`: to confirm a placement's hours."""
+    (an asking's); `sign`: to sign a placement's agreement; `presence`: to confirm a placement's hours;
+    `guest`: to answer about a learner from another stack."""
 
     party: str
     kind: str = "answer"
@@ -29,6 +37,7 @@ class Purpose:
     round_id: UUID | None = None
     asking_id: UUID | None = None
     placement_id: UUID | None = None
+    reference: UUID | None = None
 
     @staticmethod
     def far() -> date:

@@ -1,12 +1,13 @@
 """Pages for employers and learners behind signed links: opening one changes nothing, a form does."""
 
-from kompetensnav_registry.pages import account, again, answer, finishing, presence, sign
+from kompetensnav_registry.pages import account, again, answer, finishing, guest, presence, sign
 
 ROUTERS = (
     answer.router,
     finishing.router,
     sign.router,
     again.router,
+    guest.router,
     presence.router,
     account.router,
 )

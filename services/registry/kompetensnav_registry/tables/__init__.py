@@ -21,6 +21,7 @@ from kompetensnav_registry.tables.agreements import (
     PlacementAgreement,
     Retention,
 )
+from kompetensnav_registry.tables.federation import Ask, Guest, Loan
 from kompetensnav_registry.tables.foundation import Base, Inbox, Outbox
 from kompetensnav_registry.tables.ledger import (
     Asking,
@@ -63,6 +64,7 @@ from kompetensnav_registry.tables.vault import (
 __all__ = [
     "Administration",
     "Amendment",
+    "Ask",
     "Asking",
     "BackgroundCheck",
     "Base",
@@ -79,12 +81,14 @@ __all__ = [
     "ErasureAnswer",
     "EsfMonth",
     "EsfParticipation",
+    "Guest",
     "Home",
     "Inbox",
     "Invitation",
     "Learner",
     "LearningCentre",
     "Listing",
+    "Loan",
     "Locality",
     "Occupation",
     "OccupationGroup",

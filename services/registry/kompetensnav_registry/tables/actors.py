@@ -214,6 +214,8 @@ class SharingAgreement(Base):
     agreement_id: Mapped[UUID] = mapped_column(primary_key=True)
     lead: Mapped[str] = mapped_column(CODE)
     municipalities: Mapped[list[str]]
+    elsewhere: Mapped[list[str]] = mapped_column(default=list, server_default="{}")
+    """Those of them whose registry is another stack's."""
     placement_types: Mapped[list[str]]
     valid_from: Mapped[date] = mapped_column(Date)
     valid_to: Mapped[date | None] = mapped_column(Date)

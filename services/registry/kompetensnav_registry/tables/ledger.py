@@ -58,6 +58,8 @@ class Slot(Base):
     terms: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")
     """Hours, hazards and what is asked of learners, as the rules read them (`domain.terms`)."""
     own_found: Mapped[bool] = mapped_column(default=False)
+    elsewhere: Mapped[bool] = mapped_column(default=False, server_default="false")
+    """Lent by another stack, whose registry alone gives seats in it; this is its picture here."""
     taken: Mapped[int] = mapped_column(default=0)
     seats_left: Mapped[int]
     """As last told: the least of what the slot and its workplace's weeks have room for."""
@@ -145,6 +147,8 @@ class Offer(Base):
     at_workplace: Mapped[int] = mapped_column(default=1)
     declared: Mapped[list[str]] = mapped_column(default=list, server_default="{}")
     """Rules that the employer has declared to follow, by saying yes (R10, R11, R20)."""
+    elsewhere: Mapped[bool] = mapped_column(default=False, server_default="false")
+    """In a slot lent by another stack: `seat_id` is the reference of the asking."""
     by_hand: Mapped[bool] = mapped_column(default=False)
     """A protected learner's: told to nobody, shown to case workers only."""
     told_state: Mapped[str | None] = mapped_column(CODE)

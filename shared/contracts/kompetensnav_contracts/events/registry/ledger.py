@@ -245,6 +245,7 @@ class OfferFacts(Event):
     must_answer: tuple[Party, ...] = fact("internal", "Those who must say yes.")
     are_told: tuple[Party, ...] = fact("internal", "Those who are only told.")
     at_workplace: int = fact("internal", "Matches of the same round at this workplace.", 1, ge=1)
+    elsewhere: bool = fact("internal", "The workplace's own stack asks and tells the employer.", False)
 
 
 class OfferMade(OfferFacts):

@@ -1,0 +1,95 @@
+"""The links between a hub and its leafs while they are in use: how they are, cutting one, and having streams
+ask again as soon as a link is back."""
+
+import asyncio
+import json
+import time
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.request import urlopen
+
+import nats
+import nats.errors
+import nats.js.errors
+from nats.js import JetStreamContext
+
+STALLED = 10_000_000_000
+"""Nanoseconds without a sign of its source after which a stream has stopped asking; each second brings one."""
+
+
+NEW = 60.0
+"""Seconds in which a link is new."""
+
+
+@dataclass(frozen=True)
+class Held:
+    """A stream that lives of what comes over a link, and the account whose link it is."""
+
+    js: JetStreamContext
+    name: str
+    account: str
+
+
+def monitored(monitor: int, page: str) -> dict[str, Any]:
+    """A page of the server's monitoring port. Raises OSError."""
+    with urlopen(f"http://127.0.0.1:{monitor}/{page}", timeout=2) as answer:
+        found: dict[str, Any] = json.load(answer)
+        return found
+
+
+def linked(monitor: int) -> dict[str, int]:
+    """Account -> the number of its connection, of the leaf connections there are. Raises OSError."""
+    return {leaf["account"]: leaf["id"] for leaf in monitored(monitor, "leafz").get("leafs") or []}
+
+
+async def cut(url: str, seed: Path, monitor: int, *, keep: Collection[str]) -> list[str]:
+    """Closes the leaf connections of all other accounts; returns which."""
+    gone = {account: number for account, number in linked(monitor).items() if account not in keep}
+    if not gone:
+        return []
+    server = monitored(monitor, "varz")["server_id"]
+    connection = await nats.connect(url, nkeys_seed=str(seed), connect_timeout=5, allow_reconnect=False)
+    try:
+        for number in gone.values():
+            body = json.dumps({"cid": number}).encode()
+            await connection.request(f"$SYS.REQ.SERVER.{server}.KICK", body, timeout=5)
+    finally:
+        await connection.close()
+    return sorted(gone)
+
+
+async def ask_again(js: JetStreamContext, stream: str) -> bool:
+    """Has a stream that hears nothing of its sources ask them at once: the server itself waits up to two
+    minutes after a longer outage. What it has already it does not take again. True when it was needed."""
+    info = await js.stream_info(stream)
+    sources = info.config.sources or []
+    stalled = [s for s in info.sources or [] if s.active is None or not 0 <= s.active < STALLED]
+    if not stalled:
+        return False
+    config = info.config
+    config.sources = []
+    await js.update_stream(config)
+    config.sources = sources
+    await js.update_stream(config)
+    return True
+
+
+async def watch(monitor: int, held: Sequence[Held], *, pause: float = 1.0) -> None:
+    """Runs until cancelled: while a link is new, streams behind it that have stopped asking ask again."""
+    since: dict[tuple[str, int], float] = {}
+    while True:
+        try:
+            now = await asyncio.to_thread(linked, monitor)
+        except OSError:
+            now = {}
+        since = {link: since.get(link, time.monotonic()) for link in now.items()}
+        new = {account for (account, _), at in since.items() if time.monotonic() - at < NEW}
+        for stream in (h for h in held if h.account in new):
+            try:
+                if await ask_again(stream.js, stream.name):
+                    print(f"{stream.name} asks again: the link of {stream.account} is new", flush=True)
+            except (nats.errors.Error, nats.js.errors.Error, TimeoutError):
+                continue  # the next round looks again
+        await asyncio.sleep(pause)

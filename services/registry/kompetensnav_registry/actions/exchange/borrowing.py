@@ -1,0 +1,134 @@
+"""The picture of slots that other stacks have lent to us; matching sees them as slots of their
+municipality."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert
+
+from kompetensnav_chassis.db import Session
+from kompetensnav_chassis.identity import municipalities
+from kompetensnav_chassis.outbox import tell
+from kompetensnav_contracts.events.registry import (
+    CapacityChanged,
+    SlotChanged,
+    SlotLent,
+    SlotPosted,
+    SlotRecalled,
+    SlotWithdrawn,
+)
+from kompetensnav_contracts.vocabulary import Sharing
+from kompetensnav_registry.actions import listing
+from kompetensnav_registry.actions.slots import facts
+from kompetensnav_registry.tables import Employer, Loan, Slot, Workplace
+
+KEPT = ("placement_type", "occupation", "starts_on", "ends_on", "seats", "locality", "min_language")
+MANY = 10_000
+"""Reception capacity of a workplace whose own registry keeps the account."""
+
+
+async def note(session: Session, event: SlotLent | SlotRecalled) -> None:
+    """A slot is lent to one of our municipalities, has changed, or is lent to it no more. What is older than
+    what was heard before is passed over."""
+    host = event.envelope.municipality
+    key = {"slot_id": event.slot_id, "lent_to": event.to, "municipality": host, "revision": 0}
+    await session.execute(insert(Loan).values(key).on_conflict_do_nothing())
+    loan = await session.scalar(
+        select(Loan)
+        .where(Loan.slot_id == event.slot_id, Loan.lent_to == event.to, Loan.municipality == host)
+        .with_for_update()
+    )
+    if loan is None or event.envelope.revision <= loan.revision:
+        return
+    loan.revision = event.envelope.revision
+    loan.told = event.model_dump(mode="json") if isinstance(event, SlotLent) else None
+    if isinstance(event, SlotLent):
+        place = await _place(session, event)
+    slot = await session.scalar(
+        select(Slot).where(Slot.slot_id == event.slot_id, Slot.municipality == host).with_for_update()
+    )
+    if isinstance(event, SlotLent):
+        await _lent(session, event, slot, place)
+    elif slot is not None and slot.elsewhere:
+        await _recalled(session, event, slot)
+
+
+async def _place(session: Session, event: SlotLent) -> Workplace:
+    """The workplace, for what points to it. Its name is not told between stacks: a sole trader's is a
+    person's."""
+    host = event.envelope.municipality
+    known = select(Employer.name).where(Employer.org_number == event.org_number)  # every municipality
+    name = event.org_number and await session.scalar(known)
+    name = name or f"Arbetsplats i {municipalities().get(host, host)}"
+    await session.execute(
+        insert(Employer)
+        .values(employer_id=event.employer_id, name=name, sector="private", kind="company", revision=1)
+        .on_conflict_do_nothing()
+    )
+    await session.execute(
+        insert(Workplace)
+        .values(
+            workplace_id=event.workplace_id, municipality=host, employer_id=event.employer_id, name=name,
+            locality=event.locality, reception_capacity=MANY, revision=1,
+        )
+        .on_conflict_do_nothing()
+    )  # fmt: skip
+    place = await session.scalar(
+        select(Workplace).where(Workplace.workplace_id == event.workplace_id, Workplace.municipality == host)
+    )
+    assert place is not None
+    return place
+
+
+async def _lent(session: Session, event: SlotLent, slot: Slot | None, place: Workplace) -> None:
+    host, left = event.envelope.municipality, event.seats_left
+    about: dict[str, Any] = {name: getattr(event, name) for name in KEPT} | {
+        "offers_needs": list(event.offers_needs),
+        "weekdays": list(event.weekdays),
+        "terms": event.terms.model_dump(mode="json", exclude_defaults=True),
+    }
+    if slot is None:
+        slot = Slot(
+            slot_id=event.slot_id, municipality=host, workplace_id=event.workplace_id,
+            employer_id=event.employer_id, shared_with=Sharing.NAMED, named_municipalities=[event.to],
+            elsewhere=True, own_found=False, taken=0, seats_left=event.seats, capacity_revision=0,
+            public_revision=0, is_public=False, revision=1, **about,
+        )  # fmt: skip
+        session.add(slot)
+        tell(session, SlotPosted(**facts(slot)), municipality=host, revision=1)
+    elif not slot.elsewhere:
+        return  # a slot of our own stack: whoever says so is mistaken
+    else:
+        about["named_municipalities"] = sorted({*slot.named_municipalities, event.to})
+        changed = {n: v for n, v in about.items() if getattr(slot, n) != v}
+        if changed or slot.withdrawn_at:
+            for name, value in changed.items():
+                setattr(slot, name, value)
+            slot.withdrawn_at, slot.revision = None, slot.revision + 1
+            tell(session, SlotChanged(**facts(slot)), municipality=host, revision=slot.revision)
+    if left != slot.seats_left:
+        slot.seats_left, slot.capacity_revision = left, slot.capacity_revision + 1
+        event_left = CapacityChanged(slot_id=slot.slot_id, seats_left=left)
+        tell(session, event_left, municipality=host, revision=slot.capacity_revision)
+    listing.show(session, slot, place)
+
+
+async def _recalled(session: Session, event: SlotRecalled, slot: Slot) -> None:
+    """Nobody new is matched to it; who has a seat keeps it."""
+    slot.named_municipalities = [code for code in slot.named_municipalities if code != event.to]
+    slot.revision += 1
+    host = slot.municipality
+    if slot.named_municipalities:
+        tell(session, SlotChanged(**facts(slot)), municipality=host, revision=slot.revision)
+        return
+    slot.withdrawn_at = datetime.now(UTC)
+    gone = SlotWithdrawn(
+        slot_id=slot.slot_id,
+        placement_type=slot.placement_type,
+        occupation=slot.occupation,
+        starts_on=slot.starts_on,
+        seats=slot.seats,
+    )
+    tell(session, gone, municipality=host, revision=slot.revision)
+    listing.hide(session, slot.slot_id)

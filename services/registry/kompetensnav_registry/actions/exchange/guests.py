@@ -1,0 +1,164 @@
+"""Seats of ours that another stack has asked for: the same ledger, and nothing about who has them."""
+
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy import select
+
+from kompetensnav_chassis.db import Session
+from kompetensnav_chassis.outbox import tell
+from kompetensnav_contracts.events.registry import (
+    GuestAsked,
+    GuestEnded,
+    SeatAccepted,
+    SeatAnswered,
+    SeatAsked,
+    SeatDeclined,
+    SeatReturned,
+)
+from kompetensnav_contracts.vocabulary import Party, Reason, Refusal
+from kompetensnav_registry import domain
+from kompetensnav_registry.actions import ledger, rules
+from kompetensnav_registry.actions.exchange import lending
+from kompetensnav_registry.tables import Guest, Slot
+
+DECLARED = ["R10", "R11", "R20"]
+"""As an employer declares by saying yes to a learner of its own municipality."""
+OPEN = ("held", "accepted")
+
+
+async def asked(session: Session, event: SeatAsked) -> None:
+    """Reserves a seat or refuses it, answers, and asks the employer."""
+    host, home = event.to, event.envelope.municipality
+    if await session.get(Guest, event.reference) is not None:
+        return
+    guest = Guest(
+        reference=event.reference, municipality=host, sent_by=home, slot_id=event.slot_id, state="refused"
+    )
+    session.add(guest)
+    workplace_id = await session.scalar(
+        select(Slot.workplace_id).where(
+            Slot.slot_id == event.slot_id, Slot.municipality == host, Slot.elsewhere.is_(False)
+        )
+    )
+    if workplace_id is None:
+        _answer(session, guest, Refusal.SLOT_IS_WITHDRAWN)
+        return
+    accounts = await ledger.open_accounts(session, {workplace_id: host})
+    slot = accounts.slots[event.slot_id]
+    guest.workplace_id = workplace_id
+    refusal = accounts.ledgers[workplace_id].refusal(slot.room)
+    if refusal is not Refusal.SLOT_IS_WITHDRAWN:
+        agreements = await lending.agreements_with_others(session)
+        if home not in lending.borrowers(slot, agreements):
+            refusal = Refusal.NOT_SHARED
+    if refusal is None:
+        books = ledger.Books(accounts, {}, {}, [])
+        seat = ledger.take_seat(session, books, slot, told=False, cause_id=guest.reference)
+        accounts.settle(session)
+        guest.seat_id, guest.state = seat.seat_id, "held"
+    _answer(session, guest, refusal)
+    if guest.state == "held":
+        _ask_employer(session, guest, slot)
+
+
+def _answer(session: Session, guest: Guest, refusal: Refusal | None) -> None:
+    guest.refusal = refusal
+    event = SeatAnswered(to=guest.sent_by, reference=guest.reference, slot_id=guest.slot_id, refusal=refusal)
+    tell(session, event, municipality=guest.municipality, revision=1)
+
+
+def _ask_employer(session: Session, guest: Guest, slot: Slot) -> None:
+    """Asks the employer, where placements of this type wait for one."""
+    rule = domain.answer_rule(rules.answer_rules(), slot.placement_type, slot.starts_on)
+    if Party.EMPLOYER not in rule.must_answer:
+        return
+    guest.answer_by = datetime.now(UTC).date() + timedelta(days=rule.days_to_answer)
+    event = GuestAsked(answer_by=guest.answer_by, **_facts(guest, slot))
+    tell(session, event, municipality=guest.municipality, revision=1)
+
+
+async def returned(session: Session, event: SeatReturned) -> None:
+    """The seat is free again, and the employer is told if it was asked."""
+    found = await _locked(session, event.reference, event.to)
+    if found is None or found[0].sent_by != event.envelope.municipality:
+        return
+    guest, accounts = found
+    if guest.state in OPEN:
+        await _end(session, guest, accounts, "returned", event.reason)
+
+
+async def answer(session: Session, *, reference: UUID, municipality: str, says_yes: bool) -> Guest | None:
+    """The employer's answer, which is told to the other stack; None when there is nothing to answer."""
+    found = await _locked(session, reference, municipality)
+    if found is None:
+        return None
+    guest, accounts = found
+    if guest.state != "held" or guest.answer_by is None:
+        return None
+    if says_yes:
+        guest.state, guest.declared, guest.settled_at = "accepted", DECLARED, datetime.now(UTC)
+        yes = SeatAccepted(to=guest.sent_by, reference=guest.reference)
+        tell(session, yes, municipality=municipality, revision=2)
+        return guest
+    await _end(session, guest, accounts, "declined", Reason.DECLINED)
+    return guest
+
+
+async def end_guests_of_slot(session: Session, *, slot: Slot) -> None:
+    """Ends what hangs on a withdrawn slot; the caller has locked its workplace."""
+    found = await session.scalars(
+        select(Guest)
+        .where(Guest.slot_id == slot.slot_id, Guest.municipality == slot.municipality, Guest.state.in_(OPEN))
+        .order_by(Guest.reference)
+        .with_for_update()
+    )
+    for guest in found.all():
+        await _end(session, guest, None, "declined", Reason.SLOT_WITHDRAWN)
+
+
+async def _locked(
+    session: Session, reference: UUID, municipality: str
+) -> tuple[Guest, ledger.Accounts] | None:
+    """The guest, locked after the workplace's account."""
+    workplace_id = await session.scalar(
+        select(Guest.workplace_id).where(Guest.reference == reference, Guest.municipality == municipality)
+    )
+    if workplace_id is None:
+        return None
+    accounts = await ledger.open_accounts(session, {workplace_id: municipality})
+    guest = await session.scalar(
+        select(Guest)
+        .where(Guest.reference == reference, Guest.municipality == municipality)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+    return (guest, accounts) if guest else None
+
+
+async def _end(
+    session: Session, guest: Guest, accounts: ledger.Accounts | None, state: str, reason: Reason
+) -> None:
+    assert guest.seat_id is not None
+    was_asked, slot_id = guest.answer_by is not None, guest.slot_id
+    guest.state, guest.reason, guest.settled_at = state, reason, datetime.now(UTC)
+    host = guest.municipality
+    await session.flush()
+    await ledger.release_seats(session, seat_ids=[guest.seat_id], municipalities=[host], reason=reason)
+    if state == "declined":
+        no = SeatDeclined(to=guest.sent_by, reference=guest.reference, reason=reason)
+        tell(session, no, municipality=host, revision=2)
+    slot = accounts.slots[slot_id] if accounts else await session.get_one(Slot, slot_id)
+    if was_asked and not (state == "declined" and reason == Reason.DECLINED):
+        tell(session, GuestEnded(reason=reason, **_facts(guest, slot)), municipality=host, revision=2)
+
+
+def _facts(guest: Guest, slot: Slot) -> dict[str, object]:
+    return {
+        "reference": guest.reference,
+        "workplace_id": guest.workplace_id,
+        "slot_id": guest.slot_id,
+        "sent_by": guest.sent_by,
+        "placement_type": slot.placement_type,
+        "starts_on": slot.starts_on,
+    }

@@ -198,9 +198,10 @@ async def test_3_apply_touches_only_its_own(norr):
     await topology.close()
 
 
-STREAMS = ("INT_NORR", "PUB_NORR", "FED_NORR", "DEAD_NORR", "ADVISORY_NORR")
+STREAMS = ("INT_NORR", "PUB_NORR", "FED_NORR", "FEDIN_NORR", "DEAD_NORR", "ADVISORY_NORR")
 SERVICES = {service.name: service for service in read_services()}
 DURABLES = {durable: name for name, service in SERVICES.items() for durable in service.durables}
+EXCHANGES = {durable: name for name, service in SERVICES.items() for durable in service.exchanges}
 
 
 LAST = "nobody.may.ever.say.this"
@@ -209,7 +210,7 @@ LAST = "nobody.may.ever.say.this"
 def asked():
     """Every subject that somebody might want to publish to."""
     for speaker in (*SERVICES, "visits"):
-        for visibility in ("int", "pub", "fed"):
+        for visibility in ("int", "pub", "fed.2581"):
             yield f"nav.2580.{visibility}.{speaker}.thing.done.v1"
     yield from ("dead.matching-registry.nav", "replay.int.matching-registry.x", "ask.2580.registry.contact")
     for stream in STREAMS:
@@ -217,8 +218,9 @@ def asked():
             yield f"$JS.API.STREAM.{call}.{stream}"
         yield f"$JS.API.CONSUMER.CREATE.{stream}.spy"
         yield f"$JS.API.DIRECT.GET.{stream}"
-    for durable in (*DURABLES, "partner-jobb"):
-        stream = "PUB_NORR" if durable.startswith("partner") else "INT_NORR"
+    for durable in (*DURABLES, *EXCHANGES, "partner-jobb"):
+        where = {"partner-jobb": "PUB_NORR"} | dict.fromkeys(EXCHANGES, "FEDIN_NORR")
+        stream = where.get(durable, "INT_NORR")
         for call in ("CONSUMER.DELETE", "CONSUMER.MSG.NEXT", "CONSUMER.INFO"):
             yield f"$JS.API.{call}.{stream}.{durable}"
         yield f"$JS.ACK.{stream}.{durable}.1.1.1.1.1"
@@ -243,18 +245,21 @@ def may_publish(user, subject):
             "js.norr.API.CONSUMER.INFO.PUB_NORR.partner-jobb",
             "$JS.ACK.PUB_NORR.partner-jobb.1.1.1.1.1",
         }
+    if first == "nav" and rest[1] == "fed":
+        return rest[3] == user and bool(SERVICES[user].exchanges)
     if first == "nav":
         return rest[1] in ("int", "pub") and rest[2] == user
     if first == "ask":
         return ".".join(rest[1:]) in SERVICES[user].asks
     if first == "$JS":
-        durable = next((d for d in DURABLES if f".INT_NORR.{d}" in f"{subject}."), None)
-        mine = (
-            durable is not None
-            and DURABLES[durable] == user
-            and subject.split(f".{durable}")[0].endswith("INT_NORR")
+        mine = any(
+            f".{stream}.{durable}." in f"{subject}." and whose == user
+            for stream, durables in (("INT_NORR", DURABLES), ("FEDIN_NORR", EXCHANGES))
+            for durable, whose in durables.items()
         )
-        return (mine and "DELETE" not in rest) or subject == "$JS.API.DIRECT.GET.INT_NORR"
+        looks = {"INT_NORR", "FEDIN_NORR"} if SERVICES[user].exchanges else {"INT_NORR"}
+        read = subject.startswith("$JS.API.DIRECT.GET.") and subject.rpartition(".")[2] in looks
+        return (mine and "DELETE" not in rest) or read
     return first == "dead"
 
 

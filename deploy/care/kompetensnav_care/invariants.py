@@ -207,7 +207,7 @@ def i5_revisions_are_contiguous(world: World) -> Findings:
         if event.name.endswith(ANSWERED):
             continue
         thing = event.name.rsplit(".", 2)[0]
-        key = (event.stream, thing, event.headers.get("ce-subject", ""))
+        key = (event.stream + str(event.fact("to") or ""), thing, event.headers.get("ce-subject", ""))
         revisions[key][int(event.headers.get("ce-revision", "0"))] += 1
     twice = [f"{k[1]} {k[2]}" for k, found in revisions.items() if any(n > 1 for n in found.values())]
     gaps = [f"{k[1]} {k[2]}" for k, found in revisions.items() if set(found) != set(range(1, max(found) + 1))]
@@ -231,7 +231,7 @@ def i6_one_message_per_recipient(world: World) -> Findings:
             theirs = (offer.fact("round_id"), party, offer.fact("workplace_id"))
             if party in ("learner", "guardian") and there.isdisjoint((mine, (*mine[:2], NOBODY))):
                 silent.add(offer.fact("offer_id"))
-            if party == "employer" and theirs not in there:
+            if party == "employer" and theirs not in there and not offer.fact("elsewhere"):
                 silent.add(offer.fact("offer_id"))
     yield from _finding("I6", "lost", "an offer with a party that has no message", silent)
     sent = {m["message_id"] for m in messages if m["state"] == "sent"}
@@ -289,6 +289,10 @@ def i7_reports_add_up(world: World) -> Findings:
     yield from _finding("I7", "unexpected", "totals differ", wrong)
 
 
+HEARD = ("INT_", "FEDIN_")
+"""Streams that services listen to."""
+
+
 def i8_nothing_is_in_limbo(world: World) -> Findings:
     """Every stored message of a listener is pending, in flight, handled or dead."""
     for consumer, names in world.filters.items():
@@ -300,7 +304,7 @@ def i8_nothing_is_in_limbo(world: World) -> Findings:
         lost = [
             e.seq
             for e in world.log
-            if e.stream.startswith("INT_") and e.name in names and e.seq <= floor and e.is_for(consumer)
+            if e.stream.startswith(HEARD) and e.name in names and e.seq <= floor and e.is_for(consumer)
             and e.id not in handled and str(e.seq) not in gone
         ]  # fmt: skip
         yield from _finding("I8", "lost", f"settled for {consumer}, neither handled nor dead", lost)

@@ -14,6 +14,15 @@ ERASED = "erased"
 """Why an outbox row is parked that tells of a learner who has been forgotten: its body is gone."""
 
 
+def name_of(subject: str) -> str:
+    """The event's name in a subject: after `nav.<municipality>.<int|pub>` or `nav.<from>.fed.<to>`, a
+    replay's too."""
+    parts = subject.split(".")
+    if parts[0] == "replay":
+        parts = parts[3:]
+    return ".".join(parts[4 if parts[2:3] == ["fed"] else 3 :])
+
+
 @dataclass(frozen=True)
 class Told:
     """One message of a stream. `body` is None when it is no JSON object."""
@@ -28,10 +37,7 @@ class Told:
     @property
     def name(self) -> str:
         """The event's name, such as `registry.slot.posted.v1`; that of the original for a replay."""
-        parts = self.subject.split(".")
-        if parts[0] == "replay":
-            parts = parts[3:]
-        return ".".join(parts[3:])
+        return name_of(self.subject)
 
     @property
     def municipality(self) -> str:

@@ -18,7 +18,7 @@ import nats.errors
 import nats.js.errors
 
 from kompetensnav_care.counts import Running, connect
-from kompetensnav_care.log import ERASED, Told, read_log
+from kompetensnav_care.log import ERASED, Told, name_of, read_log
 
 Row = Mapping[str, Any]
 
@@ -133,7 +133,8 @@ async def read_world(running: Running) -> World:
         raise Unreachable(f"NATS does not answer: {type(down).__name__}") from down
     try:
         js = connection.jetstream()
-        consumers = await js.consumers_info(f"INT_{running.stack}")
+        heard = [f"{name}_{running.stack}" for name in ("INT", "FEDIN")]
+        consumers = [info for name in heard for info in await js.consumers_info(name)]
         floors = {c.name: c.ack_floor.stream_seq for c in consumers if c.config.durable_name and c.ack_floor}
         waiting = {
             c.name: (c.num_pending or 0) + (c.num_ack_pending or 0)
@@ -141,13 +142,11 @@ async def read_world(running: Running) -> World:
             if c.config.durable_name
         }
         filters = {
-            c.name: frozenset(
-                f.split(".", 3)[3] for f in c.config.filter_subjects or [] if f.startswith("nav.")
-            )
+            c.name: frozenset(name_of(f) for f in c.config.filter_subjects or [] if f.startswith("nav."))
             for c in consumers
             if c.config.durable_name
         }
-        streams = [f"{name}_{running.stack}" for name in ("INT", "PUB")]
+        streams = [f"{name}_{running.stack}" for name in ("INT", "PUB", "FED", "FEDIN")]
         before = {name: (await js.stream_info(name)).state.last_seq for name in streams}
         found = await asyncio.gather(*(_read(running, service) for service in FACTS))
         log = [event for name in streams for event in await read_log(js, name)]

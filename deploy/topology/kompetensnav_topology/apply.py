@@ -40,8 +40,8 @@ MAX_DELIVER = 20
 
 @dataclass(frozen=True)
 class Account:
-    """An account with the user that makes its streams and consumers. `link`: the account whose leaf connection
-    some of the streams live of."""
+    """An account with the user that makes its streams and consumers. `link`: the account whose leaf
+    connection some of the streams live of."""
 
     user: str
     streams: list[StreamConfig]

@@ -18,8 +18,8 @@ from rich.console import Console
 from rich.table import Table
 
 from kompetensnav_topology import apply as work
-from kompetensnav_topology import render as server
 from kompetensnav_topology import links, secrets, stackfile
+from kompetensnav_topology import render as server
 from kompetensnav_topology import stack as stacks
 from kompetensnav_topology.stackfile import StackFile
 
@@ -247,8 +247,8 @@ def watch(
     url: Url = LOCAL,
     monitor: int = 8222,
 ) -> None:
-    """Have streams ask again as soon as a link between a hub and a leaf is back; runs until stopped. Without it
-    they catch up too, up to some minutes later."""
+    """Have streams ask again as soon as a link between a hub and a leaf is back; runs until stopped. Without
+    it they catch up too, up to some minutes later."""
     made = _stack("", file)
 
     async def go() -> None:

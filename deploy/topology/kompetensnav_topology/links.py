@@ -16,7 +16,8 @@ import nats.js.errors
 from nats.js import JetStreamContext
 
 STALLED = 10_000_000_000
-"""Nanoseconds without a sign of its source after which a stream has stopped asking; each second brings one."""
+"""Nanoseconds without a sign of its source after which a stream has stopped asking; there is one a
+second."""
 
 
 NEW = 60.0

@@ -44,7 +44,7 @@ async def forget(app: FastAPI) -> bool:
 
 JOBS = (
     Job("expire", 60, expire),
-    Job("give-up", 60, give_up),
+    Job("give-up", 15, give_up),
     Job(agreements.REMIND, 3600, remind),
     Job(erasure.FORGET, 3600, forget),
 )

@@ -72,7 +72,6 @@ async def _slots(session: Session, events: Sequence[Any]) -> Changed:
         row |= {
             "municipality": event.envelope.municipality,
             "owner_administration": event.administration,
-            "withdrawn": False,
             "revision": event.envelope.revision,
         }
         if event.slot_id not in rows or rows[event.slot_id]["revision"] < row["revision"]:
@@ -92,9 +91,7 @@ def _newer(table: Any, columns: Sequence[str], keys: Sequence[str]) -> Any:
 
 
 _UPSERT_SLOT = _newer(
-    OpenSlot,
-    [c for c in (*_SLOT, "owner_administration", "withdrawn", "revision") if c != "slot_id"],
-    ["slot_id"],
+    OpenSlot, [c for c in (*_SLOT, "owner_administration", "revision") if c != "slot_id"], ["slot_id"]
 )
 _UPSERT_SEATS = _newer(SeatsLeft, ["seats", "revision"], ["slot_id"])
 _UPSERT_REQUEST = _newer(

@@ -67,5 +67,7 @@ class Guest(Base):
     """Last day for the employer; none when it is only told."""
     declared: Mapped[list[str]] = mapped_column(default=list, server_default="{}")
     """Rules that the employer has declared to follow, by saying yes."""
+    revision: Mapped[int] = mapped_column(default=1)
+    """Of what the other stack has been told."""
     asked_at: Mapped[datetime] = mapped_column(server_default=func.now())
     settled_at: Mapped[datetime | None]

@@ -1,7 +1,6 @@
 """The picture of slots that other stacks have lent to us; matching sees them as slots of their
 municipality."""
 
-from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import select
@@ -16,7 +15,6 @@ from kompetensnav_contracts.events.registry import (
     SlotLent,
     SlotPosted,
     SlotRecalled,
-    SlotWithdrawn,
 )
 from kompetensnav_contracts.vocabulary import Sharing
 from kompetensnav_registry.actions import listing
@@ -49,9 +47,9 @@ async def note(session: Session, event: SlotLent | SlotRecalled) -> None:
         select(Slot).where(Slot.slot_id == event.slot_id, Slot.municipality == host).with_for_update()
     )
     if isinstance(event, SlotLent):
-        await _lent(session, event, slot, place)
+        _lent(session, event, slot, place)
     elif slot is not None and slot.elsewhere:
-        await _recalled(session, event, slot)
+        _recalled(session, event, slot)
 
 
 async def _place(session: Session, event: SlotLent) -> Workplace:
@@ -81,7 +79,7 @@ async def _place(session: Session, event: SlotLent) -> Workplace:
     return place
 
 
-async def _lent(session: Session, event: SlotLent, slot: Slot | None, place: Workplace) -> None:
+def _lent(session: Session, event: SlotLent, slot: Slot | None, place: Workplace) -> None:
     host, left = event.envelope.municipality, event.seats_left
     about: dict[str, Any] = {name: getattr(event, name) for name in KEPT} | {
         "offers_needs": list(event.offers_needs),
@@ -101,11 +99,10 @@ async def _lent(session: Session, event: SlotLent, slot: Slot | None, place: Wor
         return  # a slot of our own stack: whoever says so is mistaken
     else:
         about["named_municipalities"] = sorted({*slot.named_municipalities, event.to})
-        changed = {n: v for n, v in about.items() if getattr(slot, n) != v}
-        if changed or slot.withdrawn_at:
+        if changed := {n: v for n, v in about.items() if getattr(slot, n) != v}:
             for name, value in changed.items():
                 setattr(slot, name, value)
-            slot.withdrawn_at, slot.revision = None, slot.revision + 1
+            slot.revision += 1
             tell(session, SlotChanged(**facts(slot)), municipality=host, revision=slot.revision)
     if left != slot.seats_left:
         slot.seats_left, slot.capacity_revision = left, slot.capacity_revision + 1
@@ -114,21 +111,10 @@ async def _lent(session: Session, event: SlotLent, slot: Slot | None, place: Wor
     listing.show(session, slot, place)
 
 
-async def _recalled(session: Session, event: SlotRecalled, slot: Slot) -> None:
-    """Nobody new is matched to it; who has a seat keeps it."""
+def _recalled(session: Session, event: SlotRecalled, slot: Slot) -> None:
+    """It is shared with nobody, and may be lent again; who has a seat keeps it."""
     slot.named_municipalities = [code for code in slot.named_municipalities if code != event.to]
     slot.revision += 1
-    host = slot.municipality
-    if slot.named_municipalities:
-        tell(session, SlotChanged(**facts(slot)), municipality=host, revision=slot.revision)
-        return
-    slot.withdrawn_at = datetime.now(UTC)
-    gone = SlotWithdrawn(
-        slot_id=slot.slot_id,
-        placement_type=slot.placement_type,
-        occupation=slot.occupation,
-        starts_on=slot.starts_on,
-        seats=slot.seats,
-    )
-    tell(session, gone, municipality=host, revision=slot.revision)
-    listing.hide(session, slot.slot_id)
+    tell(session, SlotChanged(**facts(slot)), municipality=slot.municipality, revision=slot.revision)
+    if not slot.named_municipalities:
+        listing.hide(session, slot.slot_id)

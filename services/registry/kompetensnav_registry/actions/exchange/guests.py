@@ -33,7 +33,12 @@ async def asked(session: Session, event: SeatAsked) -> None:
     if await session.get(Guest, event.reference) is not None:
         return
     guest = Guest(
-        reference=event.reference, municipality=host, sent_by=home, slot_id=event.slot_id, state="refused"
+        reference=event.reference,
+        municipality=host,
+        sent_by=home,
+        slot_id=event.slot_id,
+        state="refused",
+        revision=1,
     )
     session.add(guest)
     workplace_id = await session.scalar(
@@ -98,8 +103,9 @@ async def answer(session: Session, *, reference: UUID, municipality: str, says_y
         return None
     if says_yes:
         guest.state, guest.declared, guest.settled_at = "accepted", DECLARED, datetime.now(UTC)
+        guest.revision += 1
         yes = SeatAccepted(to=guest.sent_by, reference=guest.reference)
-        tell(session, yes, municipality=municipality, revision=2)
+        tell(session, yes, municipality=municipality, revision=guest.revision)
         return guest
     await _end(session, guest, accounts, "declined", Reason.DECLINED)
     return guest
@@ -146,8 +152,9 @@ async def _end(
     await session.flush()
     await ledger.release_seats(session, seat_ids=[guest.seat_id], municipalities=[host], reason=reason)
     if state == "declined":
+        guest.revision += 1
         no = SeatDeclined(to=guest.sent_by, reference=guest.reference, reason=reason)
-        tell(session, no, municipality=host, revision=2)
+        tell(session, no, municipality=host, revision=guest.revision)
     slot = accounts.slots[slot_id] if accounts else await session.get_one(Slot, slot_id)
     if was_asked and not (state == "declined" and reason == Reason.DECLINED):
         tell(session, GuestEnded(reason=reason, **_facts(guest, slot)), municipality=host, revision=2)

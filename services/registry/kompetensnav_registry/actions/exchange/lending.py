@@ -51,19 +51,22 @@ async def lend(session: Session, *, slots: Collection[UUID], municipalities: Col
     if not agreements or not slots:
         return
     hosts = set(municipalities)
-    these = (
-        select(Slot).where(among(Slot.slot_id, slots), Slot.municipality.in_(hosts)).order_by(Slot.slot_id)
+    found = await session.scalars(
+        select(Slot)
+        .where(among(Slot.slot_id, slots), Slot.municipality.in_(hosts), Slot.elsewhere.is_(False))
+        .order_by(Slot.slot_id)
     )
+    ours = {slot.slot_id: slot for slot in found}
     keys = [
-        {"slot_id": slot.slot_id, "lent_to": to, "municipality": slot.municipality, "revision": 0}
-        for slot in await session.scalars(these)
+        {"slot_id": id, "lent_to": to, "municipality": slot.municipality, "revision": 0}
+        for id, slot in ours.items()
         for to in sorted(borrowers(slot, agreements))
     ]
     if keys:
         await session.execute(insert(Loan).on_conflict_do_nothing(), keys)
     loans = await session.scalars(
         select(Loan)
-        .where(among(Loan.slot_id, slots), Loan.municipality.in_(hosts))
+        .where(among(Loan.slot_id, ours), Loan.municipality.in_(hosts))
         .order_by(Loan.slot_id, Loan.lent_to)
         .with_for_update()
     )
@@ -72,7 +75,7 @@ async def lend(session: Session, *, slots: Collection[UUID], municipalities: Col
     now = await session.execute(  # read under the loans' lock: whoever comes later sees no less
         select(Slot, Employer.org_number)
         .join(Employer, Employer.employer_id == Slot.employer_id)
-        .where(among(Slot.slot_id, slots), Slot.municipality.in_(hosts))
+        .where(among(Slot.slot_id, ours), Slot.municipality.in_(hosts))
         .execution_options(populate_existing=True)
     )
     rows = {slot.slot_id: (slot, org_number) for slot, org_number in now}

@@ -62,6 +62,7 @@ def upgrade() -> None:
         sa.Column("reason", CODE, nullable=True),
         sa.Column("answer_by", sa.Date(), nullable=True),
         sa.Column("declared", codes, nullable=False, server_default="{}"),
+        sa.Column("revision", sa.Integer(), nullable=False),
         sa.Column("asked_at", MOMENT, nullable=False, server_default=NOW),
         sa.Column("settled_at", MOMENT, nullable=True),
         sa.PrimaryKeyConstraint("reference", name=op.f("pk_guest")),

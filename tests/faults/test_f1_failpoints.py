@@ -1,12 +1,17 @@
 """F1, kill -9 at every failpoint. The points are found from what the services listen to and do."""
 
+from datetime import UTC, datetime
 from importlib import import_module, util
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
+from kompetensnav_chassis import wire
 from kompetensnav_chassis.failpoints import names
 from kompetensnav_chassis.testing import eventually
+from kompetensnav_contracts import Envelope, subject
+from kompetensnav_contracts.events.registry import SeatAsked
 from support.people import people_at_work
 from support.rig import SERVICES
 
@@ -28,6 +33,8 @@ def points():
 
 
 POINTS = sorted(points())
+FROM_OUTSIDE = "replay.fed.registry-exchange"
+"""Where the door for other stacks hears something without a hub."""
 
 
 @pytest.fixture(scope="module")
@@ -39,9 +46,10 @@ async def struck_at_every_point(struck):
             (folder / name).touch()
         for service in SERVICES:
             for door in listens(service).doors:
-                await poison(struck, door.events[0])
+                await poison(struck, door)
 
         async def all_struck():
+            await asked_by_a_neighbour(struck)
             return not [name for name in POINTS if (folder / name).exists()]
 
         try:
@@ -53,11 +61,28 @@ async def struck_at_every_point(struck):
     return {path.stem for path in folder.glob("*.struck")}
 
 
-async def poison(struck, event):
+async def poison(struck, door):
     """A message for a door that is no event."""
-    speaker = event.name.split(".")[0]
-    connection = await struck.stack.nats(speaker)
-    await connection.jetstream().publish(f"nav.2580.int.{event.name}", b"{")
+    event = door.events[0]
+    federated = event.visibility == "fed"
+    connection = await struck.stack.nats("replay" if federated else event.name.split(".")[0])
+    at = f"{FROM_OUTSIDE}.nav.2584.fed.2580.{event.name}" if federated else f"nav.2580.int.{event.name}"
+    await connection.jetstream().publish(at, b"{")
+    await connection.close()
+
+
+async def asked_by_a_neighbour(struck):
+    """Another stack asks for a seat, which it has no agreement on: it is refused, and told so."""
+    event, now = SeatAsked(to="2580", reference=uuid4(), slot_id=uuid4()), datetime.now(UTC)
+    envelope = Envelope(
+        id=uuid4(), type=event.name, source="urn:kompetensnav:registry", subject=event.aggregate_id,
+        time=now, municipality="2584", revision=1, correlationid=uuid4(),
+    )  # fmt: skip
+    connection = await struck.stack.nats("replay")
+    await connection.jetstream().publish(
+        f"{FROM_OUTSIDE}.{subject(event, '2584')}", event.model_dump_json().encode(),
+        headers=wire.headers(envelope),
+    )  # fmt: skip
     await connection.close()
 
 

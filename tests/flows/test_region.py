@@ -125,8 +125,12 @@ async def test_3_what_may_leave_arrives_once_and_in_order_and_a_hub_that_was_awa
         assert {subject.split(".")[2] for subject, _ in held} == {"pub", "fed"}
         assert "nothing to change" in getattr(region, name).apply()
     assert "nothing to change" in region.hub.apply()
+    for broker in (region.hub, region.alvsbyn, region.pitea):
+        assert "✗" not in broker.doctor()
     watching = [getattr(region, name).watch() for name in (*CODES, "hub")]
     region.stop()
+    assert "there is no connection" in region.alvsbyn.doctor(status=1)
+    assert "does not answer" in region.hub.doctor(status=1)
     await tell(region.alvsbyn, "2560", "2581", range(20, 60))
     await tell(region.pitea, "2581", "2560", range(20, 60))
     assert len(await stored(region.alvsbyn, "INT_ALVSBYN")) == 60, (
@@ -314,6 +318,7 @@ async def test_3_a_link_with_certificates(tmp_path):
             return len(await stored(region.pitea, "FEDIN_PITEA")) == 3
 
         await eventually(there, 60)
+        assert "hub.pem" in region.hub.doctor(status=1), "it runs out within the hour"
 
 
 def certificates(folder):

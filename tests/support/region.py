@@ -65,6 +65,11 @@ class Broker:
         """Makes its streams and consumers."""
         return self.topology("apply", "--file", self.file, *self.at, *more)
 
+    def doctor(self, status: int = 0) -> str:
+        """`kompetensnav topology doctor`; what it printed."""
+        at = ("--out", self.folder, "--store", self.folder, *self.at, "--monitor", self.monitor)
+        return self.topology("doctor", "--file", self.file, *at, status=status)
+
     def watch(self) -> subprocess.Popen[bytes]:
         """`kompetensnav topology watch`, running."""
         at = ("--file", self.file, *self.at, "--monitor", self.monitor)

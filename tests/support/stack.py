@@ -145,7 +145,7 @@ class Stack:
     async def nats(self, user: str = "care") -> Any:
         """A connection as one of the stack's users."""
         seed = (Path(self.running["care_seed"]).parent / f"{user}.nk").read_text()
-        prefix = {} if user in ("care", "topology") else {"inbox_prefix": f"_INBOX_{user}"}
+        prefix = {} if user in ("care", "topology", "replay") else {"inbox_prefix": f"_INBOX_{user}"}
         return await nats.connect(self.running["nats"], nkeys_seed_str=seed, **prefix)
 
     def topology(self, command: str, *arguments: str) -> str:

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 from kompetensnav_topology import apply as work
-from kompetensnav_topology import links, secrets, stackfile
+from kompetensnav_topology import doctor, links, secrets, stackfile
 from kompetensnav_topology import render as server
 from kompetensnav_topology import stack as stacks
 from kompetensnav_topology.stackfile import StackFile
@@ -274,6 +274,47 @@ def watch(
         sys.exit(f"NATS at {url} does not answer: {type(down).__name__}")
     except KeyboardInterrupt:
         return
+
+
+@topology.command("doctor")
+def examine(
+    file: TheFile,
+    out: Out,
+    seed: Annotated[Path, typer.Option(help="File with the topology user's seed; others' lie beside it.")],
+    store: Annotated[
+        Path | None, typer.Option(help="Folder of the streams, when it is on this machine.")
+    ] = None,
+    url: Url = LOCAL,
+    monitor: int = 8222,
+) -> None:
+    """Is the broker as its file says, and are its links alive? Exit 1 when something is wrong."""
+    made = _stack("", file)
+
+    @contextlib.asynccontextmanager
+    async def open_as(user: str) -> AsyncIterator[JetStreamContext]:
+        connection = await nats.connect(
+            url,
+            nkeys_seed=str(_seed_of(seed, user)),
+            connect_timeout=5,
+            allow_reconnect=False,
+            error_cb=_quiet,
+        )
+        try:
+            yield connection.jetstream()
+        finally:
+            await connection.close()
+
+    async def go() -> list[doctor.Finding]:
+        found = doctor.examine(made, out=out, store=store, monitor=monitor, open_as=open_as)
+        return [finding async for finding in found]
+
+    findings = asyncio.run(go())
+    table = Table("", "what", "wrong", "what to do", title=f"Examination of {made.name}")
+    for finding in findings:
+        todo = finding.todo if finding.wrong else ""
+        table.add_row("✗" if finding.wrong else "✓", finding.what, finding.wrong, todo)
+    Console().print(table)
+    sys.exit(1 if any(finding.wrong for finding in findings) else 0)
 
 
 @topology.command()

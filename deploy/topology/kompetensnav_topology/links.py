@@ -14,6 +14,7 @@ import nats
 import nats.errors
 import nats.js.errors
 from nats.js import JetStreamContext
+from nats.js.api import StreamSourceInfo
 
 STALLED = 10_000_000_000
 """Nanoseconds without a sign of its source after which a stream has stopped asking; there is one a
@@ -61,13 +62,17 @@ async def cut(url: str, seed: Path, monitor: int, *, keep: Collection[str]) -> l
     return sorted(gone)
 
 
+def is_stalled(source: StreamSourceInfo) -> bool:
+    """Whether nothing was heard of it lately, or since the server started. (Its `lag` stays 0 meanwhile.)"""
+    return source.active is None or not 0 <= source.active < STALLED
+
+
 async def ask_again(js: JetStreamContext, stream: str) -> bool:
     """Has a stream that hears nothing of its sources ask them at once: the server itself waits up to two
     minutes after a longer outage. What it has already it does not take again. True when it was needed."""
     info = await js.stream_info(stream)
     sources = info.config.sources or []
-    stalled = [s for s in info.sources or [] if s.active is None or not 0 <= s.active < STALLED]
-    if not stalled:
+    if not any(is_stalled(source) for source in info.sources or []):
         return False
     config = info.config
     config.sources = []

@@ -51,6 +51,8 @@ MUNICIPALITY = re.compile(r"\d{4}")
 KEY = re.compile(r"U[A-Z2-7]{55}")
 LOOPBACK = ("nats-leaf://127.", "nats-leaf://localhost:")
 EVENT = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*){2,}\.v\d+")
+ACCOUNTS = ("edge", "gate", "sys")
+"""Accounts that are not a stack's."""
 KEYS = {
     "": {"name", "municipalities", "partner", "service", "region", "hub", "member"},
     "partner": {"name", "events", "municipalities"},
@@ -159,7 +161,7 @@ def read(path: Path) -> StackFile:
     text = _Text(path, content)
     _known(text, "", document)
     name = str(document.get("name", ""))
-    if not STACK.fullmatch(name):
+    if not STACK.fullmatch(name) or name in ACCOUNTS:
         raise text.bad("name", f"{name!r} is no name of a stack (small letters, digits and _)")
     hub = _hub(text, path, document["hub"]) if "hub" in document else None
     if not hub and "member" in document:
@@ -199,7 +201,7 @@ def _region(text: _Text, path: Path, codes: tuple[str, ...], row: Any) -> Region
         raise text.bad("url", "outside this machine a leaf needs tls://")
     neighbours = {}
     for other, there in dict(row.get("neighbours", {})).items():
-        if not STACK.fullmatch(other):
+        if not STACK.fullmatch(other) or other in ACCOUNTS:
             raise text.bad(other, f"{other!r} is no name of a stack")
         neighbours[other] = _codes(text, {"municipalities": there})
     _once(text, [*codes, *(c for there in neighbours.values() for c in there)], "the municipality")
@@ -265,7 +267,7 @@ def _name(text: _Text, row: Mapping[str, Any]) -> str:
     name = str(row.get("name", ""))
     if not NAME.fullmatch(name):
         raise text.bad(f'"{name}"', f"{name!r} is no name (small letters and digits)")
-    if name in OPERATORS:
+    if name in OPERATORS or name in ACCOUNTS:
         raise text.bad(f'"{name}"', f"{name!r} is the name of an operators' user")
     return name
 

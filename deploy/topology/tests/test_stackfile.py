@@ -2,7 +2,7 @@
 
 import pytest
 
-from kompetensnav_topology.stackfile import BadFile, Partner, add, read, remove
+from kompetensnav_topology.stackfile import BadFile, Partner, add, add_municipality, read, remove
 
 GOOD = """name = "norr"  # the north
 municipalities = ["2580", "2581"]
@@ -71,3 +71,59 @@ def test_adding_keeps_comments_and_a_bad_addition_changes_nothing(tmp_path):
 def test_a_stack_may_begin_with_no_partner(tmp_path):
     path = written(tmp_path, 'name = "norr"\nmunicipalities = ["2580"]\n')
     assert add(path, "partner", {"name": "ny", "events": ["registry.slot.offered.v1"]}).partners
+
+
+LEAF = """name = "alvsbyn"
+municipalities = ["2560"]
+
+[region]
+name = "norrland"
+url = "nats-leaf://127.0.0.1:7422"
+neighbours = { pitea = ["2581"] }
+"""
+KEY = "U" + "A" * 55
+HUB = f"""name = "norrland"
+
+[hub]
+listen = "127.0.0.1:7422"
+
+[[member]]
+name = "alvsbyn"
+municipalities = ["2560"]
+key = "{KEY}"
+"""
+
+
+def test_3_a_leaf_and_its_hub_are_read(tmp_path):
+    region = read(written(tmp_path, LEAF)).region
+    assert region is not None
+    assert (region.name, region.neighbours) == ("norrland", {"pitea": ("2581",)})
+    hub = read(written(tmp_path, HUB))
+    assert (hub.municipalities, hub.members[0].key) == (("2560",), KEY)
+
+
+@pytest.mark.parametrize(("text", "old", "new", "line", "why"), [
+    (LEAF, "nats-leaf://127.0.0.1", "nats-leaf://hub.example.org", 6, "needs tls"),
+    (LEAF, "nats-leaf://127.0.0.1:7422", "hub", 6, "tls://host:port"),
+    (LEAF, '["2581"]', '["2560"]', 7, "stands twice"),
+    (LEAF, '["2581"]', '["258"]', 7, "four digits"),
+    (LEAF, "pitea", "gate", 7, "no name of a stack"),
+    (LEAF, 'name = "alvsbyn"', 'name = "edge"', 1, "no name of a stack"),
+    (HUB, "127.0.0.1:7422", "0.0.0.0:7422", 4, "needs cert and key"),
+    (HUB, "[hub]\n", '[hub]\ncert = "hub.pem"\n', 4, "go together"),
+    (HUB, KEY, "UA", 9, "no public key"),
+    (HUB, 'name = "norrland"', 'name = "norrland"\nmunicipalities = ["2580"]', 2, "of its own"),
+    (HUB, '[hub]\nlisten = "127.0.0.1:7422"\n', "", 4, "only a hub has members"),
+])  # fmt: skip
+def test_3_what_does_not_fit_between_stacks_is_named_with_its_line(tmp_path, text, old, new, line, why):
+    assert old in text
+    with pytest.raises(BadFile, match=rf"stack\.toml:{line}: .*{why}"):
+        read(written(tmp_path, text.replace(old, new, 1)))
+
+
+def test_3_a_municipality_is_added_once(tmp_path):
+    path = written(tmp_path, LEAF)
+    assert add_municipality(path, "2505").municipalities == ("2560", "2505")
+    with pytest.raises(BadFile, match="stands twice"):
+        add_municipality(path, "2581")
+    assert read(path).municipalities == ("2560", "2505")

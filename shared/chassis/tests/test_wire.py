@@ -2,13 +2,15 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
+from uuid import UUID
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 import kompetensnav_contracts
-from kompetensnav_chassis import testing, wire
+from kompetensnav_chassis import broker, testing, wire
 from kompetensnav_chassis.errors import Unfit
 from kompetensnav_contracts.catalogue import catalogue
 
@@ -53,3 +55,16 @@ def test_a_fault_never_quotes_the_value():
     with pytest.raises(Unfit) as told:
         wire.read(event, headers, body)
     assert "Anna" not in str(told.value)
+
+
+def test_another_stack_speaks_for_its_own_municipality_alone():
+    event = EVENTS["registry.seat.returned.v1"]
+    facts = event(to="2560", reference=UUID(int=1), reason="expired")
+    headers, body = testing.headers_of(facts, municipality="2581"), facts.model_dump_json().encode()
+    door = broker.Door("registry-exchange", (event,), lambda *_: None, many=True)
+    told = SimpleNamespace(headers=headers, data=body, subject=f"nav.2581.fed.2560.{event.name}")
+    assert broker.read(door, told).model_dump() == facts.model_dump()
+    for forged in (f"nav.2584.fed.2560.{event.name}", f"nav.2581.fed.2505.{event.name}"):
+        told.subject = forged
+        with pytest.raises(Unfit, match="says otherwise"):
+            broker.read(door, told)

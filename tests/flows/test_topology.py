@@ -3,6 +3,7 @@ and every user may do what the topology says and nothing else."""
 
 import asyncio
 import contextlib
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from kompetensnav_topology.stack import read_services
 from support import backend
 
 pytestmark = pytest.mark.real
+EXAMPLES = Path(__file__).parents[2] / "examples"
 KOMPETENSNAV = Path(sys.executable).parent / "kompetensnav"
 OFFERED, COUNTED = "registry.slot.offered.v1", "registry.placement.counted.v1"
 
@@ -136,6 +138,42 @@ async def test_5_the_program_on_the_page_for_partners_prints_what_is_told(norr):
     finally:
         running.kill()
         await running.wait()
+    await registry.close()
+
+
+async def test_5_the_official_javascript_client_prints_exactly_what_is_told_live_and_again(norr):
+    """examples/partner-javascript as a partner runs it: installed by its lock file, with its own key."""
+    add_partner(norr)
+    program = norr.folder / "partner-javascript"
+    shutil.copytree(EXAMPLES / "partner-javascript", program, ignore=shutil.ignore_patterns("node_modules"))
+    subprocess.run(["npm", "ci", "--no-audit", "--no-fund"], cwd=program, check=True, capture_output=True)
+    registry = await norr.connect("registry")
+    js = registry.jetstream()
+
+    async def tell(text):
+        for code, event in (("2581", OFFERED), ("2580", OFFERED), ("2581", COUNTED)):
+            await js.publish(f"nav.{code}.pub.{event}", text.encode(), headers={"ce-type": event})
+
+    url, seed = f"nats://127.0.0.1:{norr.port}", norr.folder / "keys/jobb.nk"
+    command = ("node", "subscribe.js", url, "norr", "jobb", str(seed))
+
+    async def printed(*lines):
+        running = await asyncio.create_subprocess_exec(*command, cwd=program, stdout=subprocess.PIPE)
+        try:
+            for at, line in enumerate(lines):
+                heard = await asyncio.wait_for(running.stdout.readline(), 20)
+                assert heard.decode() == f"{OFFERED} {line}\n"
+                if at == 0 and len(lines) > 1:
+                    await tell(lines[1])
+        finally:
+            running.terminate()
+            await running.wait()
+
+    await tell('{"n": 1}')
+    await printed('{"n": 1}', '{"n": 2}')
+    at = ("--url", url, "--seed", norr.folder / "keys/topology.nk")
+    norr.topology("redeliver", "jobb", "--since", "2026-01-01", "--file", norr.file, *at)
+    await printed('{"n": 1}')
     await registry.close()
 
 

@@ -1,6 +1,6 @@
 """F1, kill -9 at every failpoint. The points are found from what the services listen to and do."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from importlib import import_module, util
 from pathlib import Path
 from uuid import uuid4
@@ -71,9 +71,14 @@ async def poison(struck, door):
     await connection.close()
 
 
+def asked_for():
+    days = {"starts_on": date(2027, 2, 1), "ends_on": date(2027, 3, 26)}
+    return SeatAsked(to="2580", reference=uuid4(), slot_id=uuid4(), **days)
+
+
 async def asked_by_a_neighbour(struck):
     """Another stack asks for a seat, which it has no agreement on: it is refused, and told so."""
-    event, now = SeatAsked(to="2580", reference=uuid4(), slot_id=uuid4()), datetime.now(UTC)
+    event, now = asked_for(), datetime.now(UTC)
     envelope = Envelope(
         id=uuid4(), type=event.name, source="urn:kompetensnav:registry", subject=event.aggregate_id,
         time=now, municipality="2584", revision=1, correlationid=uuid4(),

@@ -3,15 +3,20 @@ stack is another one. Älvsbyn's registry alone gives the seat, and hears nothin
 
 import contextlib
 import re
+from datetime import date
 from pathlib import Path
 from types import SimpleNamespace
+from uuid import uuid4
 
 import httpx
 import nkeys
 import pytest
 import pytest_asyncio
 
+from kompetensnav_chassis import testing
 from kompetensnav_chassis.testing import eventually
+from kompetensnav_contracts import subject
+from kompetensnav_contracts.events.registry import SeatAsked, SeatReturned
 from kompetensnav_embedded import servers
 from support.region import CODES, HUB, Broker, hub_text, leaf_text
 from support.stack import Stack, Town, finish, start, started
@@ -139,6 +144,8 @@ async def test_4_a_slot_of_one_stack_is_matched_to_a_learner_of_another(two, agr
     assert seen["sent_by"] == THERE
     (offer,) = await other.offers(1)
     assert "employer" in offer["must_answer"]
+    yes = f"/{THERE}/offers/{offer['offer_id']}/accept"
+    other.stack.call("POST", "registry", yes, json={"party": "employer"}, status=409)
     link = await owner.stack.link(f"w0.{HERE}@firma.example.com", "från Piteå")
     page = httpx.get(link).text
     assert "Piteå" in page
@@ -287,6 +294,32 @@ async def test_4_an_ask_that_nobody_answers_is_given_up(two, agreed):
     await guest(two, ask["reference"], "returned")
     close_requests(other)
     adds_up(two.owner, other)
+
+
+async def heard(town, event, sender, revision):
+    """An event of another stack, heard out of its order: as one that is tried again later."""
+    headers = testing.headers_of(event, municipality=sender, revision=revision)
+    connection = await town.stack.nats("replay")
+    at = f"replay.fed.registry-exchange.{subject(event, sender)}"
+    await connection.jetstream().publish(at, event.model_dump_json().encode(), headers=headers)
+    await connection.close()
+
+
+async def test_4_what_is_returned_before_its_asking_is_heard_is_never_given(two, agreed):
+    slot_id = await lent(two, "s7", workplace="w2", occupation="5223")
+    about = {"to": HERE, "reference": uuid4(), "slot_id": slot_id}
+    await heard(two.owner, SeatReturned(reason="expired", **about), THERE, 2)
+    reference = str(about["reference"])
+    await guest(two, reference, "returned")
+    days = {"starts_on": date(2027, 2, 1), "ends_on": date(2027, 3, 26)}
+    await heard(two.owner, SeatAsked(**about, **days), THERE, 1)
+    late = {"to": HERE, "reference": uuid4(), "slot_id": slot_id} | days | {"ends_on": date(2027, 3, 19)}
+    await heard(two.owner, SeatAsked(**late), THERE, 1)
+    refused = await guest(two, str(late["reference"]), "refused")
+    assert refused["refusal"] == "slot_is_full", "they know other days than the slot has now"
+    await guest(two, reference, "returned")
+    (left,) = await two.owner.stack.sql("registry", "select seats_left from slot where slot_id = $1", slot_id)
+    assert left["seats_left"] == 1
 
 
 async def test_4_an_agreement_with_a_stranger_needs_a_token_for_both(two):

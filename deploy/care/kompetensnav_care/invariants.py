@@ -183,6 +183,7 @@ def i4_one_effect_per_event(world: World) -> Findings:
         e.headers["ce-subject"] for e in world.erased if e.name == "matching.learner.matched.v1"
     }
     due = {e.fact("match_id") for e in world.due(SEATS, "matching.learner.matched.v1")}
+    due -= {str(ask["match_id"]) for ask in world.of("registry", "ask") if ask["state"] == "asked"}
     if not world.unsent:
         yield from _finding("I4", "lost", "matched, never answered", due - answered.keys())
     yield from _finding("I4", "duplicated", "answered twice", (m for m, n in answered.items() if n > 1))

@@ -23,7 +23,7 @@ from kompetensnav_care.log import ERASED, Told, name_of, read_log
 Row = Mapping[str, Any]
 
 FACTS: dict[str, tuple[str, ...]] = {
-    "registry": ("slot", "seat", "workplace", "reception_week", "request", "offer", "placement"),
+    "registry": ("slot", "seat", "workplace", "reception_week", "request", "offer", "placement", "ask"),
     "matching": ("slot", "request", "match"),
     "notifications": ("message",),
     "reporting": ("fact",),

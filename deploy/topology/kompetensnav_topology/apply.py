@@ -49,9 +49,9 @@ class Account:
     link: str = ""
 
     @property
-    def linked(self) -> list[str]:
-        """The streams that live of it."""
-        return [s.name or "" for s in self.streams if self.link and s.sources]
+    def linked(self) -> dict[str, list[StreamSource]]:
+        """The streams that live of it, and their sources."""
+        return {s.name or "": s.sources for s in self.streams if self.link and s.sources}
 
 
 def accounts(made: StackFile, *, ack_wait: float = 30.0, max_bytes: int = 8 << 30) -> list[Account]:

@@ -263,7 +263,9 @@ def watch(
                 )  # fmt: skip
                 stack.push_async_callback(connection.close)
                 js = connection.jetstream()
-                held += [links.Held(js, name, account.link) for name in account.linked]
+                held += [
+                    links.Held(js, name, account.link, sources) for name, sources in account.linked.items()
+                ]
             if not held:
                 sys.exit(f"{file}: this stack is no leaf and no hub: there is no link to watch")
             await links.watch(monitor, held)

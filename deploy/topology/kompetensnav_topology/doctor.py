@@ -42,7 +42,7 @@ async def examine(
         yield _disk(store)
     try:
         varz, jsz = links.monitored(monitor, "varz"), links.monitored(monitor, "jsz?config=1")
-        linked = links.linked(monitor)
+        linked = {account for account, _ in links.linked(monitor)}
     except OSError as down:
         yield Finding("server", f"port {monitor} does not answer ({down})", "start it, and look at its log")
         return

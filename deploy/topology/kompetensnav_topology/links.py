@@ -14,7 +14,7 @@ import nats
 import nats.errors
 import nats.js.errors
 from nats.js import JetStreamContext
-from nats.js.api import StreamSourceInfo
+from nats.js.api import StreamSource, StreamSourceInfo
 
 STALLED = 10_000_000_000
 """Nanoseconds without a sign of its source after which a stream has stopped asking; there is one a
@@ -32,6 +32,7 @@ class Held:
     js: JetStreamContext
     name: str
     account: str
+    sources: Sequence[StreamSource]
 
 
 def monitored(monitor: int, page: str) -> dict[str, Any]:
@@ -41,25 +42,25 @@ def monitored(monitor: int, page: str) -> dict[str, Any]:
         return found
 
 
-def linked(monitor: int) -> dict[str, int]:
-    """Account -> the number of its connection, of the leaf connections there are. Raises OSError."""
-    return {leaf["account"]: leaf["id"] for leaf in monitored(monitor, "leafz").get("leafs") or []}
+def linked(monitor: int) -> set[tuple[str, int]]:
+    """(account, number) of the leaf connections there are. Raises OSError."""
+    return {(leaf["account"], leaf["id"]) for leaf in monitored(monitor, "leafz").get("leafs") or []}
 
 
 async def cut(url: str, seed: Path, monitor: int, *, keep: Collection[str]) -> list[str]:
     """Closes the leaf connections of all other accounts; returns which."""
-    gone = {account: number for account, number in linked(monitor).items() if account not in keep}
+    gone = sorted((account, number) for account, number in linked(monitor) if account not in keep)
     if not gone:
         return []
     server = monitored(monitor, "varz")["server_id"]
     connection = await nats.connect(url, nkeys_seed=str(seed), connect_timeout=5, allow_reconnect=False)
     try:
-        for number in gone.values():
+        for _, number in gone:
             body = json.dumps({"cid": number}).encode()
             await connection.request(f"$SYS.REQ.SERVER.{server}.KICK", body, timeout=5)
     finally:
         await connection.close()
-    return sorted(gone)
+    return [account for account, _ in gone]
 
 
 def is_stalled(source: StreamSourceInfo) -> bool:
@@ -67,17 +68,18 @@ def is_stalled(source: StreamSourceInfo) -> bool:
     return source.active is None or not 0 <= source.active < STALLED
 
 
-async def ask_again(js: JetStreamContext, stream: str) -> bool:
+async def ask_again(js: JetStreamContext, stream: str, wanted: Sequence[StreamSource]) -> bool:
     """Has a stream that hears nothing of its sources ask them at once: the server itself waits up to two
-    minutes after a longer outage. What it has already it does not take again. True when it was needed."""
+    minutes after a longer outage. What it has already it does not take again. `wanted` are its sources as the
+    file says: an earlier try may have been cut short. True when it was needed."""
     info = await js.stream_info(stream)
-    sources = info.config.sources or []
-    if not any(is_stalled(source) for source in info.sources or []):
+    there = info.sources or []
+    if len(there) >= len(wanted) and not any(is_stalled(source) for source in there):
         return False
     config = info.config
     config.sources = []
     await js.update_stream(config)
-    config.sources = sources
+    config.sources = list(wanted)
     await js.update_stream(config)
     return True
 
@@ -89,12 +91,12 @@ async def watch(monitor: int, held: Sequence[Held], *, pause: float = 1.0) -> No
         try:
             now = await asyncio.to_thread(linked, monitor)
         except OSError:
-            now = {}
-        since = {link: since.get(link, time.monotonic()) for link in now.items()}
+            now = set()
+        since = {link: since.get(link, time.monotonic()) for link in now}
         new = {account for (account, _), at in since.items() if time.monotonic() - at < NEW}
         for stream in (h for h in held if h.account in new):
             try:
-                if await ask_again(stream.js, stream.name):
+                if await ask_again(stream.js, stream.name, stream.sources):
                     print(f"{stream.name} asks again: the link of {stream.account} is new", flush=True)
             except (nats.errors.Error, nats.js.errors.Error, TimeoutError):
                 continue  # the next round looks again

@@ -8,7 +8,7 @@ from fastapi import FastAPI
 from kompetensnav_chassis.app import Job
 from kompetensnav_chassis.db import EVERYONE, transaction
 from kompetensnav_registry.actions import agreements, erasure, offers
-from kompetensnav_registry.actions.exchange import answers
+from kompetensnav_registry.actions.exchange import answers, guests
 
 log = structlog.get_logger()
 
@@ -20,9 +20,11 @@ async def expire(app: FastAPI) -> bool:
 
 
 async def give_up(app: FastAPI) -> bool:
-    """Ends asks for seats in other stacks that nobody has answered."""
+    """Ends asks for seats in other stacks that nobody has answered, and seats of ours that nobody wants."""
+    now = datetime.now(UTC)
     async with transaction(app.state.sessions, EVERYONE) as session:
-        return await answers.give_up_waiting(session, now=datetime.now(UTC)) > 0
+        ended = await guests.end_late(session, today=now.date())
+        return await answers.give_up_waiting(session, now=now) + ended > 0
 
 
 async def remind(app: FastAPI) -> bool:

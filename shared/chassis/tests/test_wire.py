@@ -59,7 +59,7 @@ def test_a_fault_never_quotes_the_value():
 
 def test_another_stack_speaks_for_its_own_municipality_alone():
     event = EVENTS["registry.seat.returned.v1"]
-    facts = event(to="2560", reference=UUID(int=1), reason="expired")
+    facts = event(to="2560", reference=UUID(int=1), slot_id=UUID(int=2), reason="expired")
     headers, body = testing.headers_of(facts, municipality="2581"), facts.model_dump_json().encode()
     door = broker.Door("registry-exchange", (event,), lambda *_: None, many=True)
     told = SimpleNamespace(headers=headers, data=body, subject=f"nav.2581.fed.2560.{event.name}")

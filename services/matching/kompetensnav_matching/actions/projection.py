@@ -25,7 +25,7 @@ from kompetensnav_matching.tables import Agreement, OpenRequest, OpenSlot, Propo
 Changed = set[tuple[str, str]]
 NOBODY = UUID(int=0)
 """Stands where a learner was who has been erased."""
-BARRED = {Refusal.NOT_SHARED, Refusal.SLOT_IS_WITHDRAWN, Refusal.RULE}
+BARRED = {Refusal.NOT_SHARED, Refusal.SLOT_IS_WITHDRAWN, Refusal.RULE, Refusal.NO_ANSWER}
 """Refusals that the same pair would meet again."""
 _SLOT = (
     "slot_id",

@@ -28,6 +28,8 @@ async def reserve_seats(session: Session, matches: Sequence[LearnerMatched]) -> 
     for match in matches:
         slot, request = books.accounts.slots.get(match.slot_id), books.requests.get(match.request_id)
         refusal = ledger.refusal(books, slot, request)
+        if slot is not None and slot.elsewhere and slot.seats_left < 1:
+            refusal = refusal or Refusal.SLOT_IS_FULL
         if request is not None and facts.is_hidden(request):  # to the outside it is closed
             refusal = Refusal.REQUEST_IS_CLOSED
         if refusal or slot is None or request is None:

@@ -7,7 +7,7 @@ from fastapi import APIRouter
 from sqlalchemy import select
 
 from kompetensnav_registry.api.views import Limit, Listed, Offset, Reader, View, page_of
-from kompetensnav_registry.tables import Ask, Guest
+from kompetensnav_registry.tables import Ask, Guest, Request
 
 router = APIRouter(prefix="/{municipality}")
 
@@ -51,5 +51,8 @@ async def list_guests(caller: Reader, limit: Limit = 100, offset: Offset = 0) ->
 @router.get("/asks")
 async def list_asks(caller: Reader, limit: Limit = 100, offset: Offset = 0) -> Listed[AskView]:
     """Seats asked for in other stacks, the latest first."""
-    shown = select(Ask).where(Ask.municipality == caller.municipality)
+    hidden = select(Request.request_id).where(
+        Request.municipality == caller.municipality, Request.by_hand.is_(True)
+    )
+    shown = select(Ask).where(Ask.municipality == caller.municipality, Ask.request_id.not_in(hidden))
     return await page_of(caller, AskView, shown, (Ask.asked_at.desc(), Ask.reference), limit, offset)

@@ -23,6 +23,7 @@ from kompetensnav_registry.api.views import (
     case_worker_of,
     placement_of,
 )
+from kompetensnav_registry.domain import KeptElsewhere
 from kompetensnav_registry.tables import Offer, Placement
 
 router = APIRouter(prefix="/{municipality}")
@@ -134,6 +135,8 @@ async def accept(caller: Coordinator, offer_id: UUID, answer: Answer) -> OfferVi
     """Record a yes that was given in another way."""
     async with caller.begin() as session:
         row = await offers.find_offer(session, municipality=caller.municipality, offer_id=offer_id)
+        if row.elsewhere and answer.party == Party.EMPLOYER:
+            raise KeptElsewhere
         return OfferView.model_validate(await offers.accept(session, offer=row, party=answer.party))
 
 

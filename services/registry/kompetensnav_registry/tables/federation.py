@@ -17,8 +17,8 @@ class Loan(Base):
 
     slot_id: Mapped[UUID] = mapped_column(primary_key=True)
     lent_to: Mapped[str] = mapped_column(CODE, primary_key=True)
-    municipality: Mapped[str] = mapped_column(CODE)
-    """The slot's."""
+    municipality: Mapped[str] = mapped_column(CODE, primary_key=True)
+    """The slot's, as they say who lend it."""
     told: Mapped[dict[str, Any] | None]
     """The facts; none when it is lent no more."""
     revision: Mapped[int] = mapped_column(default=0)

@@ -2,7 +2,6 @@
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import UUID
 
 from sqlalchemy import select
 
@@ -18,7 +17,7 @@ from kompetensnav_contracts.events.registry import (
 from kompetensnav_contracts.vocabulary import Party, Reason, Refusal
 from kompetensnav_registry import domain
 from kompetensnav_registry.actions import ledger, offers, rules
-from kompetensnav_registry.actions.exchange import asking
+from kompetensnav_registry.actions.exchange import asking, borrowing
 from kompetensnav_registry.tables import Ask, Offer, Placement
 
 WAITS = timedelta(days=3)
@@ -29,23 +28,24 @@ async def answered(session: Session, event: SeatAnswered) -> None:
     """The seat is held, and those concerned here are asked; or it is refused, and matching is told."""
     row = await _ask(session, event)
     if row is None or row.state != "asked":
-        return
+        return  # given up, and the seat with it
     row.settled_at = datetime.now(UTC)
-    if event.refusal is not None:
-        _refuse(session, row, event.refusal)
-        return
     books = await ledger.open_books(
         session,
         workplaces={row.workplace_id: row.slot_municipality},
         requests={row.request_id: row.municipality},
     )
     slot, request = books.accounts.slots[row.slot_id], books.requests.get(row.request_id)
+    borrowing.left(session, slot, event.seats_left)  # before the answer: whoever hears that has heard this
+    if event.refusal is not None:
+        _refuse(session, row, event.refusal)
+        return
     facts = await rules.known(session, [request] if request else [], [slot])
-    refusal = None
-    if request is None or request.state != "open" or facts.is_hidden(request):
+    refusal = ledger.refusal(books, slot, request)
+    if request is None or facts.is_hidden(request):
         refusal = Refusal.REQUEST_IS_CLOSED
-    elif domain.is_busy(books.busy.get(request.learner_id, ()), slot.days):
-        refusal = Refusal.LEARNER_IS_PLACED
+    elif refusal is None and rules.seat_broken(facts, request, slot, is_automatic=True):
+        refusal = Refusal.RULE
     if refusal or request is None:  # something has come between; the seat is not needed
         closed = refusal is Refusal.REQUEST_IS_CLOSED
         asking.give_up(session, row, Reason.REQUEST_CLOSED if closed else Reason.OTHER_PLACE)
@@ -66,14 +66,14 @@ async def answered(session: Session, event: SeatAnswered) -> None:
 
 async def accepted(session: Session, event: SeatAccepted) -> None:
     """The employer there has said yes."""
-    offer = await _offer(session, event.reference, event.to, event.envelope.municipality)
+    offer = await _offer(session, event)
     if offer and offer.state == "open" and _waits_for_employer(offer):
         await offers.accept(session, offer=offer, party=Party.EMPLOYER)
 
 
 async def declined(session: Session, event: SeatDeclined) -> None:
     """The employer there has said no, or the slot is gone: the offer or the placement ends."""
-    offer = await _offer(session, event.reference, event.to, event.envelope.municipality)
+    offer = await _offer(session, event)
     if offer is None:
         return
     if offer.state == "open":
@@ -106,7 +106,11 @@ async def give_up_waiting(session: Session, *, now: datetime, most: int = 200) -
     return len(rows)
 
 
-async def _ask(session: Session, event: SeatAnswered) -> Ask | None:
+class NotAnsweredYet(Exception):
+    """What the employer says came before the seat was known to be held; it is tried again."""
+
+
+async def _ask(session: Session, event: SeatAnswered | SeatAccepted | SeatDeclined) -> Ask | None:
     """The ask that is answered, by the registry that was asked."""
     return await session.scalar(
         select(Ask)
@@ -119,12 +123,16 @@ async def _ask(session: Session, event: SeatAnswered) -> Ask | None:
     )
 
 
-async def _offer(session: Session, reference: UUID, home: str, host: str) -> Offer | None:
+async def _offer(session: Session, event: SeatAccepted | SeatDeclined) -> Offer | None:
+    """The offer of the seat, locked. Raises NotAnsweredYet."""
+    row = await _ask(session, event)
+    if row is not None and row.state == "asked":
+        raise NotAnsweredYet
     found = await session.scalars(
         select(Offer).where(
-            Offer.seat_id == reference,
-            Offer.municipality == home,
-            Offer.workplace_municipality == host,
+            Offer.seat_id == event.reference,
+            Offer.municipality == event.to,
+            Offer.workplace_municipality == event.envelope.municipality,
             Offer.elsewhere.is_(True),
         )
     )

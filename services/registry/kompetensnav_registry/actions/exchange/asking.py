@@ -1,7 +1,6 @@
 """Asking another stack for a seat, and giving one back: told under a reference that means nothing there."""
 
 from collections.abc import Iterable
-from typing import Any
 from uuid import uuid4
 
 from kompetensnav_chassis.db import Session
@@ -10,6 +9,9 @@ from kompetensnav_contracts.events.matching import LearnerMatched
 from kompetensnav_contracts.events.registry import SeatAsked, SeatReleased, SeatReturned
 from kompetensnav_contracts.vocabulary import Reason
 from kompetensnav_registry.tables import Ask, Offer, Slot
+
+TOLD = {Reason.DECLINED, Reason.EXPIRED, Reason.SLOT_WITHDRAWN, Reason.REQUEST_CLOSED, Reason.OTHER_PLACE}
+"""Reasons that another stack may hear: its employer knows who it was, and that somebody is ill is theirs."""
 
 
 def ask(session: Session, match: LearnerMatched, slot: Slot) -> Ask:
@@ -24,7 +26,14 @@ def ask(session: Session, match: LearnerMatched, slot: Slot) -> Ask:
         **{name: getattr(match, name) for name in facts},
     )
     session.add(row)
-    event = SeatAsked(to=row.slot_municipality, reference=row.reference, slot_id=row.slot_id)
+    event = SeatAsked(
+        to=row.slot_municipality,
+        reference=row.reference,
+        slot_id=row.slot_id,
+        starts_on=slot.starts_on,
+        ends_on=slot.ends_on,
+        weekdays=tuple(slot.weekdays),
+    )
     tell(session, event, municipality=row.municipality, revision=1)
     return row
 
@@ -32,7 +41,13 @@ def ask(session: Session, match: LearnerMatched, slot: Slot) -> Ask:
 def give_back(session: Session, offers: Iterable[Offer], reason: Reason) -> None:
     """Tells the slots' own registries that these seats are not needed any more."""
     for offer in offers:
-        _returned(session, offer.municipality, offer.workplace_municipality, offer.seat_id, reason)
+        returned = SeatReturned(
+            to=offer.workplace_municipality,
+            reference=offer.seat_id,
+            slot_id=offer.slot_id,
+            reason=reason if reason in TOLD else Reason.OTHER,
+        )
+        tell(session, returned, municipality=offer.municipality, revision=2)
         if offer.match_id:
             tell(
                 session,
@@ -44,8 +59,7 @@ def give_back(session: Session, offers: Iterable[Offer], reason: Reason) -> None
 
 def give_up(session: Session, row: Ask, reason: Reason) -> None:
     """Tells the slot's own registry that the seat of an ask is not needed, whatever it has answered."""
-    _returned(session, row.municipality, row.slot_municipality, row.reference, reason)
-
-
-def _returned(session: Session, home: str, host: str, reference: Any, reason: Reason) -> None:
-    tell(session, SeatReturned(to=host, reference=reference, reason=reason), municipality=home, revision=2)
+    returned = SeatReturned(
+        to=row.slot_municipality, reference=row.reference, slot_id=row.slot_id, reason=reason
+    )
+    tell(session, returned, municipality=row.municipality, revision=2)

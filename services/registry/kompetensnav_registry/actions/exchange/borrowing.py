@@ -2,11 +2,13 @@
 municipality."""
 
 from typing import Any
+from uuid import uuid5
 
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 
 from kompetensnav_chassis.db import Session
+from kompetensnav_chassis.errors import Unfit
 from kompetensnav_chassis.identity import municipalities
 from kompetensnav_chassis.outbox import tell
 from kompetensnav_contracts.events.registry import (
@@ -44,43 +46,64 @@ async def note(session: Session, event: SlotLent | SlotRecalled) -> None:
     if isinstance(event, SlotLent):
         place = await _place(session, event)
     slot = await session.scalar(
-        select(Slot).where(Slot.slot_id == event.slot_id, Slot.municipality == host).with_for_update()
+        select(Slot).where(Slot.slot_id == event.slot_id).with_for_update()  # whose it is, is looked at
     )
+    if slot is not None and (slot.municipality != host or not slot.elsewhere):
+        raise Unfit("the slot is another municipality's", "not-theirs")
     if isinstance(event, SlotLent):
         _lent(session, event, slot, place)
-    elif slot is not None and slot.elsewhere:
+    elif slot is not None:
         _recalled(session, event, slot)
+
+
+def left(session: Session, slot: Slot, seats: int) -> None:
+    """So many seats are left, as the slot's own registry says."""
+    if seats == slot.seats_left:
+        return
+    slot.seats_left, slot.capacity_revision = seats, slot.capacity_revision + 1
+    listing.left(session, slot.slot_id, seats)
+    event = CapacityChanged(slot_id=slot.slot_id, seats_left=seats)
+    tell(session, event, municipality=slot.municipality, revision=slot.capacity_revision)
 
 
 async def _place(session: Session, event: SlotLent) -> Workplace:
     """The workplace, for what points to it. Its name is not told between stacks: a sole trader's is a
-    person's."""
+    person's. Its ids here are made from theirs, so that no other stack can name what is ours."""
     host = event.envelope.municipality
     known = select(Employer.name).where(Employer.org_number == event.org_number)  # every municipality
     name = event.org_number and await session.scalar(known)
     name = name or f"Arbetsplats i {municipalities().get(host, host)}"
     await session.execute(
         insert(Employer)
-        .values(employer_id=event.employer_id, name=name, sector="private", kind="company", revision=1)
+        .values(
+            employer_id=uuid5(event.employer_id, host),
+            name=name,
+            sector="private",
+            kind="company",
+            revision=1,
+        )
         .on_conflict_do_nothing()
     )
     await session.execute(
         insert(Workplace)
         .values(
-            workplace_id=event.workplace_id, municipality=host, employer_id=event.employer_id, name=name,
+            workplace_id=uuid5(event.workplace_id, host), municipality=host,
+            employer_id=uuid5(event.employer_id, host), name=name,
             locality=event.locality, reception_capacity=MANY, revision=1,
         )
         .on_conflict_do_nothing()
     )  # fmt: skip
     place = await session.scalar(
-        select(Workplace).where(Workplace.workplace_id == event.workplace_id, Workplace.municipality == host)
+        select(Workplace).where(
+            Workplace.workplace_id == uuid5(event.workplace_id, host), Workplace.municipality == host
+        )
     )
     assert place is not None
     return place
 
 
 def _lent(session: Session, event: SlotLent, slot: Slot | None, place: Workplace) -> None:
-    host, left = event.envelope.municipality, event.seats_left
+    host = event.envelope.municipality
     about: dict[str, Any] = {name: getattr(event, name) for name in KEPT} | {
         "offers_needs": list(event.offers_needs),
         "weekdays": list(event.weekdays),
@@ -88,15 +111,13 @@ def _lent(session: Session, event: SlotLent, slot: Slot | None, place: Workplace
     }
     if slot is None:
         slot = Slot(
-            slot_id=event.slot_id, municipality=host, workplace_id=event.workplace_id,
-            employer_id=event.employer_id, shared_with=Sharing.NAMED, named_municipalities=[event.to],
+            slot_id=event.slot_id, municipality=host, workplace_id=place.workplace_id,
+            employer_id=place.employer_id, shared_with=Sharing.NAMED, named_municipalities=[event.to],
             elsewhere=True, own_found=False, taken=0, seats_left=event.seats, capacity_revision=0,
             public_revision=0, is_public=False, revision=1, **about,
         )  # fmt: skip
         session.add(slot)
         tell(session, SlotPosted(**facts(slot)), municipality=host, revision=1)
-    elif not slot.elsewhere:
-        return  # a slot of our own stack: whoever says so is mistaken
     else:
         about["named_municipalities"] = sorted({*slot.named_municipalities, event.to})
         if changed := {n: v for n, v in about.items() if getattr(slot, n) != v}:
@@ -104,10 +125,7 @@ def _lent(session: Session, event: SlotLent, slot: Slot | None, place: Workplace
                 setattr(slot, name, value)
             slot.revision += 1
             tell(session, SlotChanged(**facts(slot)), municipality=host, revision=slot.revision)
-    if left != slot.seats_left:
-        slot.seats_left, slot.capacity_revision = left, slot.capacity_revision + 1
-        event_left = CapacityChanged(slot_id=slot.slot_id, seats_left=left)
-        tell(session, event_left, municipality=host, revision=slot.capacity_revision)
+    left(session, slot, event.seats_left)
     listing.show(session, slot, place)
 
 

@@ -1,9 +1,10 @@
 """Seats of ours that another stack has asked for: the same ledger, and nothing about who has them."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert
 
 from kompetensnav_chassis.db import Session
 from kompetensnav_chassis.outbox import tell
@@ -25,6 +26,8 @@ from kompetensnav_registry.tables import Guest, Slot
 DECLARED = ["R10", "R11", "R20"]
 """As an employer declares by saying yes to a learner of its own municipality."""
 OPEN = ("held", "accepted")
+PATIENCE = timedelta(days=7)
+"""How long after the employer's last day a seat is still held for another stack."""
 
 
 async def asked(session: Session, event: SeatAsked) -> None:
@@ -47,12 +50,20 @@ async def asked(session: Session, event: SeatAsked) -> None:
         )
     )
     if workplace_id is None:
-        _answer(session, guest, Refusal.SLOT_IS_WITHDRAWN)
+        _answer(session, guest, Refusal.SLOT_IS_WITHDRAWN, 0)
         return
     accounts = await ledger.open_accounts(session, {workplace_id: host})
     slot = accounts.slots[event.slot_id]
     guest.workplace_id = workplace_id
     refusal = accounts.ledgers[workplace_id].refusal(slot.room)
+    if (slot.starts_on, slot.ends_on, tuple(slot.weekdays)) != (
+        event.starts_on,
+        event.ends_on,
+        event.weekdays,
+    ):
+        refusal = (
+            refusal or Refusal.SLOT_IS_FULL
+        )  # as it was when they matched to it; they hear of the change
     if refusal is not Refusal.SLOT_IS_WITHDRAWN:
         agreements = await lending.agreements_with_others(session)
         if home not in lending.borrowers(slot, agreements):
@@ -62,14 +73,20 @@ async def asked(session: Session, event: SeatAsked) -> None:
         seat = ledger.take_seat(session, books, slot, told=False, cause_id=guest.reference)
         accounts.settle(session)
         guest.seat_id, guest.state = seat.seat_id, "held"
-    _answer(session, guest, refusal)
+    _answer(session, guest, refusal, slot.seats_left)
     if guest.state == "held":
         _ask_employer(session, guest, slot)
 
 
-def _answer(session: Session, guest: Guest, refusal: Refusal | None) -> None:
+def _answer(session: Session, guest: Guest, refusal: Refusal | None, left: int) -> None:
     guest.refusal = refusal
-    event = SeatAnswered(to=guest.sent_by, reference=guest.reference, slot_id=guest.slot_id, refusal=refusal)
+    event = SeatAnswered(
+        to=guest.sent_by,
+        reference=guest.reference,
+        slot_id=guest.slot_id,
+        refusal=refusal,
+        seats_left=left,
+    )
     tell(session, event, municipality=guest.municipality, revision=1)
 
 
@@ -84,12 +101,25 @@ def _ask_employer(session: Session, guest: Guest, slot: Slot) -> None:
 
 
 async def returned(session: Session, event: SeatReturned) -> None:
-    """The seat is free again, and the employer is told if it was asked."""
+    """The seat is free again, and the employer is told if it was asked. What is returned before the asking
+    was heard (it may be tried again later) is never given."""
+    home = event.envelope.municipality
+    never = {
+        "reference": event.reference,
+        "municipality": event.to,
+        "sent_by": home,
+        "slot_id": event.slot_id,
+    }
+    await session.execute(
+        insert(Guest)
+        .values(state="returned", reason=event.reason, revision=1, settled_at=datetime.now(UTC), **never)
+        .on_conflict_do_nothing()
+    )
     found = await _locked(session, event.reference, event.to)
-    if found is None or found[0].sent_by != event.envelope.municipality:
+    if found is None:
         return
     guest, accounts = found
-    if guest.state in OPEN:
+    if guest.sent_by == home and guest.state in OPEN:
         await _end(session, guest, accounts, "returned", event.reason)
 
 
@@ -109,6 +139,23 @@ async def answer(session: Session, *, reference: UUID, municipality: str, says_y
         return guest
     await _end(session, guest, accounts, "declined", Reason.DECLINED)
     return guest
+
+
+async def end_late(session: Session, *, today: date, most: int = 100) -> int:
+    """Ends seats that the employer has not said yes to long after its last day: the other stack, which should
+    have returned them, may be gone. Returns how many. Runs for the whole stack."""
+    found = await session.execute(
+        select(Guest.reference, Guest.municipality)  # every municipality: a job
+        .where(Guest.state == "held", Guest.answer_by < today - PATIENCE)
+        .order_by(Guest.reference)
+        .limit(most)
+    )
+    late = found.all()
+    for reference, municipality in late:
+        locked = await _locked(session, reference, municipality)
+        if locked and locked[0].state == "held":
+            await _end(session, *locked, "declined", Reason.EXPIRED)
+    return len(late)
 
 
 async def end_guests_of_slot(session: Session, *, slot: Slot) -> None:
@@ -146,7 +193,7 @@ async def _end(
     session: Session, guest: Guest, accounts: ledger.Accounts | None, state: str, reason: Reason
 ) -> None:
     assert guest.seat_id is not None
-    was_asked, slot_id = guest.answer_by is not None, guest.slot_id
+    slot_id = guest.slot_id
     guest.state, guest.reason, guest.settled_at = state, reason, datetime.now(UTC)
     host = guest.municipality
     await session.flush()
@@ -155,8 +202,8 @@ async def _end(
         guest.revision += 1
         no = SeatDeclined(to=guest.sent_by, reference=guest.reference, reason=reason)
         tell(session, no, municipality=host, revision=guest.revision)
-    slot = accounts.slots[slot_id] if accounts else await session.get_one(Slot, slot_id)
-    if was_asked and not (state == "declined" and reason == Reason.DECLINED):
+    if state == "returned" and guest.answer_by is not None:
+        slot = accounts.slots[slot_id] if accounts else await session.get_one(Slot, slot_id)
         tell(session, GuestEnded(reason=reason, **_facts(guest, slot)), municipality=host, revision=2)
 
 

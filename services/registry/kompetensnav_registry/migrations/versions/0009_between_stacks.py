@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
-from kompetensnav_chassis.migrate import protect
+from kompetensnav_chassis.migrate import drop_views, facts, protect
 
 revision = "0009"
 down_revision = "0008"
@@ -28,7 +28,7 @@ def upgrade() -> None:
         sa.Column("municipality", CODE, nullable=False),
         sa.Column("told", JSONB(), nullable=True),
         sa.Column("revision", sa.Integer(), nullable=False),
-        sa.PrimaryKeyConstraint("slot_id", "lent_to", name=op.f("pk_loan")),
+        sa.PrimaryKeyConstraint("slot_id", "lent_to", "municipality", name=op.f("pk_loan")),
     )
     op.create_table(
         "ask",
@@ -71,9 +71,11 @@ def upgrade() -> None:
     protect("loan", "municipality")
     protect("guest", "municipality")
     protect("ask", "administration")
+    facts({"ask": "select reference, municipality, administration, match_id, state from ask"})
 
 
 def downgrade() -> None:
+    drop_views(["ask"])
     for table in ("guest", "ask", "loan"):
         op.drop_table(table)
     for table in ("offer", "slot"):

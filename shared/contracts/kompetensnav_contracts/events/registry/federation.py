@@ -71,6 +71,9 @@ class SeatAsked(Federated):
 
     reference: UUID = fact("reference", "Made for this seat alone; leads to nothing in the stack that hears.")
     slot_id: UUID = fact("reference", "The slot.")
+    starts_on: date = fact("public", "Its first day, as the asker knows it (ISO 8601).")
+    ends_on: date = fact("public", "Its last day, as the asker knows it (ISO 8601).")
+    weekdays: tuple[int, ...] = fact("public", "Its weekdays, as the asker knows them.", ())
 
 
 class SeatReturned(Federated):
@@ -81,7 +84,8 @@ class SeatReturned(Federated):
     told = {"sv": "Plats lämnad tillbaka: {reason}", "en": "Seat returned: {reason}"}
 
     reference: UUID = fact("reference", "As in the asking.")
-    reason: Reason = fact("internal", "Why, as a code.")
+    slot_id: UUID = fact("reference", "The slot.")
+    reason: Reason = fact("public", "Why, as a code that tells nothing of a person.")
 
 
 class SeatAnswered(Federated):
@@ -93,7 +97,8 @@ class SeatAnswered(Federated):
 
     reference: UUID = fact("reference", "As in the asking.")
     slot_id: UUID = fact("reference", "The slot.")
-    refusal: Refusal | None = fact("internal", "Why there is no seat; empty = it is held.", None)
+    refusal: Refusal | None = fact("public", "Why there is no seat; empty = it is held.", None)
+    seats_left: int = fact("public", "Seats that are left in the slot.", ge=0)
 
 
 class SeatAccepted(Federated):
@@ -114,7 +119,7 @@ class SeatDeclined(Federated):
     told = {"sv": "Arbetsgivaren har sagt nej: {reason}", "en": "The employer says no: {reason}"}
 
     reference: UUID = fact("reference", "As in the asking.")
-    reason: Reason = fact("internal", "Why, as a code.")
+    reason: Reason = fact("public", "Why, as a code that tells nothing of a person.")
 
 
 class GuestAsked(Event):

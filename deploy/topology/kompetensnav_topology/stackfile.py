@@ -36,6 +36,7 @@ key = "UA..."                        # the public key that its `topology render`
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,6 @@ NAME = re.compile(r"[a-z][a-z0-9]{1,30}")
 DURABLE = re.compile(r"[a-z][a-z0-9-]{1,60}")
 MUNICIPALITY = re.compile(r"\d{4}")
 KEY = re.compile(r"U[A-Z2-7]{55}")
-LOOPBACK = ("nats-leaf://127.", "nats-leaf://localhost:")
 EVENT = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*){2,}\.v\d+")
 ACCOUNTS = ("edge", "gate", "sys")
 """Accounts that are not a stack's."""
@@ -174,6 +174,8 @@ def read(path: Path) -> StackFile:
     region = _region(text, path, codes, document["region"]) if "region" in document else None
     partners = tuple(_partner(text, row, codes) for row in _tables(text, document, "partner"))
     services = tuple(_service(text, row) for row in _tables(text, document, "service"))
+    if any(member.name == name for member in members):
+        raise text.bad(f'"{name}"', f"{name!r} is the hub itself", nth=2)
     names = [*(p.name for p in partners), *(s.name for s in services), *(m.name for m in members)]
     _once(text, names, "the name")
     _once(text, [durable for service in services for durable in service.durables], "the consumer")
@@ -197,7 +199,7 @@ def _region(text: _Text, path: Path, codes: tuple[str, ...], row: Any) -> Region
         raise text.bad("[region]", f"{name!r} is no name of a hub")
     if not re.fullmatch(r"(tls|nats-leaf)://[^/\s]+:\d+", url):
         raise text.bad("url", "the hub's url is tls://host:port")
-    if url.startswith("nats-leaf") and not url.startswith(LOOPBACK):
+    if url.startswith("nats-leaf") and not _is_here(url.partition("://")[2]):
         raise text.bad("url", "outside this machine a leaf needs tls://")
     neighbours = {}
     for other, there in dict(row.get("neighbours", {})).items():
@@ -208,6 +210,15 @@ def _region(text: _Text, path: Path, codes: tuple[str, ...], row: Any) -> Region
     return Region(name, url, _file(path, row, "ca"), neighbours)
 
 
+def _is_here(address: str) -> bool:
+    """Whether host:port is this machine."""
+    host = address.rpartition(":")[0]
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
 def _hub(text: _Text, path: Path, row: Any) -> Hub:
     _known(text, "hub", row)
     listen = str(row.get("listen", ""))
@@ -216,7 +227,7 @@ def _hub(text: _Text, path: Path, row: Any) -> Hub:
     cert, key, ca = (_file(path, row, name) for name in ("cert", "key", "ca"))
     if bool(cert) != bool(key):
         raise text.bad("cert" if cert else "key", "cert and key go together")
-    if not cert and not listen.startswith(("127.", "localhost:")):
+    if not cert and not _is_here(listen):
         raise text.bad("listen", "outside this machine a hub needs cert and key")
     return Hub(listen, cert, key, ca)
 

@@ -104,6 +104,8 @@ def test_3_a_leaf_and_its_hub_are_read(tmp_path):
 
 @pytest.mark.parametrize(("text", "old", "new", "line", "why"), [
     (LEAF, "nats-leaf://127.0.0.1", "nats-leaf://hub.example.org", 6, "needs tls"),
+    (LEAF, "127.0.0.1", "127.example.org", 6, "needs tls"),
+    (HUB, 'name = "alvsbyn"', 'name = "norrland"', 7, "hub itself"),
     (LEAF, "nats-leaf://127.0.0.1:7422", "hub", 6, "tls://host:port"),
     (LEAF, '["2581"]', '["2560"]', 7, "stands twice"),
     (LEAF, '["2581"]', '["258"]', 7, "four digits"),

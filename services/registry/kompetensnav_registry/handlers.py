@@ -73,14 +73,13 @@ EXCHANGE: dict[type[Federated], Callable[[Session, Any], Awaitable[None]]] = {
 }
 
 
-@listener.on_many(*EXCHANGE, name="exchange")
+@listener.on_many(*EXCHANGE, name="exchange", in_turn=True)
 async def on_exchange(events: Sequence[Federated], session: Session) -> None:
     """What registries of other stacks have told ours. Each act looks only at rows of the municipality that
     was told, or of the one that tells; whose learner it concerns is not known before, so the scope is
     widened."""
     await rescope(session, EVERYONE)
     for event in events:
-        session.info["cause"] = event.envelope
         await EXCHANGE[type(event)](session, event)
 
 

@@ -69,6 +69,8 @@ class Door:
     many: bool
     projection: bool = False
     """Whether all it writes follows from the events alone, so that a replay of the log makes it again."""
+    in_turn: bool = False
+    """Whether each event of a batch has a transaction of its own, in order."""
     polled_at: float = 0.0
     """When it last asked for messages, on the monotonic clock."""
 
@@ -105,12 +107,13 @@ class Listener:
         return self._door((event,), f"{self.service}-{event.name.replace('.', '-')}", many=False)
 
     def on_many(
-        self, *events: type[Event], name: str = "", projection: bool = False
+        self, *events: type[Event], name: str = "", projection: bool = False, in_turn: bool = False
     ) -> Callable[[Handler], Handler]:
         """The door for volume; several events share one durable, which then needs a name. What a `projection`
-        writes follows from the events alone: it can be rebuilt."""
+        writes follows from the events alone: it can be rebuilt. `in_turn`: one event a transaction, for acts
+        that lock rows in an order of their own."""
         durable = f"{self.service}-{name or events[0].name.replace('.', '-')}"
-        return self._door(events, durable, many=True, projection=projection)
+        return self._door(events, durable, many=True, projection=projection, in_turn=in_turn)
 
     def on_ask(self, thing: str) -> Callable[[Answerer], Answerer]:
         """Answers the question `ask.<municipality>.<service>.<thing>`: (municipality, question, sessions) ->
@@ -123,10 +126,16 @@ class Listener:
         return register
 
     def _door(
-        self, events: tuple[type[Event], ...], durable: str, *, many: bool, projection: bool = False
+        self,
+        events: tuple[type[Event], ...],
+        durable: str,
+        *,
+        many: bool,
+        projection: bool = False,
+        in_turn: bool = False,
     ) -> Callable[[Handler], Handler]:
         def register(handler: Handler) -> Handler:
-            self.doors.append(Door(durable, events, handler, many, projection))
+            self.doors.append(Door(durable, events, handler, many, projection, in_turn))
             return handler
 
         return register
@@ -214,6 +223,11 @@ class Work:
     async def many(self, messages: Sequence[Msg]) -> None:
         """Handles a batch in one transaction; on an error one by one, so that only the bad message
         suffers."""
+        if self._door.in_turn:
+            for message in messages:
+                await self._alone(message)
+                failpoint(f"{self._door.durable}.mid-batch")
+            return
         try:
             events = [self._read(message) for message in messages]
             await take(self._door, self._sessions, events)

@@ -46,7 +46,9 @@ async def note(session: Session, event: SlotLent | SlotRecalled) -> None:
     if isinstance(event, SlotLent):
         place = await _place(session, event)
     slot = await session.scalar(
-        select(Slot).where(Slot.slot_id == event.slot_id).with_for_update()  # whose it is, is looked at
+        select(Slot)  # every municipality: whose it is, is looked at below
+        .where(Slot.slot_id == event.slot_id)
+        .with_for_update()
     )
     if slot is not None and (slot.municipality != host or not slot.elsewhere):
         raise Unfit("the slot is another municipality's", "not-theirs")

@@ -50,7 +50,9 @@ MUTANTS = (
     Mutant(
         "acknowledge a batch that failed",
         f"{CHASSIS}/broker.py",
-        "        except Exception:\n            for message in messages:\n                await self._alone(message)\n",
+        "        except Exception:\n"
+        "            for message in messages:\n"
+        "                await self._alone(message)\n",
         "        except Exception:\n"
         "            await asyncio.gather(*(message.ack() for message in messages))\n",
     ),

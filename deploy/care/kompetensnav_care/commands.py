@@ -16,9 +16,10 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from kompetensnav_care import counts, drill
+from kompetensnav_care import counts
 from kompetensnav_care import erase as erasing
 from kompetensnav_care import replay as replaying
+from kompetensnav_care import republish as telling
 from kompetensnav_care.world import Unreachable
 
 if TYPE_CHECKING:
@@ -69,40 +70,15 @@ Since = Annotated[datetime | None, typer.Option(help="Only what was told since t
 
 
 @care.command()
-def backup(
-    to: Annotated[Path, typer.Option(help="Folder for a file per service; kept from others (mode 0700).")],
-    run: RunFile = DEFAULT,
-) -> None:
-    """Write a backup of every service's database, while everything works."""
-    running = _running(run)
-    for path in _reach(lambda: drill.back_up(_admin(running), running.urls, to, running.programs)):
-        print(f"{path}  {path.stat().st_size:,} bytes")
-
-
-@care.command()
-def restore(
-    services: Annotated[list[str], typer.Argument(help="Whose database to put back.")],
-    from_: Annotated[Path, typer.Option("--from", help="Folder that `backup` has written.")],
-    run: RunFile = DEFAULT,
-) -> None:
-    """Put back a backup; the database that was there is kept under another name."""
-    running = _running(run)
-    kept = _reach(lambda: asyncio.run(drill.restore(_admin(running), services, from_, running.programs)))
-    for service, old in zip(services, kept, strict=True):
-        print(f"{service}: restored; what was there is now called {old}")
-    print("Next: `kompetensnav topology redeliver`, `kompetensnav care republish`, `kompetensnav verify`.")
-
-
-@care.command()
 def republish(
     since: Since = None,
     run: RunFile = DEFAULT,
     dry_run: Annotated[bool, typer.Option("--plan", help="Only show what would be done.")] = False,
 ) -> None:
     """Tell again what was told and is not in the stream any more; listeners that have it do nothing."""
-    running = _running(run)
+    running = find(run)
     moment = since.replace(tzinfo=since.tzinfo or UTC) if since else None
-    found = _reach(lambda: asyncio.run(drill.republish(running, moment, dry_run=dry_run)))
+    found = reach(lambda: asyncio.run(telling.republish(running, moment, dry_run=dry_run)))
     verb = "would be told again" if dry_run else "are told again"
     _show(found, False, {f"{service}: events that {verb}": n for service, n in found.items()})
 
@@ -116,8 +92,8 @@ def replay(
     dry_run: Annotated[bool, typer.Option("--plan", help="Only show what would be done.")] = False,
 ) -> None:
     """Give dead letters once more to the consumer that failed; mend the cause first."""
-    running = _running(run)
-    done = _reach(
+    running = find(run)
+    done = reach(
         lambda: asyncio.run(replaying.replay(running, consumer, seq or (), reason=reason, dry_run=dry_run))
     )
     table = Table("letter", "reason", "outcome")
@@ -134,8 +110,8 @@ def erase(
 ) -> None:
     """Take out of the streams and the outboxes what was told of learners whose erasure all services have
     answered; run it every night."""
-    running = _running(run)
-    done, bodies = _reach(lambda: asyncio.run(erasing.erase(running, dry_run=dry_run)))
+    running = find(run)
+    done, bodies = reach(lambda: asyncio.run(erasing.erase(running, dry_run=dry_run)))
     if as_json:
         print(json.dumps({"erasures": [asdict(each) for each in done], "outboxes": bodies}, indent=1))
         return
@@ -154,7 +130,7 @@ def erase(
 T = TypeVar("T")
 
 
-def _reach(work: Callable[[], T]) -> T:
+def reach(work: Callable[[], T]) -> T:
     """What the work gives; exit 2 with one line when something could not be reached."""
     try:
         return work()
@@ -165,7 +141,7 @@ def _reach(work: Callable[[], T]) -> T:
     sys.exit(2)
 
 
-def _admin(running: counts.Running) -> str:
+def admin_of(running: counts.Running) -> str:
     """A superuser's URL. Raises Unreachable."""
     if not running.admin_url:
         raise Unreachable("Set KOMPETENSNAV_ADMIN_URL to a superuser's URL.")
@@ -192,9 +168,9 @@ def verify(
     something could not be looked at."""
     from kompetensnav_care import verify as work
 
-    running = _running(run)
+    running = find(run)
     try:
-        admin = _admin(running) if rebuild else ""
+        admin = admin_of(running) if rebuild else ""
         verdict = asyncio.run(
             work.verify(running, mail=mail, asked=asked, canaries=canary or [], rebuild_by=admin)
         )
@@ -207,11 +183,12 @@ def verify(
     if as_json:
         print(json.dumps(verdict.as_json(), indent=1))
     else:
-        _print_verdict(verdict)
+        print_verdict(verdict)
     sys.exit(verdict.exit_code)
 
 
-def _print_verdict(verdict: "Verdict") -> None:
+def print_verdict(verdict: "Verdict") -> None:
+    """A row for each invariant, and a word on all."""
     table = Table("", "invariant", "looked at", "outcome", "what", "which")
     for line in verdict.lines:
         which = ", ".join(line.ids[:3]) + (f" and {len(line.ids) - 3} more" if len(line.ids) > 3 else "")
@@ -221,7 +198,8 @@ def _print_verdict(verdict: "Verdict") -> None:
     print(verdict.summary)
 
 
-def _running(run: Path) -> counts.Running:
+def find(run: Path) -> counts.Running:
+    """The stack that a run file tells of; exit 2 when none runs."""
     try:
         return counts.Running.read(run)
     except (OSError, KeyError, ValueError):
@@ -230,7 +208,7 @@ def _running(run: Path) -> counts.Running:
 
 
 def _ask(run: Path, what: Callable[[counts.Running], Awaitable[dict[str, Any]]]) -> dict[str, Any]:
-    running = _running(run)
+    running = find(run)
 
     async def go() -> dict[str, Any]:
         return await what(running)

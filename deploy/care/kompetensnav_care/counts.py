@@ -3,8 +3,8 @@
 import asyncio
 import json
 import os
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +78,10 @@ class Running:
     """A superuser's, for the few acts that need one; empty = not known."""
     programs: Path | None = None
     """The folder of PostgreSQL's programs, when they are not on the path."""
+    services: Mapping[str, str] = field(default_factory=dict)
+    """Service -> its address."""
+    described: tuple[str, ...] = ()
+    """How the topology's commands are told which stack it is."""
 
     @classmethod
     def read(cls, path: Path) -> "Running":
@@ -90,7 +94,10 @@ class Running:
         programs = Path(about["postgres_programs"]) if "postgres_programs" in about else None
         care = Path(about["care_seed"])
         replay = care.with_name("replay.nk")
-        return cls(about["nats"], about["stack"].upper(), care, urls, replay, admin, programs)
+        described = tuple(about.get("described", ("--stack", about["stack"])))
+        services = about.get("services", {})
+        stack = about["stack"].upper()
+        return cls(about["nats"], stack, care, urls, replay, admin, programs, services, described)
 
 
 async def connect(running: Running, seed: Path | None = None) -> Any:

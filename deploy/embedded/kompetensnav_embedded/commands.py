@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from time import monotonic
 from typing import Annotated, Any
@@ -79,6 +80,27 @@ def down(folder: Folder = FOLDER) -> None:
     wait_until(lambda: stack.running_pid() is None, "the stop", seconds=40)
     stack.remove_run_file()
     print("Stopped.")
+
+
+def restart(
+    services: Annotated[list[str], typer.Argument(help="One after the other.")], folder: Folder = FOLDER
+) -> None:
+    """Have services end their work in order and begin anew, each ready before the next."""
+    from kompetensnav_chassis.ready import is_ready
+    from kompetensnav_embedded.stack import Stack, Supervisor, wait_until
+
+    stack = Stack(folder)
+    if stack.running_pid() is None:
+        sys.exit(f"Nothing runs from {folder}.")
+    urls = json.loads(stack.run_file.read_text())["services"]
+    if unknown := set(services) - set(urls):
+        sys.exit(f"There is no service {', '.join(sorted(unknown))}; there are {', '.join(urls)}")
+    with _orderly():
+        for name in services:
+            Supervisor(stack).restart(name)
+            log = folder / f"logs/{name}.log"
+            wait_until(partial(is_ready, urls[name]), name, seconds=60, log=log)
+            print(f"{name} is ready again.")
 
 
 def status(

@@ -236,6 +236,7 @@ class Stack:
             "pid": pid,
             "folder": str(self.folder),
             "stack": self.name,
+            "described": self.described,
             "nats": f"nats://127.0.0.1:{self.ports['nats']}",
             "monitor": self.url("monitor"),
             "issuer": self.url("issuer"),
@@ -317,6 +318,12 @@ class Supervisor:
         for name in names:
             with suppress(xmlrpc.client.Fault):  # it runs already
                 self._rpc.supervisor.startProcess(name, False)
+
+    def restart(self, name: str) -> None:
+        """Has a program end its work in order, and begins it anew."""
+        with suppress(xmlrpc.client.Fault):  # it does not run
+            self._rpc.supervisor.stopProcess(name, True)
+        self._rpc.supervisor.startProcess(name, False)
 
     def processes(self) -> list[dict[str, Any]]:
         """What runs, as the supervisor sees it."""
@@ -418,15 +425,10 @@ def running(stack: Stack, step: Callable[[str], Any]) -> Iterator[Supervisor]:
             )
         with step("Streams, tables"), concurrent.futures.ThreadPoolExecutor(1) as pool:
             topology = pool.submit(
-                _run,
-                "topology",
-                "apply",
-                *stack.described,
-                "--url",
-                f"nats://127.0.0.1:{stack.ports['nats']}",
-                "--seed",
+                _run, "topology", "apply", *stack.described, "--url",
+                f"nats://127.0.0.1:{stack.ports['nats']}", "--seed",
                 str(stack.folder / "keys/topology.nk"),
-            )
+            )  # fmt: skip
             _run(
                 "provision",
                 *SERVICES,

@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
 from types import ModuleType
 from typing import Any
 
@@ -30,6 +31,14 @@ PACE = 0.02
 """Seconds between two runs of a job, however often it is woken, at least."""
 PATIENCE = 0.1
 """Seconds at most to rest after a run that took as long: a busy job does more in each run."""
+
+
+def _version(service: str) -> str:
+    """Of an installed service; empty when its distribution has another name."""
+    try:
+        return version(f"kompetensnav-{service}")
+    except PackageNotFoundError:
+        return ""
 
 
 @dataclass(frozen=True)
@@ -98,7 +107,7 @@ def service_app(
     app = FastAPI(title=f"Kompetensnav {listener.service}", version="1", lifespan=lifespan, docs_url=None,
                   redoc_url=None, openapi_url=None)  # fmt: skip
     app.state.listener, app.state.stack = listener, settings.stack
-    app.state.failure = "see the log"
+    app.state.failure, app.state.version = "see the log", _version(listener.service)
     app.state.tokens = Tokens(str(settings.issuer), settings.audience)
     for name, value in (state or {}).items():
         setattr(app.state, name, value)

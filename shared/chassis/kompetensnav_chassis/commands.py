@@ -50,11 +50,18 @@ def service_commands(service: str, *, main: Callable[[], Any]) -> typer.Typer:
         app.serve(module.app(read), read)
 
     @commands.command()
-    def migrate(to: str = "head") -> None:
+    def migrate(
+        to: str = "head",
+        dry_run: Annotated[bool, typer.Option("--plan", help="Only show what would be done.")] = False,
+    ) -> None:
         """Bring the database to the newest revision (or another), under a lock."""
-        from kompetensnav_chassis.migrate import migrate as work
+        from kompetensnav_chassis import migrate as work
 
-        work(_owner_url(service), service, to)
+        if not dry_run:
+            work.migrate(_owner_url(service), service, to)
+            return
+        for name, what in work.pending(_owner_url(service), service, to):
+            print(f"{name} {what}")
 
     @commands.command(hidden=True)
     def rebuild(up_to: Annotated[int, typer.Option(help="Last stream sequence.")]) -> None:

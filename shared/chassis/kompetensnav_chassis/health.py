@@ -30,7 +30,11 @@ async def ready(request: Request) -> Response:
     """The database answers, the broker is connected, every durable exists and was polled lately."""
     checks = await asyncio.gather(_database(request.app.state), _broker(request.app.state))
     faults = {name: why for name, why in zip(("database", "broker"), checks, strict=True) if why}
-    body = {"status": "ready" if not faults else "not ready", "faults": faults}
+    body = {
+        "status": "ready" if not faults else "not ready",
+        "faults": faults,
+        "version": request.app.state.version,
+    }
     return JSONResponse(
         body | {"outbox_backlog": request.app.state.relay.backlog}, 200 if not faults else 503
     )

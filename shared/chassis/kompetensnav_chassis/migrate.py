@@ -14,6 +14,8 @@ from typing import Any, Literal
 import asyncpg
 from alembic import command, context, op
 from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import MetaData, text
 from sqlalchemy.engine import Connection, make_url
 
@@ -73,6 +75,24 @@ async def _migrate(owner_url: str, service: str, to: str) -> None:
             await connection.commit()
     finally:
         await database.dispose()
+
+
+def pending(owner_url: str, service: str, to: str = "head") -> list[tuple[str, str]]:
+    """(revision, what it does) of each migration that `migrate` would run, first one first."""
+
+    def current(connection: Connection) -> str | None:
+        return MigrationContext.configure(connection).get_current_revision()
+
+    async def ask() -> str | None:
+        database = engine(owner_url)
+        try:
+            async with database.connect() as connection:
+                return await connection.run_sync(current)
+        finally:
+            await database.dispose()
+
+    scripts = ScriptDirectory.from_config(config(service)).iterate_revisions(to, asyncio.run(ask()) or "base")
+    return [(script.revision, (script.doc or "").splitlines()[0]) for script in reversed(list(scripts))]
 
 
 def config(service: str) -> Config:

@@ -106,7 +106,7 @@ async def connect(running: Running, seed: Path | None = None) -> Any:
     try:
         async with asyncio.timeout(PATIENCE):  # left alone, the client tries for minutes
             return await nats.connect(
-                running.nats,
+                running.nats.split(","),
                 nkeys_seed_str=(seed or running.care_seed).read_text().strip(),
                 connect_timeout=2,
                 allow_reconnect=False,
@@ -156,7 +156,7 @@ async def follow(running: Running, every: float) -> AsyncIterator[dict[str, int]
     """What waits, by place, each so many seconds; goes on while parts of the stack are away."""
     seed = running.care_seed.read_text().strip()
     connection = await nats.connect(
-        running.nats, nkeys_seed_str=seed, connect_timeout=5, max_reconnect_attempts=-1
+        running.nats.split(","), nkeys_seed_str=seed, connect_timeout=5, max_reconnect_attempts=-1
     )
     pools: dict[str, asyncpg.Pool] = {}
     try:

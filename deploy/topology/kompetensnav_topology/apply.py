@@ -70,7 +70,7 @@ def accounts(made: StackFile, *, ack_wait: float = 30.0, max_bytes: int = 8 << 3
         return found
     heard = exchange.heard(name, made.municipalities, made.region) if made.region else []
     own = consumers(name, made.services, ack_wait=ack_wait)
-    made_of = streams(name, max_bytes=max_bytes, heard=heard)
+    made_of = streams(name, max_bytes=max_bytes, replicas=made.replicas, heard=heard)
     found = [Account("topology", made_of, [*own, *partners], "GATE" if made.region else "")]
     if made.region:
         edge = kept(f"EDGE_{code}", exchange.leaving(name, made.municipalities), max_bytes)

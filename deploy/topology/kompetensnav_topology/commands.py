@@ -31,7 +31,7 @@ topology.add_typer(add, name="add")
 Stack = Annotated[str, typer.Option(help="Name of the stack; a file says it itself.")]
 File = Annotated[Path | None, typer.Option(help="stack.toml: name, municipalities, partners, services.")]
 TheFile = Annotated[Path, typer.Option("--file", help="stack.toml.")]
-Url = Annotated[str, typer.Option(help="NATS server.")]
+Url = Annotated[str, typer.Option(help="NATS server; several with commas between.")]
 Seed = Annotated[Path | None, typer.Option(help="File with the topology user's seed.")]
 Out = Annotated[Path, typer.Option(help="Folder with server.conf and keys/.")]
 Store = Annotated[Path, typer.Option(help="Folder of the streams.")]
@@ -65,7 +65,8 @@ def render(
     ] = None,
     reload: Annotated[bool, typer.Option("--reload", help="Have the running server read it.")] = False,
 ) -> None:
-    """Write the server's configuration and the users' keys; the server is asked whether it would take it."""
+    """Write the server's configuration and the users' keys; the server is asked whether it would take it.
+    A stack with nodes gets a folder for each."""
     if reload and not pid_file:
         sys.exit("--reload needs --pid-file. In containers: docker compose kill -s HUP nats")
     made = _stack(stack, file)
@@ -75,18 +76,26 @@ def render(
     names += ["topology-edge", "leaf"] if made.region else ["system"] if made.hub else []
     public = server.keys(out / "keys", names)
     seed = (out / "keys/leaf.nk").read_text().strip() if made.region else ""
-    path, checked = out / "server.conf", out / "server.conf.new"
-    before = path.read_text() if path.exists() else ""
-    checked.unlink(missing_ok=True)
-    checked.touch(mode=0o600 if seed else 0o644)
-    checked.write_text(
-        server.configuration(
-            stack=made.name, users=users, public=public, store=store, host=host, port=port,
-            monitor=monitor, partners=made.partners, pid_file=pid_file, met=made, seed=seed,
-        )
-    )  # fmt: skip
-    server.check(checked)
-    checked.replace(path)
+    before = ""
+    if made.nodes and reload:
+        sys.exit("Nodes are on machines of their own: on each, `nats-server --signal reload` twice.")
+    for node in made.nodes or (None,):
+        folder, streams = (out / node.name, store / node.name) if node else (out, store)
+        path, checked = folder / "server.conf", folder / "server.conf.new"
+        folder.mkdir(exist_ok=True)
+        before = path.read_text() if path.exists() else ""
+        checked.unlink(missing_ok=True)
+        checked.touch(mode=0o600 if seed else 0o644)
+        at, _, there = node.listen.rpartition(":") if node else (host, "", port)
+        checked.write_text(
+            server.configuration(
+                stack=made.name, users=users, public=public, store=streams, host=at, port=int(there),
+                monitor=node.monitor if node else monitor, partners=made.partners, pid_file=pid_file,
+                met=made, seed=seed, node=node,
+            )
+        )  # fmt: skip
+        server.check(checked)
+        checked.replace(path)
     if made.region:
         print(f"The key of this stack for the hub {made.region.name}: {public['leaf']}")
     if reload:
@@ -258,7 +267,7 @@ def watch(
                 if not account.linked:
                     continue
                 connection = await nats.connect(
-                    url, nkeys_seed=str(_seed_of(seed, account.user)), max_reconnect_attempts=-1,
+                    url.split(","), nkeys_seed=str(_seed_of(seed, account.user)), max_reconnect_attempts=-1,
                     reconnect_time_wait=0.5, error_cb=_quiet,
                 )  # fmt: skip
                 stack.push_async_callback(connection.close)
@@ -295,7 +304,7 @@ def examine(
     @contextlib.asynccontextmanager
     async def open_as(user: str) -> AsyncIterator[JetStreamContext]:
         connection = await nats.connect(
-            url,
+            url.split(","),
             nkeys_seed=str(_seed_of(seed, user)),
             connect_timeout=5,
             allow_reconnect=False,
@@ -364,7 +373,7 @@ def _at(
     async def go() -> list[work.Change]:
         options = {"nkeys_seed": str(seed)} if seed else {}
         connection = await nats.connect(
-            url, connect_timeout=5, allow_reconnect=False, error_cb=_quiet, **options
+            url.split(","), connect_timeout=5, allow_reconnect=False, error_cb=_quiet, **options
         )
         try:
             return await act(connection.jetstream())

@@ -31,6 +31,18 @@ key = "hub.key"
 name = "pitea"
 municipalities = ["2581"]
 key = "UA..."                        # the public key that its `topology render` prints
+
+A stack that must survive the loss of a machine has three nodes; its streams are then kept on each:
+
+[[node]]
+name = "n1"
+listen = "10.0.0.1:4222"             # where services and partners find it
+route = "10.0.0.1:6222"              # where the other nodes find it
+
+[cluster]                            # needed when the nodes are not all on this machine
+cert = "node.pem"
+key = "node.key"
+ca = "ca.pem"
 """
 
 import re
@@ -54,12 +66,14 @@ EVENT = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*){2,}\.v\d+")
 ACCOUNTS = ("edge", "gate", "sys")
 """Accounts that are not a stack's."""
 KEYS = {
-    "": {"name", "municipalities", "partner", "service", "region", "hub", "member"},
+    "": {"name", "municipalities", "partner", "service", "region", "hub", "member", "node", "cluster"},
     "partner": {"name", "events", "municipalities"},
     "service": {"name", "listens", "asks", "answers"},
     "region": {"name", "url", "ca", "neighbours"},
     "hub": {"listen", "cert", "key", "ca"},
     "member": {"name", "municipalities", "key"},
+    "node": {"name", "listen", "route", "monitor"},
+    "cluster": {"cert", "key", "ca"},
 }
 
 
@@ -122,6 +136,25 @@ class Member:
 
 
 @dataclass(frozen=True)
+class Node:
+    """A server of a stack that has several."""
+
+    name: str
+    listen: str
+    route: str
+    monitor: int
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """The certificate by which nodes know each other; none on one machine."""
+
+    cert: Path | None = None
+    key: Path | None = None
+    ca: Path | None = None
+
+
+@dataclass(frozen=True)
 class StackFile:
     """A stack, or a region's hub, as its file describes it."""
 
@@ -132,6 +165,13 @@ class StackFile:
     region: Region | None = None
     hub: Hub | None = None
     members: tuple[Member, ...] = ()
+    nodes: tuple[Node, ...] = ()
+    cluster: Cluster = Cluster()
+
+    @property
+    def replicas(self) -> int:
+        """On how many nodes a stream is kept."""
+        return min(3, len(self.nodes)) or 1
 
 
 class _Text:
@@ -179,7 +219,9 @@ def read(path: Path) -> StackFile:
     names = [*(p.name for p in partners), *(s.name for s in services), *(m.name for m in members)]
     _once(text, names, "the name")
     _once(text, [durable for service in services for durable in service.durables], "the consumer")
-    return StackFile(name, codes, partners, services, region, hub, members)
+    nodes = tuple(_node(text, row) for row in _tables(text, document, "node"))
+    cluster = _cluster(text, path, nodes, document.get("cluster", {}))
+    return StackFile(name, codes, partners, services, region, hub, members, nodes, cluster)
 
 
 def _codes(text: _Text, row: Mapping[str, Any]) -> tuple[str, ...]:
@@ -230,6 +272,34 @@ def _hub(text: _Text, path: Path, row: Any) -> Hub:
     if not cert and not _is_here(listen):
         raise text.bad("listen", "outside this machine a hub needs cert and key")
     return Hub(listen, cert, key, ca)
+
+
+def _node(text: _Text, row: Mapping[str, Any]) -> Node:
+    name = _name(text, row)
+    addresses = {key: str(row.get(key, "")) for key in ("listen", "route")}
+    for key, address in addresses.items():
+        if not re.fullmatch(r"[^\s:]+:\d+", address):
+            raise text.bad(f'"{name}"', f"{key} of {name} is host:port, in quotes")
+    monitor = row.get("monitor", 8222)
+    if not isinstance(monitor, int):
+        raise text.bad(f'"{name}"', f"monitor of {name} is a port on its own machine, a number")
+    return Node(name, addresses["listen"], addresses["route"], monitor)
+
+
+def _cluster(text: _Text, path: Path, nodes: tuple[Node, ...], row: Any) -> Cluster:
+    _known(text, "cluster", row)
+    if row and not nodes:
+        raise text.bad("[cluster]", "a cluster has [[node]]s")
+    if nodes and len(nodes) not in (3, 5):
+        raise text.bad("[[node]]", "a cluster has three or five nodes: more than half must be up")
+    _once(text, [node.name for node in nodes], "the node")
+    _once(text, [address for node in nodes for address in (node.listen, node.route)], "the address")
+    files = {name: _file(path, row, name) for name in ("cert", "key", "ca")}
+    if any(files.values()) and not all(files.values()):
+        raise text.bad("[cluster]", "cert, key and ca go together")
+    if not files["cert"] and any(not _is_here(node.route) for node in nodes):
+        raise text.bad("route", "outside this machine nodes need [cluster] with cert, key and ca")
+    return Cluster(**files)
 
 
 def _file(path: Path, row: Mapping[str, Any], name: str) -> Path | None:

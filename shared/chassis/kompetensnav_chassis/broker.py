@@ -145,7 +145,7 @@ def broker(listener: Listener, settings: ServiceSettings, sessions: Sessions) ->
     """The service's broker with all its doors; it binds to durables that the topology has made."""
     service = listener.service
     built = NatsBroker(
-        settings.nats_url,
+        settings.nats_url.split(","),
         name=service,
         security=NatsNKey.from_seed(settings.nats_seed.get_secret_value()) if settings.nats_seed else None,
         inbox_prefix=f"_INBOX_{service}",

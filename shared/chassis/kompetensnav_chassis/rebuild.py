@@ -33,7 +33,7 @@ async def rebuild(listener: Listener, settings: ServiceSettings, outbox: type, u
     engine = db.engine(str(settings.database_url))
     sessions = db.sessions(engine, listener.service, outbox)
     seed = settings.nats_seed.get_secret_value().strip() if settings.nats_seed else None
-    connection = await nats.connect(settings.nats_url, nkeys_seed_str=seed, connect_timeout=5)
+    connection = await nats.connect(settings.nats_url.split(","), nkeys_seed_str=seed, connect_timeout=5)
     rebuilt = Rebuilt()
     try:
         for door in (door for door in listener.doors if door.projection):

@@ -21,7 +21,11 @@ class ServiceSettings(BaseSettings):
     model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
 
     stack: str = Field("local", pattern=r"^[a-z][a-z0-9_]{0,30}$", description="Name of the stack.")
-    nats_url: str = Field("nats://127.0.0.1:4222", description="NATS server.", pattern=r"^(nats|tls)://")
+    nats_url: str = Field(
+        "nats://127.0.0.1:4222",
+        description="NATS server; the nodes of a cluster with commas between.",
+        pattern=r"^(nats|tls)://",
+    )
     nats_seed: SecretStr | None = Field(None, description="nkey seed of the service's NATS user.")
     database_url: PostgresDsn = Field(description="Database, as the service's app role.")
     relay_database_url: PostgresDsn = Field(description="The same database, as the relay role.")

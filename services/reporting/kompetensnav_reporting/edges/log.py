@@ -21,7 +21,7 @@ async def read_log(
     over.
     """
     connection = await nats.connect(
-        running["nats"], nkeys_seed_str=Path(running["care_seed"]).read_text().strip()
+        running["nats"].split(","), nkeys_seed_str=Path(running["care_seed"]).read_text().strip()
     )
     try:
         js = connection.jetstream()

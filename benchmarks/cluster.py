@@ -7,6 +7,7 @@ rate of writing with one node and with three.
 import argparse
 import asyncio
 import contextlib
+import itertools
 import os
 import platform
 import statistics
@@ -17,6 +18,7 @@ from typing import Any
 
 import nats.errors
 import nats.js.errors
+
 from support.cluster import Cluster
 
 SUBJECT = "nav.2580.int.registry.slot.posted.v1"
@@ -48,7 +50,7 @@ class Writer:
         while time.monotonic() < began + seconds or len(self.acked) == before:
             await asyncio.sleep(0.1)
         moments = [began, *self.acked[before:]]
-        return max(b - a for a, b in zip(moments, moments[1:], strict=False))
+        return max(b - a for a, b in itertools.pairwise(moments))
 
 
 async def rate(js: Any, subject: str, seconds: float = 5) -> float:

@@ -2,7 +2,9 @@
 
 import asyncio
 import itertools
+import os
 import signal
+import subprocess
 
 import nats.errors
 import nats.js.errors
@@ -11,6 +13,7 @@ import pytest
 from kompetensnav_chassis.testing import eventually
 from support.cluster import SERVICES, Cluster, replicated
 from support.people import People
+from support.stack import BIN
 
 pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -66,10 +69,13 @@ async def test_6_a_node_is_killed_while_events_are_told_and_none_is_lost(tmp_pat
         await connection.close()
 
 
-async def test_6_a_stack_in_two_instances_goes_on_when_a_node_and_instances_are_killed(tmp_path):
+async def test_6_a_stack_in_two_instances_goes_on_when_a_node_and_instances_are_killed(tmp_path, monkeypatch):
     """Both instances of each service take their share of its durables; a node and an instance of each are
-    killed under work; people go on, and every promise is kept."""
-    async with Cluster(tmp_path / "norr") as cluster, replicated(cluster, instances=2) as made:
+    killed under work; people go on, and every promise is kept. Nodes and services know each other by their
+    certificates."""
+    cluster = Cluster(tmp_path / "norr", certified=True)
+    monkeypatch.setenv("KOMPETENSNAV_NATS_CA", cluster.trust["KOMPETENSNAV_NATS_CA"])
+    async with cluster, replicated(cluster, instances=2) as made:
         people = People(cluster.folder / "run.json", tmp_path, 60)
         try:
             await people.go_on(20)
@@ -102,3 +108,21 @@ async def test_6_a_stack_in_two_instances_goes_on_when_a_node_and_instances_are_
         done = await asyncio.to_thread(made.stack.run, "verify", "--asked", str(people.asked))
         assert done.returncode == 0, done.stdout + done.stderr
         assert people.outcomes()["acked"] > 0
+
+
+async def test_6_whoever_does_not_trust_the_nodes_is_told_so(tmp_path):
+    cluster = Cluster(tmp_path / "norr", certified=True)
+    cluster.start()
+    try:
+        await cluster.healthy()
+        bare = dict.fromkeys(["KOMPETENSNAV_NATS_CA"], "")
+        asked = ("--url", cluster.url, "--seed", cluster.folder / "keys/topology.nk")
+        done = await asyncio.to_thread(
+            subprocess.run, [BIN / "kompetensnav", "topology", "apply", "--file", cluster.file, *asked],
+            env=os.environ | bare, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 1
+        assert "does not answer" in done.stderr
+        cluster.apply()
+    finally:
+        cluster.stop()

@@ -4,21 +4,16 @@ them."""
 
 import contextlib
 import json
-from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address
 from types import SimpleNamespace
 
 import httpx
 import nats.errors
 import pytest
 import pytest_asyncio
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from kompetensnav_chassis.testing import eventually
 from kompetensnav_embedded import servers
+from support.certificates import certificates
 from support.region import CODES, HUB, Broker, hub_text, leaf_text
 
 pytestmark = pytest.mark.real
@@ -308,7 +303,7 @@ async def test_3_a_revoked_member_is_cut_off(region):
 
 
 async def test_3_a_link_with_certificates(tmp_path):
-    certificates(tmp_path)
+    certificates(tmp_path, "hub")
     more = f'cert = "{tmp_path}/hub.pem"\nkey = "{tmp_path}/hub.key"\nca = "{tmp_path}/ca.pem"\n'
     built = made(tmp_path, hub_more=more, leaf_more=f'ca = "{tmp_path}/ca.pem"\n', scheme="tls")
     async with running(built) as region:
@@ -319,27 +314,3 @@ async def test_3_a_link_with_certificates(tmp_path):
 
         await eventually(there, 60)
         assert "hub.pem" in region.hub.doctor(status=1), "it runs out within the hour"
-
-
-def certificates(folder):
-    """An authority, and the hub's certificate, for an hour."""
-    now = datetime.now(UTC)
-
-    def named(name):
-        return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-
-    def builder(subject, issuer, key):
-        made = x509.CertificateBuilder().subject_name(named(subject)).issuer_name(named(issuer))
-        made = made.public_key(key.public_key()).serial_number(x509.random_serial_number())
-        return made.not_valid_before(now - timedelta(minutes=5)).not_valid_after(now + timedelta(hours=1))
-
-    ca_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
-    ca = builder("authority", "authority", ca_key).add_extension(x509.BasicConstraints(True, None), True)
-    names = x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))])
-    hub = builder("hub", "authority", key).add_extension(names, False)
-    pem = serialization.Encoding.PEM
-    (folder / "ca.pem").write_bytes(ca.sign(ca_key, hashes.SHA256()).public_bytes(pem))
-    (folder / "hub.pem").write_bytes(hub.sign(ca_key, hashes.SHA256()).public_bytes(pem))
-    (folder / "hub.key").write_bytes(
-        key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )

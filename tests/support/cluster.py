@@ -5,6 +5,7 @@ import json
 import os
 import re
 import signal
+import ssl
 import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -19,6 +20,7 @@ from kompetensnav_chassis.ready import is_ready
 from kompetensnav_chassis.testing import eventually
 from kompetensnav_embedded import servers
 from kompetensnav_embedded import stack as embedded
+from support.certificates import certificates
 from support.stack import BIN, Stack
 
 EXAMPLE = Path(__file__).parents[2] / "deploy/cluster/stack.toml"
@@ -31,6 +33,7 @@ class Cluster:
     """Three nodes from the committed example, on free ports."""
 
     folder: Path
+    certified: bool = False
     monitors: dict[str, int] = field(default_factory=dict)
     urls: dict[str, str] = field(default_factory=dict)
     running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
@@ -40,10 +43,14 @@ class Cluster:
         text = EXAMPLE.read_text()
         for name, listen in re.findall(r'name = "(n\d)"\nlisten = "(\S+)"', text):
             address, route, monitor = (servers.free_port() for _ in range(3))
-            self.urls[name], self.monitors[name] = f"nats://127.0.0.1:{address}", monitor
+            scheme = "tls" if self.certified else "nats"
+            self.urls[name], self.monitors[name] = f"{scheme}://127.0.0.1:{address}", monitor
             last = int(listen.rpartition(":")[2]) % 10
             for was, port in ((f"422{last}", address), (f"622{last}", route), (f"822{last}", monitor)):
                 text = re.sub(rf"\b{was}\b", str(port), text)
+        if self.certified:
+            certificates(self.folder, "node")
+            text += '\n[cluster]\ncert = "node.pem"\nkey = "node.key"\nca = "ca.pem"\n'
         self.file.write_text(text)
         self.topology("render", "--out", self.folder, "--store", self.folder / "nats")
 
@@ -57,11 +64,16 @@ class Cluster:
         """All the nodes, as the settings name them."""
         return ",".join(self.urls.values())
 
+    @property
+    def trust(self) -> dict[str, str]:
+        """By what the operators' commands know its nodes."""
+        return {"KOMPETENSNAV_NATS_CA": str(self.folder / "ca.pem")} if self.certified else {}
+
     def topology(self, command: str, *arguments: Any) -> str:
         """`kompetensnav topology ...` on its file; what it printed."""
         done = subprocess.run(
             [BIN / "kompetensnav", "topology", command, "--file", self.file, *map(str, arguments)],
-            capture_output=True, text=True, check=False,
+            capture_output=True, text=True, check=False, env=os.environ | self.trust,
         )  # fmt: skip
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
@@ -105,7 +117,9 @@ class Cluster:
 
     async def connect(self, user: str = "topology") -> Any:
         """A connection as one of its users, to whichever node there is."""
-        prefix = {"inbox_prefix": f"_INBOX_{user}"} if user in SERVICES else {}
+        prefix: dict[str, Any] = {"inbox_prefix": f"_INBOX_{user}"} if user in SERVICES else {}
+        if self.certified:
+            prefix["tls"] = ssl.create_default_context(cafile=self.folder / "ca.pem")
         return await nats.connect(
             self.url.split(","), nkeys_seed=str(self.folder / f"keys/{user}.nk"), max_reconnect_attempts=-1,
             reconnect_time_wait=0.2, connect_timeout=2, **prefix,
@@ -182,6 +196,7 @@ async def replicated(cluster: Cluster, instances: int) -> AsyncIterator[Replicat
                 port = made.ports[service] if number == 0 else servers.free_port()
                 name = service.upper()
                 own = {f"{name}_PORT": str(port), f"{name}_NATS_URL": cluster.url}
+                own |= {f"{name}_NATS_CA": str(cluster.folder / "ca.pem")} if cluster.certified else {}
                 process = run(f"{service}-{number}", programs[service][1] | own)
                 running[service].append((f"http://127.0.0.1:{port}", process))
         addresses = [url for each in running.values() for url, _ in each] + [made.url("issuer")]

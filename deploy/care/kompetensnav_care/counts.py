@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import ssl
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -100,6 +101,13 @@ class Running:
         return cls(about["nats"], stack, care, urls, replay, admin, programs, services, described)
 
 
+def trust() -> dict[str, Any]:
+    """What a connection needs to know a server with tls:// by KOMPETENSNAV_NATS_CA; nothing when it is not
+    set."""
+    ca = os.environ.get("KOMPETENSNAV_NATS_CA")
+    return {"tls": ssl.create_default_context(cafile=ca)} if ca else {}
+
+
 async def connect(running: Running, seed: Path | None = None) -> Any:
     """A connection as the care user, or that of another seed. Raises OSError, or what nats-py raises, when
     the server does not answer."""
@@ -111,6 +119,7 @@ async def connect(running: Running, seed: Path | None = None) -> Any:
                 connect_timeout=2,
                 allow_reconnect=False,
                 error_cb=_quiet,
+                **trust(),
             )
     except TimeoutError as silent:
         raise OSError("NATS does not answer") from silent
@@ -156,7 +165,7 @@ async def follow(running: Running, every: float) -> AsyncIterator[dict[str, int]
     """What waits, by place, each so many seconds; goes on while parts of the stack are away."""
     seed = running.care_seed.read_text().strip()
     connection = await nats.connect(
-        running.nats.split(","), nkeys_seed_str=seed, connect_timeout=5, max_reconnect_attempts=-1
+        running.nats.split(","), nkeys_seed_str=seed, connect_timeout=5, max_reconnect_attempts=-1, **trust()
     )
     pools: dict[str, asyncpg.Pool] = {}
     try:

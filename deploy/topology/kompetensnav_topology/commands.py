@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 from kompetensnav_topology import apply as work
-from kompetensnav_topology import doctor, links, secrets, stackfile
+from kompetensnav_topology import doctor, exchange, links, secrets, stackfile
 from kompetensnav_topology import render as server
 from kompetensnav_topology import stack as stacks
 from kompetensnav_topology.stackfile import StackFile
@@ -76,7 +76,7 @@ def render(
     names += ["topology-edge", "leaf"] if made.region else ["system"] if made.hub else []
     public = server.keys(out / "keys", names)
     seed = (out / "keys/leaf.nk").read_text().strip() if made.region else ""
-    before = ""
+    before, files = "", exchange.files_of(made)
     if made.nodes and reload:
         sys.exit("Nodes are on machines of their own: on each, `nats-server --signal reload` twice.")
     for node in made.nodes or (None,):
@@ -94,7 +94,10 @@ def render(
                 met=made, seed=seed, node=node,
             )
         )  # fmt: skip
-        server.check(checked)
+        if lacking := [file for file in files if not file.exists()]:
+            print(f"{path} is not checked: {lacking[0]} is not on this machine")
+        else:
+            server.check(checked)
         checked.replace(path)
     if made.region:
         print(f"The key of this stack for the hub {made.region.name}: {public['leaf']}")
@@ -206,12 +209,12 @@ def containers(
         ".kompetensnav/compose"
     ),
     stack: Stack = "local",
+    file: File = None,
 ) -> None:
-    """Write what compose.yaml reads: the broker's configuration, and a file for each secret. What is there is
-    kept."""
-    services = stacks.read_services()
-    render(out=out, store=Path("/data"), stack=stack, host="0.0.0.0")
-    secrets.write(out, services)
+    """Write what compose.yaml and deploy/kubernetes read: the broker's configuration, and a file for each
+    secret. What is there is kept."""
+    render(out=out, store=Path("/data"), stack=stack, file=file, host="0.0.0.0")
+    secrets.write(out, _stack(stack, file).services)
     print(f"Written to {out}: server.conf, keys/ and secrets/ (keep them: they open this stack's data)")
 
 
@@ -268,7 +271,7 @@ def watch(
                     continue
                 connection = await nats.connect(
                     url.split(","), nkeys_seed=str(_seed_of(seed, account.user)), max_reconnect_attempts=-1,
-                    reconnect_time_wait=0.5, error_cb=_quiet,
+                    reconnect_time_wait=0.5, error_cb=_quiet, **links.trust(),
                 )  # fmt: skip
                 stack.push_async_callback(connection.close)
                 js = connection.jetstream()
@@ -309,6 +312,7 @@ def examine(
             connect_timeout=5,
             allow_reconnect=False,
             error_cb=_quiet,
+            **links.trust(),
         )
         try:
             yield connection.jetstream()
@@ -371,7 +375,7 @@ def _at(
     """Does something as the topology's user; exits with one line when it cannot."""
 
     async def go() -> list[work.Change]:
-        options = {"nkeys_seed": str(seed)} if seed else {}
+        options = links.trust() | ({"nkeys_seed": str(seed)} if seed else {})
         connection = await nats.connect(
             url.split(","), connect_timeout=5, allow_reconnect=False, error_cb=_quiet, **options
         )

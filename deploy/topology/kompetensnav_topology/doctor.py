@@ -64,7 +64,7 @@ def _keys(out: Path) -> Iterator[Finding]:
 
 
 def _certificates(made: StackFile) -> Iterator[Finding]:
-    for path in exchange.files_of(made.region, made.hub):
+    for path in exchange.files_of(made):
         if path.suffix == ".key":
             continue
         try:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from nats.js.api import ExternalStream, StreamSource
 
-from kompetensnav_topology.stackfile import Hub, Member, Region
+from kompetensnav_topology.stackfile import Hub, Member, Region, StackFile
 
 Export = tuple[str, str, str]
 """(service or stream, subject, account)"""
@@ -227,8 +227,9 @@ def gathered(hub: str, members: Iterable[Member]) -> list[StreamSource]:
     ]
 
 
-def files_of(region: Region | None, hub: Hub | None) -> list[Path]:
+def files_of(made: StackFile) -> list[Path]:
     """The certificates that the configuration names."""
+    region, hub, cluster = made.region, made.hub, made.cluster
     named = [region.ca] if region else []
     named += [hub.cert, hub.key, hub.ca] if hub else []
-    return [path for path in named if path]
+    return [path for path in (*named, cluster.cert, cluster.key, cluster.ca) if path]

@@ -98,7 +98,8 @@ def _routes(stack: str, node: Node, met: StackFile) -> str:
     files = {"cert_file": met.cluster.cert, "key_file": met.cluster.key, "ca_file": met.cluster.ca}
     lines = [f"{name}: {json.dumps(str(path))}" for name, path in files.items() if path]
     tls = f"  tls {{ {', '.join(lines)}, verify: true }}\n" if lines else ""
-    return (
+    clients = f"tls {{ {', '.join(lines[:2])} }}\n" if lines else ""
+    return clients + (
         f"cluster {{\n  name: {json.dumps(stack)}\n  listen: {json.dumps(node.route)}\n"
         f"  routes: [{others}]\n{tls}}}\n"
     )

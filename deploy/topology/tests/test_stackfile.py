@@ -1,5 +1,7 @@
 """stack.toml: what fits is read, and what does not is named with its line."""
 
+from pathlib import Path
+
 import pytest
 
 from kompetensnav_topology.stackfile import BadFile, Partner, add, add_municipality, read, remove
@@ -129,3 +131,29 @@ def test_3_a_municipality_is_added_once(tmp_path):
     with pytest.raises(BadFile, match="stands twice"):
         add_municipality(path, "2581")
     assert read(path).municipalities == ("2560", "2505")
+
+
+NODES = (Path(__file__).parents[3] / "deploy/cluster/stack.toml").read_text()
+
+
+def test_6_a_stack_with_three_nodes_keeps_its_streams_on_each(tmp_path):
+    found = read(written(tmp_path, NODES))
+    assert [node.name for node in found.nodes] == ["n1", "n2", "n3"]
+    assert found.replicas == 3
+    assert read(written(tmp_path, 'name = "norr"\nmunicipalities = ["2580"]\n')).replicas == 1
+
+
+@pytest.mark.parametrize(("old", "new", "why"), [
+    ('name = "n3"', 'name = "n2"', "the node 'n2' stands twice"),
+    ("127.0.0.1:6224", "127.0.0.1:6223", "the address '127.0.0.1:6223' stands twice"),
+    ("127.0.0.1:6224", "10.0.0.3:6224", "need.* cert, key and ca"),
+    ("127.0.0.1:4224", "4224", "listen of n3 is host:port"),
+    ("monitor = 8224", 'monitor = "8224"', "monitor of n3 is a port"),
+    ('[[node]]\nname = "n1"\nlisten = "127.0.0.1:4222"\nroute = "127.0.0.1:6222"\nmonitor = 8222\n', "",
+     "three or five nodes"),
+    ("monitor = 8224", 'monitor = 8224\n[cluster]\ncert = "a.pem"', "go together"),
+])  # fmt: skip
+def test_6_nodes_that_do_not_fit_are_named_with_their_line(tmp_path, old, new, why):
+    assert old in NODES
+    with pytest.raises(BadFile, match=rf"stack\.toml:\d+: .*{why}"):
+        read(written(tmp_path, NODES.replace(old, new, 1)))

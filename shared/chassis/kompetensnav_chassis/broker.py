@@ -15,6 +15,7 @@ a message is acknowledged only after the commit.
 import asyncio
 import contextlib
 import json
+import ssl
 import time
 import types
 from collections.abc import Awaitable, Callable, Sequence
@@ -141,13 +142,20 @@ class Listener:
         return register
 
 
+def _security(settings: ServiceSettings) -> NatsNKey | None:
+    if not settings.nats_seed:
+        return None
+    context = ssl.create_default_context(cafile=settings.nats_ca) if settings.nats_ca else None
+    return NatsNKey.from_seed(settings.nats_seed.get_secret_value(), ssl_context=context)
+
+
 def broker(listener: Listener, settings: ServiceSettings, sessions: Sessions) -> NatsBroker:
     """The service's broker with all its doors; it binds to durables that the topology has made."""
     service = listener.service
     built = NatsBroker(
         settings.nats_url.split(","),
         name=service,
-        security=NatsNKey.from_seed(settings.nats_seed.get_secret_value()) if settings.nats_seed else None,
+        security=_security(settings),
         inbox_prefix=f"_INBOX_{service}",
         max_reconnect_attempts=-1,
         reconnect_time_wait=0.2,  # type: ignore[arg-type]

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import Field, HttpUrl, NonNegativeInt, PostgresDsn, SecretStr, ValidationError
+from pydantic import Field, FilePath, HttpUrl, NonNegativeInt, PostgresDsn, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 S = TypeVar("S", bound="ServiceSettings")
@@ -25,6 +25,9 @@ class ServiceSettings(BaseSettings):
         "nats://127.0.0.1:4222",
         description="NATS server; the nodes of a cluster with commas between.",
         pattern=r"^(nats|tls)://",
+    )
+    nats_ca: FilePath | None = Field(
+        None, description="Certificate of who vouches for a NATS server with tls://; empty = the system's."
     )
     nats_seed: SecretStr | None = Field(None, description="nkey seed of the service's NATS user.")
     database_url: PostgresDsn = Field(description="Database, as the service's app role.")

@@ -20,6 +20,7 @@ import nats.errors
 import nats.js.errors
 
 from support.cluster import Cluster
+from support.region import Broker
 
 SUBJECT = "nav.2580.int.registry.slot.posted.v1"
 BODY = b"x" * 700
@@ -67,21 +68,27 @@ async def rate(js: Any, subject: str, seconds: float = 5) -> float:
     return done / seconds
 
 
+async def alone(folder: Path) -> float:
+    """The rate of one server that is no cluster."""
+    broker = Broker(folder, "norr", 'name = "norr"\nmunicipalities = ["2580"]\n')
+    broker.render()
+    with broker.server():
+        await broker.healthy()
+        await asyncio.to_thread(broker.apply)
+        registry = await broker.connect("registry")
+        found = await rate(registry.jetstream(), SUBJECT)
+        await registry.close()
+    return found
+
+
 async def main(kills: int) -> None:
     print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")
     with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
+        print(f"one server: {await alone(Path(folder) / 'one'):,.0f} acknowledged events/s")
         async with Cluster(Path(folder) / "norr") as cluster:
             registry, topology = await cluster.connect("registry"), await cluster.connect()
             js = topology.jetstream()
             print(f"three replicas: {await rate(registry.jetstream(), SUBJECT):,.0f} acknowledged events/s")
-            info = await js.stream_info("INT_NORR")
-            info.config.num_replicas = 1
-            await js.update_stream(info.config)
-            await asyncio.sleep(2)
-            print(f"one replica: {await rate(registry.jetstream(), SUBJECT):,.0f} acknowledged events/s")
-            info.config.num_replicas = 3
-            await js.update_stream(info.config)
-            await cluster.healthy()
             await js.purge_stream("INT_NORR")
             writer = Writer(registry.jetstream())
             pauses: dict[str, list[float]] = {"the leading node": [], "another node": []}

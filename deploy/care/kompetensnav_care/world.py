@@ -60,7 +60,7 @@ class World:
     floors: Mapping[str, int] = field(default_factory=dict)
     """Consumer -> the stream sequence up to which everything is settled."""
     filters: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    """Consumer -> the names of the events it lets in."""
+    """Consumer -> the names of the events it lets in; of our services, for nobody else's inbox is read."""
     waiting: Mapping[str, int] = field(default_factory=dict)
     """Consumer -> how many messages are pending or in flight."""
     erased: Sequence[Told] = ()
@@ -144,7 +144,7 @@ async def read_world(running: Running) -> World:
         filters = {
             c.name: frozenset(name_of(f) for f in c.config.filter_subjects or [] if f.startswith("nav."))
             for c in consumers
-            if c.config.durable_name
+            if c.config.durable_name and c.name.partition("-")[0] in FACTS
         }
         streams = [f"{name}_{running.stack}" for name in ("INT", "PUB", "FED", "FEDIN")]
         before = {name: (await js.stream_info(name)).state.last_seq for name in streams}

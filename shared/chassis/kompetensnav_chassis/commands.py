@@ -32,12 +32,14 @@ def run() -> None:
     command()
 
 
-def service_commands(service: str, *, main: Callable[[], Any]) -> typer.Typer:
+def service_commands(service: str, *, main: Callable[[], Any], package: str = "") -> typer.Typer:
     """`kompetensnav-<service> serve | migrate | revise | openapi | settings`, to which a service may add its
     own.
 
     `main` imports and returns the service's main module, which offers `app(settings)` and `Settings`.
+    `package`: the service's, when it is not `kompetensnav_<service>`.
     """
+    package = package or f"kompetensnav_{service}"
     commands = typer.Typer(add_completion=False, no_args_is_help=True, help=f"The {service} service.")
 
     @commands.command()
@@ -58,9 +60,9 @@ def service_commands(service: str, *, main: Callable[[], Any]) -> typer.Typer:
         from kompetensnav_chassis import migrate as work
 
         if not dry_run:
-            work.migrate(_owner_url(service), service, to)
+            work.migrate(_owner_url(service), package, to)
             return
-        for name, what in work.pending(_owner_url(service), service, to):
+        for name, what in work.pending(_owner_url(service), package, to):
             print(f"{name} {what}")
 
     @commands.command(hidden=True)
@@ -82,7 +84,7 @@ def service_commands(service: str, *, main: Callable[[], Any]) -> typer.Typer:
         """Write a new migration from the tables (for developers)."""
         from kompetensnav_chassis.migrate import revise as work
 
-        work(_owner_url(service), service, message)
+        work(_owner_url(service), package, message)
 
     return commands
 
@@ -137,7 +139,7 @@ def provision(
         out.touch(mode=0o600)
         out.write_text(json.dumps(urls, indent=1))
     for service in services if migrate_too else ():
-        migrate.migrate(urls[service]["owner"], service)
+        migrate.migrate(urls[service]["owner"], f"kompetensnav_{service}")
 
 
 def docs(

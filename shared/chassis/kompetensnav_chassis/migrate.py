@@ -58,26 +58,26 @@ async def provision(admin_url: str, service: str, passwords: dict[str, str] | No
     }
 
 
-def migrate(owner_url: str, service: str, to: str = "head") -> None:
+def migrate(owner_url: str, package: str, to: str = "head") -> None:
     """Brings the database to a revision, and grants the roles what they need. Safe to run many times at
-    once."""
-    asyncio.run(_migrate(owner_url, service, to))
+    once. `package`: where the service's migrations are."""
+    asyncio.run(_migrate(owner_url, package, to))
 
 
-async def _migrate(owner_url: str, service: str, to: str) -> None:
+async def _migrate(owner_url: str, package: str, to: str) -> None:
     database = engine(owner_url)
     try:
         async with database.connect() as connection:
             await connection.execute(text("select pg_advisory_lock(:key)"), {"key": _LOCK})
             await connection.commit()
-            await connection.run_sync(_upgrade, service, to)
+            await connection.run_sync(_upgrade, package, to)
             await connection.execute(text("select pg_advisory_unlock(:key)"), {"key": _LOCK})
             await connection.commit()
     finally:
         await database.dispose()
 
 
-def pending(owner_url: str, service: str, to: str = "head") -> list[tuple[str, str]]:
+def pending(owner_url: str, package: str, to: str = "head") -> list[tuple[str, str]]:
     """(revision, what it does) of each migration that `migrate` would run, first one first."""
 
     def current(connection: Connection) -> str | None:
@@ -91,20 +91,20 @@ def pending(owner_url: str, service: str, to: str = "head") -> list[tuple[str, s
         finally:
             await database.dispose()
 
-    scripts = ScriptDirectory.from_config(config(service)).iterate_revisions(to, asyncio.run(ask()) or "base")
+    scripts = ScriptDirectory.from_config(config(package)).iterate_revisions(to, asyncio.run(ask()) or "base")
     return [(script.revision, (script.doc or "").splitlines()[0]) for script in reversed(list(scripts))]
 
 
-def config(service: str) -> Config:
+def config(package: str) -> Config:
     """Alembic's configuration for a service: its migrations live inside its package."""
     configuration = Config()
-    configuration.set_main_option("script_location", f"kompetensnav_{service}:migrations")
+    configuration.set_main_option("script_location", f"{package}:migrations")
     configuration.set_main_option("path_separator", "os")
     return configuration
 
 
-def _upgrade(connection: Connection, service: str, to: str) -> None:
-    configuration = config(service)
+def _upgrade(connection: Connection, package: str, to: str) -> None:
+    configuration = config(package)
     configuration.attributes["connection"] = connection
     command.upgrade(configuration, to)
     connection.commit()
@@ -113,20 +113,20 @@ def _upgrade(connection: Connection, service: str, to: str) -> None:
     connection.commit()
 
 
-def revise(owner_url: str, service: str, message: str) -> None:
+def revise(owner_url: str, package: str, message: str) -> None:
     """Writes a new migration from the difference between tables and database."""
 
     async def work() -> None:
         database = engine(owner_url)
         async with database.connect() as connection:
-            await connection.run_sync(_revise, service, message)
+            await connection.run_sync(_revise, package, message)
         await database.dispose()
 
     asyncio.run(work())
 
 
-def _revise(connection: Connection, service: str, message: str) -> None:
-    configuration = config(service)
+def _revise(connection: Connection, package: str, message: str) -> None:
+    configuration = config(package)
     configuration.attributes["connection"] = connection
     command.revision(configuration, message, autogenerate=True)
 

@@ -53,10 +53,13 @@ class Database:
 
 
 @asynccontextmanager
-async def database(admin_url: str, service: str, outbox: type) -> AsyncIterator[Database]:
-    """A provisioned, migrated and empty database of a service."""
+async def database(
+    admin_url: str, service: str, outbox: type, *, package: str = ""
+) -> AsyncIterator[Database]:
+    """A provisioned, migrated and empty database of a service; `package` is where its migrations are, when
+    not in `kompetensnav_<service>`."""
     urls = await migrate.provision(admin_url, service)
-    await asyncio.to_thread(migrate.migrate, urls["owner"], service)
+    await asyncio.to_thread(migrate.migrate, urls["owner"], package or f"kompetensnav_{service}")
     engine = db.engine(urls["app"])
     made = Database(service, urls, engine, db.sessions(engine, service, outbox))
     await made.empty()

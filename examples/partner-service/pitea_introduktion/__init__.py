@@ -1,0 +1,1 @@
+"""Introduction days before a placement begins."""

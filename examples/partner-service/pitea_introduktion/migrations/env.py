@@ -1,0 +1,7 @@
+"""Alembic's way into this package."""
+
+from pitea_introduktion.tables import Base
+
+from kompetensnav_chassis.migrate import environment
+
+environment(Base.metadata)

@@ -97,7 +97,8 @@ async def main(kills: int) -> None:
                 which = list(pauses)[number % 2]
                 node = leader if number % 2 == 0 else next(n for n in cluster.urls if n != leader)
                 cluster.kill(node)
-                pauses[which].append(await writer.longest_pause(15))
+                pauses[which].append(await writer.longest_pause(12))
+                print(f"kill -9 of {which}: {pauses[which][-1]:.2f} s", flush=True)
                 cluster.start(node)
                 await cluster.healthy()
                 await asyncio.sleep(3)

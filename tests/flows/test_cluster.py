@@ -49,7 +49,10 @@ async def test_6_a_node_is_killed_while_events_are_told_and_none_is_lost(tmp_pat
         telling = asyncio.create_task(tell())
 
         async def more(than):
-            await eventually(lambda: asyncio.sleep(0, len(acked) > than), 30)
+            async def there():
+                return len(acked) > than
+
+            await eventually(there, 30)
 
         await more(200)
         leader = await cluster.leader()

@@ -3,6 +3,7 @@ and every user may do what the topology says and nothing else."""
 
 import asyncio
 import contextlib
+import json
 import shutil
 import subprocess
 import sys
@@ -64,7 +65,7 @@ def norr(tmp_path):
     made = Norr(tmp_path, servers.free_port(), servers.free_port())
     made.file.write_text('name = "norr"\nmunicipalities = ["2580", "2581"]\n')
     made.render()
-    with backend.nats_server(tmp_path / "server.conf"):
+    with backend.nats_server(tmp_path / "server.conf", local=True):  # its log is read
 
         def healthy():
             with contextlib.suppress(httpx.HTTPError):
@@ -120,6 +121,41 @@ async def test_5_a_partner_hears_exactly_its_events_live_and_again_from_a_date(n
     assert await fetched(subscription) == [(mine, "1"), (mine, "2")]
     await partner.close()
     await registry.close()
+
+
+async def test_5_whoever_asks_for_more_is_refused_and_counted(norr):
+    """A partner that asks for another consumer, another stream, or to hear: the error reaches it, the server
+    logs it, and the operators' command counts it under the partner's name."""
+    add_partner(norr)
+    told = []
+
+    async def hear(error):
+        told.append(str(error))
+
+    partner = await norr.connect("jobb", error_cb=hear)
+    wanted = "$JS.API.CONSUMER.CREATE.INT_NORR"
+    for _ in range(3):
+        await partner.publish(wanted, b"{}")
+    await partner.subscribe("nav.>")
+    await partner.flush()
+
+    async def heard():
+        return len(told) >= 4
+
+    await eventually(heard)
+    assert all("permissions violation" in each for each in told)
+    await partner.close()
+
+    def counted():
+        found = json.loads(
+            norr.topology("refused", "--out", norr.folder, "--log", norr.folder / "log", "--json")
+        )
+        return {(row["user"], row["what"], row["subject"]): row["times"] for row in found}
+
+    await eventually(lambda: asyncio.to_thread(counted))
+    assert counted() == {("jobb", "publish", wanted): 3, ("jobb", "subscription", "nav.>"): 1}
+    table = norr.topology("refused", "--out", norr.folder, "--log", norr.folder / "log")
+    assert "jobb" in table
 
 
 async def test_5_the_program_on_the_page_for_partners_prints_what_is_told(norr):

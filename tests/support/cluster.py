@@ -122,7 +122,7 @@ class Cluster:
             prefix["tls"] = ssl.create_default_context(cafile=self.folder / "ca.pem")
         return await nats.connect(
             self.url.split(","), nkeys_seed=str(self.folder / f"keys/{user}.nk"), max_reconnect_attempts=-1,
-            reconnect_time_wait=0.2, connect_timeout=2, **prefix,
+            reconnect_time_wait=0.2, connect_timeout=2, error_cb=_quiet, **prefix,
         )  # fmt: skip
 
     async def leader(self, stream: str = "INT_NORR") -> str:
@@ -142,6 +142,10 @@ class Cluster:
 
     async def __aexit__(self, *_: object) -> None:
         self.stop()
+
+
+async def _quiet(_: Exception) -> None:
+    """A node that is gone is what these are for."""
 
 
 @dataclass

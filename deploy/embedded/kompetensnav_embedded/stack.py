@@ -166,11 +166,12 @@ class Stack:
             "mail": ([*TETHER, *mail], {}, "TERM"),
         }
         if "region" in self.said:
-            made["links"] = (
-                [*TETHER, str(BIN / "kompetensnav"), "topology", "watch", *self._at_nats],
-                {},
-                "TERM",
-            )
+            watch = [*TETHER, str(BIN / "kompetensnav"), "topology", "watch", *self._at_nats]
+            made["links"] = (watch, {}, "TERM")
+        if any("webhook" in partner for partner in self.said.get("partner", ())):
+            smtp = f"127.0.0.1:{self.ports['smtp']}"
+            at = ("--out", str(self.folder), "--url", self._at_nats[3], "--smtp", smtp)
+            made["webhooks"] = ([*TETHER, str(BIN / "kompetensnav"), "webhooks", "run", *at], {}, "TERM")
         for service in SERVICES:
             command = [*TETHER, str(BIN / f"kompetensnav-{service}"), "serve"]
             made[service] = (command, self.environment(service, urls.get(service, {})), "TERM")
@@ -440,7 +441,7 @@ def running(stack: Stack, step: Callable[[str], Any]) -> Iterator[Supervisor]:
             topology.result()
         with step("Services"):
             supervisor.reload()
-            supervisor.launch(*SERVICES, *(["links"] if "region" in stack.said else []))
+            supervisor.launch(*SERVICES, *({"links", "webhooks"} & stack.programs().keys()))
             for part in (*SERVICES, "issuer"):
                 log = stack.folder / f"logs/{part}.log"
                 wait_until(partial(is_ready, stack.url(part)), part, seconds=60, log=log)

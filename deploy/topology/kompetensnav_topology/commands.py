@@ -2,9 +2,10 @@
 
 import asyncio
 import contextlib
+import json
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,7 +19,7 @@ from rich.console import Console
 from rich.table import Table
 
 from kompetensnav_topology import apply as work
-from kompetensnav_topology import doctor, exchange, links, secrets, stackfile
+from kompetensnav_topology import doctor, exchange, links, refusals, secrets, stackfile
 from kompetensnav_topology import render as server
 from kompetensnav_topology import stack as stacks
 from kompetensnav_topology.stackfile import StackFile
@@ -70,8 +71,10 @@ def render(
     if reload and not pid_file:
         sys.exit("--reload needs --pid-file. In containers: docker compose kill -s HUP nats")
     made = _stack(stack, file)
-    users = stacks.users(made.name, made.services)
-    names = [*(user.name for user in users), *(partner.name for partner in made.partners)]
+    fetching = [partner for partner in made.partners if not partner.webhook]
+    posted = [partner for partner in made.partners if partner.webhook]
+    users = stacks.users(made.name, made.services, [partner.durable for partner in posted])
+    names = [*(user.name for user in users), *(partner.name for partner in fetching)]
     names += [f"topology-{member.name}" for member in made.members]
     names += ["topology-edge", "leaf"] if made.region else ["system"] if made.hub else []
     public = server.keys(out / "keys", names)
@@ -90,7 +93,7 @@ def render(
         checked.write_text(
             server.configuration(
                 stack=made.name, users=users, public=public, store=streams, host=at, port=int(there),
-                monitor=node.monitor if node else monitor, partners=made.partners, pid_file=pid_file,
+                monitor=node.monitor if node else monitor, partners=fetching, pid_file=pid_file,
                 met=made, seed=seed, node=node,
             )
         )  # fmt: skip
@@ -99,6 +102,7 @@ def render(
         else:
             server.check(checked)
         checked.replace(path)
+    secrets.write_webhooks(out, made.name, posted)
     if made.region:
         print(f"The key of this stack for the hub {made.region.name}: {public['leaf']}")
     if reload:
@@ -128,10 +132,13 @@ def partner(
     event: Annotated[list[str], typer.Option(help="Public event it may read; may be given many times.")],
     file: TheFile,
     municipality: Annotated[list[str] | None, typer.Option(help="All of the stack's, when left out.")] = None,
+    webhook: Annotated[str, typer.Option(help="https address that its events are posted to.")] = "",
+    contact: Annotated[str, typer.Option(help="Mailbox that is told when that fails for days.")] = "",
 ) -> None:
     """Let a partner read some public events, over one consumer of its own."""
     values: dict[str, Any] = {"name": name, "events": event}
-    _add(file, "partner", values | ({"municipalities": municipality} if municipality else {}))
+    more = {"municipalities": municipality, "webhook": webhook, "contact": contact}
+    _add(file, "partner", values | {key: value for key, value in more.items() if value})
 
 
 @add.command()
@@ -188,14 +195,21 @@ def revoke(
         stackfile.remove(file, name)
     except stackfile.BadFile as bad:
         sys.exit(str(bad))
-    (out / f"keys/{name}.nk").unlink(missing_ok=True)
+    for kind in ("nk", "whsec"):
+        (out / f"keys/{name}.{kind}").unlink(missing_ok=True)
     print(f"{name} is out of {file}. Next: topology render --reload, then topology apply.")
 
 
 @topology.command()
 def rotate(name: Annotated[str, typer.Argument(help="A user.")], out: Out) -> None:
     """Give a user a new key; the old one ends when the server has read the new configuration."""
-    key = out / f"keys/{name}.nk"
+    key, signs = out / f"keys/{name}.nk", out / f"keys/{name}.whsec"
+    if signs.exists():
+        secrets.renew_webhook(signs)
+        print(
+            f"{signs} has a new secret first; both sign. Hand the new one over; take the old line out then."
+        )
+        return
     if not key.exists():
         sys.exit(f"There is no user {name!r} in {out / 'keys'}.")
     key.unlink()
@@ -330,6 +344,26 @@ def examine(
         table.add_row("✗" if finding.wrong else "✓", finding.what, finding.wrong, todo)
     Console().print(table)
     sys.exit(1 if any(finding.wrong for finding in findings) else 0)
+
+
+@topology.command()
+def refused(
+    out: Out,
+    log: Annotated[Path, typer.Option(help="The server's log.")],
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Who asked for what they may not have, how often, and when last."""
+    users = {public: name for name, public in server.known(out / "keys").items()}
+    with log.open(errors="replace") as lines:
+        found = refusals.read(lines, users)
+    if as_json:
+        print(json.dumps([asdict(each) for each in found], indent=1))
+        return
+    table = Table("user", "tried to", "subject", "times", "last")
+    for each in found:
+        what = "publish" if each.what == "publish" else "subscribe"
+        table.add_row(each.user, what, each.subject, f"{each.times:,}", each.last)
+    Console().print(table if found else "Nobody was refused.")
 
 
 @topology.command()

@@ -33,6 +33,11 @@ def keys(folder: Path, names: Iterable[str]) -> dict[str, str]:
     return public
 
 
+def known(folder: Path) -> dict[str, str]:
+    """Name -> public key of the seeds that are there."""
+    return keys(folder, [path.stem for path in sorted(folder.glob("*.nk"))])
+
+
 def configuration(
     *,
     stack: str,

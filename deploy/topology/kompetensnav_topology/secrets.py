@@ -4,12 +4,14 @@ The folder is the owner's alone (0700). The files in it can be read by whoever a
 engine lays each into the one container that names it.
 """
 
+import base64
 import json
 import secrets
 from collections.abc import Iterable
 from pathlib import Path
 
 from kompetensnav_topology.stack import Service
+from kompetensnav_topology.stackfile import Partner
 
 ROLES = ("owner", "app", "relay", "care")
 """Roles of a service's database."""
@@ -51,3 +53,40 @@ def write(out: Path, services: Iterable[Service]) -> None:
     if not databases.exists() or json.loads(databases.read_text()) != urls:
         databases.unlink(missing_ok=True)
         keep("databases.json", json.dumps(urls, indent=1))
+
+
+def write_webhooks(out: Path, stack: str, partners: Iterable[Partner]) -> None:
+    """Writes OUT/webhooks.json, which `kompetensnav webhooks` reads, and a signing secret for each; no file
+    when there is none."""
+    rows = [
+        {
+            "name": partner.name,
+            "url": partner.webhook,
+            "contact": partner.contact,
+            "stream": f"PUB_{stack.upper()}",
+            "durable": partner.durable,
+        }
+        for partner in partners
+    ]
+    path = out / "webhooks.json"
+    if not rows and not path.exists():
+        return
+    for row in rows:
+        secret = out / f"keys/{row['name']}.whsec"
+        if not secret.exists():
+            secret.touch(mode=0o600)
+            secret.write_text(_signing_secret())
+    new = path.with_suffix(".new")
+    new.touch(mode=0o600)
+    new.write_text(json.dumps(rows, indent=1))
+    new.replace(path)
+
+
+def renew_webhook(path: Path) -> None:
+    """Puts a new signing secret first; the one before stays second, for both are good for a while."""
+    path.write_text(_signing_secret() + path.read_text().splitlines()[0] + "\n")
+
+
+def _signing_secret() -> str:
+    """As Standard Webhooks write it: whsec_ and 32 random bytes in base64."""
+    return f"whsec_{base64.b64encode(secrets.token_bytes(32)).decode()}\n"

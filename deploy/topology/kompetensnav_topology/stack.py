@@ -97,7 +97,7 @@ def _list(values: Iterable[str]) -> str:
     return "[" + ", ".join(f'"{value}"' for value in values) + "]"
 
 
-OPERATORS = ("topology", "care", "replay", "erase", "edge", "gate", "leaf")
+OPERATORS = ("topology", "care", "replay", "erase", "edge", "gate", "leaf", "webhooks", "keys")
 """Users, and accounts, that are no service's."""
 
 
@@ -112,9 +112,10 @@ class User:
     """May reply to a question, once, in the asker's inbox."""
 
 
-def users(stack: str, services: Iterable[Service]) -> list[User]:
-    """One user for each service, one for the topology, one for operators' checks (care), and one that may
-    give dead letters to their consumers once more (replay), and one that may erase single messages."""
+def users(stack: str, services: Iterable[Service], posted: Iterable[str] = ()) -> list[User]:
+    """One user for each service, one for the topology, one for operators' checks (care), one that may give
+    dead letters to their consumers once more (replay), and one that may erase single messages. `posted`:
+    the consumers of partners whose events are posted to them; with any, there is a user for that."""
     code = stack.upper()
     made = []
     for service in services:
@@ -150,6 +151,10 @@ def users(stack: str, services: Iterable[Service]) -> list[User]:
     made.append(User("replay", ("replay.>", *reads), ("_INBOX.>",)))
     erases = tuple(f"$JS.API.STREAM.MSG.DELETE.{stream}_{code}" for stream in ("INT", "DEAD"))
     made.append(User("erase", (*erases, *reads), ("_INBOX.>",)))
+    if consumers := list(posted):
+        calls = [call for each in consumers for call in _consumer(f"PUB_{code}", each)]
+        pauses = [f"$JS.API.CONSUMER.PAUSE.PUB_{code}.{each}" for each in consumers]
+        made.append(User("webhooks", (*calls, *pauses), ("_INBOX_webhooks.>",)))
     return made
 
 

@@ -7,6 +7,8 @@ municipalities = ["2580", "2581"]
 name = "jobbcentrum"
 events = ["registry.slot.offered.v1"]
 municipalities = ["2580"]            # all of the stack's, when left out
+webhook = "https://jobb.example/in"  # when its events are to be posted to it; it does not fetch then
+contact = "drift@jobb.example"       # who is told when that fails for days
 
 [[service]]
 name = "visits"
@@ -67,7 +69,7 @@ ACCOUNTS = ("edge", "gate", "sys")
 """Accounts that are not a stack's."""
 KEYS = {
     "": {"name", "municipalities", "partner", "service", "region", "hub", "member", "node", "cluster"},
-    "partner": {"name", "events", "municipalities"},
+    "partner": {"name", "events", "municipalities", "webhook", "contact"},
     "service": {"name", "listens", "asks", "answers"},
     "region": {"name", "url", "ca", "neighbours"},
     "hub": {"listen", "cert", "key", "ca"},
@@ -88,6 +90,10 @@ class Partner:
     name: str
     events: tuple[str, ...]
     municipalities: tuple[str, ...]
+    webhook: str = ""
+    """Where its events are posted to; empty when it fetches them."""
+    contact: str = ""
+    """A mailbox that is told when the webhook is paused."""
 
     @property
     def durable(self) -> str:
@@ -326,7 +332,12 @@ def _partner(text: _Text, row: Mapping[str, Any], codes: tuple[str, ...]) -> Par
     for code in mine:
         if code not in codes:
             raise text.bad(f'"{code}"', f"{code!r} is none of the stack's municipalities")
-    return Partner(name, events, mine)
+    webhook, contact = str(row.get("webhook", "")), str(row.get("contact", ""))
+    if "webhook" in row and not re.fullmatch(r"https?://[^\s@/]+(/\S*)?", webhook):
+        raise text.bad("webhook", f"{webhook[:60]!r} is no https://host/path")
+    if "contact" in row and not re.fullmatch(r"[^\s@]+@[^\s@]+", contact):
+        raise text.bad("contact", f"the contact of {name} is a mail address")
+    return Partner(name, events, mine, webhook, contact)
 
 
 def _service(text: _Text, row: Mapping[str, Any]) -> Service:

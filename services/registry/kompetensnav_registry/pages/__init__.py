@@ -1,6 +1,7 @@
-"""Pages for employers and learners behind signed links: opening one changes nothing, a form does."""
+"""Pages for employers and learners behind signed links (opening one changes nothing, a form does), and the
+catalogue of public events, open to all."""
 
-from kompetensnav_registry.pages import account, again, answer, finishing, guest, presence, sign
+from kompetensnav_registry.pages import account, again, answer, catalogue, finishing, guest, presence, sign
 
 ROUTERS = (
     answer.router,
@@ -10,4 +11,5 @@ ROUTERS = (
     guest.router,
     presence.router,
     account.router,
+    catalogue.router,
 )

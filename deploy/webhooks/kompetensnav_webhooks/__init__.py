@@ -1,0 +1,1 @@
+"""Public events posted to partners who would rather be called than fetch."""

@@ -1,0 +1,181 @@
+"""The command line `kompetensnav webhooks run | list | pause | resume`."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import ssl
+import sys
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from email.message import EmailMessage
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Annotated, Any
+
+import aiosmtplib
+import httpx
+import nats
+import nats.errors
+import nats.js.errors
+import structlog
+import typer
+from prometheus_client import start_http_server
+
+from kompetensnav_webhooks import deliver
+from kompetensnav_webhooks.deliver import Delivery, Hook
+
+webhooks = typer.Typer(
+    add_completion=False, no_args_is_help=True, help="Public events posted to partners' addresses."
+)
+log = structlog.get_logger()
+Out = Annotated[Path, typer.Option(help="Folder that `topology render` has written.")]
+Url = Annotated[str, typer.Option(help="NATS server; several with commas between.")]
+LOCAL = "nats://127.0.0.1:4222"
+WORDS = {
+    "sv": (
+        "Webhooken är pausad",
+        "Vi har under flera dagar försökt lämna händelser till er adress utan att lyckas ({why}). Inget är\n"
+        "förlorat: händelserna väntar. Hör av er till kommunen när adressen svarar igen.",
+    ),
+    "en": (
+        "The webhook is paused",
+        "For days we have tried to hand over events to your address without success ({why}). Nothing is\n"
+        "lost: the events wait. Tell the municipality when the address answers again.",
+    ),
+}
+
+
+@webhooks.command()
+def run(
+    out: Out,
+    url: Url = LOCAL,
+    inside: Annotated[
+        list[str] | None,
+        typer.Option(help="A network of one's own that webhooks may lead to; http is allowed there."),
+    ] = None,
+    smtp: Annotated[str, typer.Option(envvar="WEBHOOKS_SMTP", help="host:port of a mail server.")] = "",
+    sender: Annotated[str, typer.Option(envvar="WEBHOOKS_MAIL_FROM")] = "kompetensnav@localhost",
+    metrics: Annotated[int, typer.Option(help="Port on 127.0.0.1 for Prometheus; 0 = none.")] = 0,
+    schedule: Annotated[
+        str, typer.Option(help="Seconds before each new try, with commas between.")
+    ] = ",".join(f"{pause:g}" for pause in deliver.SCHEDULE),
+) -> None:
+    """Deliver, until stopped; a change of the partners is taken in by itself."""
+    networks = [ip_network(each) for each in inside or ()]
+    pauses = [float(pause) for pause in schedule.split(",")]
+    if metrics:
+        start_http_server(metrics, "127.0.0.1")
+
+    async def tell(hook: Hook, why: str) -> None:
+        if not (smtp and hook.contact):
+            return
+        message = EmailMessage()
+        message["From"], message["To"] = sender, hook.contact
+        message["Subject"] = " / ".join(subject for subject, _ in WORDS.values())
+        message.set_content("\n\n".join(text.format(why=why) for _, text in WORDS.values()))
+        host, _, port = smtp.rpartition(":")
+        try:
+            await aiosmtplib.send(message, hostname=host, port=int(port), timeout=10)
+        except (OSError, aiosmtplib.SMTPException) as failed:
+            log.error("nobody was told", partner=hook.name, error=type(failed).__name__)
+
+    async def go() -> None:
+        connection = await _connect(url, out, max_reconnect_attempts=-1)
+        client = httpx.AsyncClient(trust_env=False)  # a proxy would look up the name again
+        running: dict[Hook, asyncio.Task[None]] = {}
+        ended = asyncio.Event()
+        for each in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(each, ended.set)
+        try:
+            while not ended.is_set():
+                wanted = deliver.read(out)
+                for hook in set(running) - set(wanted):
+                    running.pop(hook).cancel()
+                for hook in wanted:
+                    if hook not in running:
+                        made = Delivery(hook, connection.jetstream(), client, networks, pauses, tell)
+                        running[hook] = asyncio.create_task(made.run())
+                for task in running.values():
+                    if task.done():
+                        task.result()  # a fault of ours ends it all, loudly
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(ended.wait(), 2)
+        finally:
+            for task in running.values():
+                task.cancel()
+            await asyncio.gather(*running.values(), return_exceptions=True)
+            await client.aclose()
+            await connection.close()
+
+    _work(go)
+
+
+@webhooks.command("list")
+def show(out: Out, url: Url = LOCAL) -> None:
+    """The webhooks, what waits for each, and whether it is paused."""
+
+    async def go() -> None:
+        connection = await _connect(url, out)
+        try:
+            for hook in deliver.read(out):
+                info = await connection.jetstream().consumer_info(hook.stream, hook.durable)
+                waits = (info.num_pending or 0) + (info.num_ack_pending or 0)
+                print(f"{hook.name:20} {'paused' if info.paused else 'on':8} {waits:>8,} wait  {hook.url}")
+        finally:
+            await connection.close()
+
+    _work(go)
+
+
+@webhooks.command()
+def pause(
+    name: str, out: Out, url: Url = LOCAL, hours: Annotated[float, typer.Option(help="How long.")] = 24.0
+) -> None:
+    """Deliver nothing to a partner for a while; what is told meanwhile waits."""
+    _until(name, out, url, datetime.now(UTC) + timedelta(hours=hours))
+    print(f"{name} is paused for {hours:g} hours.")
+
+
+@webhooks.command()
+def resume(name: str, out: Out, url: Url = LOCAL) -> None:
+    """Deliver again, beginning with what waits."""
+    _until(name, out, url, datetime(1970, 1, 1, tzinfo=UTC))
+    print(f"{name} is delivered to again.")
+
+
+def _until(name: str, out: Path, url: str, moment: datetime) -> None:
+    async def go() -> None:
+        found = [hook for hook in deliver.read(out) if hook.name == name]
+        if not found:
+            sys.exit(f"There is no webhook {name!r} in {out / 'webhooks.json'}")
+        connection = await _connect(url, out)
+        try:
+            await deliver.pause(connection.jetstream(), found[0], moment)
+        finally:
+            await connection.close()
+
+    _work(go)
+
+
+async def _connect(url: str, out: Path, **how: Any) -> Any:
+    ca = os.environ.get("KOMPETENSNAV_NATS_CA")
+    trust = {"tls": ssl.create_default_context(cafile=ca)} if ca else {}
+    return await nats.connect(
+        url.split(","), nkeys_seed=str(out / "keys/webhooks.nk"), inbox_prefix="_INBOX_webhooks",
+        connect_timeout=5, **trust, **how,
+    )  # fmt: skip
+
+
+def _work(go: Callable[[], Awaitable[None]]) -> None:
+    """Exits with one line when something does not answer."""
+
+    async def done() -> None:
+        await go()
+
+    try:
+        asyncio.run(done())
+    except FileNotFoundError as missing:
+        sys.exit(f"{missing.filename} is not there: a partner has `webhook` in stack.toml, then render")
+    except (OSError, nats.errors.Error, nats.js.errors.Error) as down:
+        sys.exit(f"NATS does not answer: {type(down).__name__}")

@@ -1,0 +1,146 @@
+"""Delivery: each partner's consumer is read for it, and an event is acknowledged when it was taken.
+
+There is no database: what waits, how often it was tried and when it is tried next is known to the broker. A
+webhook that is given up is a consumer that is paused, so nothing is lost meanwhile, and every console shows
+it.
+"""
+
+import asyncio
+import contextlib
+import json
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import nats.errors
+import nats.js.errors
+import structlog
+from nats.aio.msg import Msg
+from prometheus_client import Counter
+
+from kompetensnav_webhooks.address import Network
+from kompetensnav_webhooks.post import Outcome, body_of, post
+
+log = structlog.get_logger()
+MINUTE, HOUR = 60.0, 3_600.0
+SCHEDULE = (
+    5.0, MINUTE, 5 * MINUTE, 30 * MINUTE, 2 * HOUR, 6 * HOUR, 12 * HOUR, 24 * HOUR, 24 * HOUR, 24 * HOUR,
+    24 * HOUR,
+)  # fmt: skip
+"""Seconds before each new try: five days in all. Then the webhook is paused."""
+AT_ONCE = 4
+"""Posts to one partner at a time."""
+LONGEST_REST = 5 * MINUTE
+"""Seconds at most before a partner that was down is asked again whether it is back."""
+FAR = timedelta(days=3_650)
+"""How long a webhook that was given up stays paused, unless somebody resumes it."""
+POSTED = Counter("kompetensnav_webhook_posts_total", "Posts to partners.", ["partner", "outcome"])
+PAUSED = Counter("kompetensnav_webhook_paused_total", "Webhooks given up.", ["partner"])
+
+
+@dataclass(frozen=True)
+class Hook:
+    """A partner's webhook, as `topology render` writes it."""
+
+    name: str
+    url: str
+    contact: str
+    stream: str
+    durable: str
+    secrets: tuple[str, ...]
+
+
+def read(folder: Path) -> list[Hook]:
+    """The webhooks of FOLDER/webhooks.json, with their secrets from FOLDER/keys/. Raises OSError."""
+    rows: list[dict[str, str]] = json.loads((folder / "webhooks.json").read_text())
+    return [
+        Hook(**row, secrets=tuple((folder / f"keys/{row['name']}.whsec").read_text().split())) for row in rows
+    ]
+
+
+@dataclass
+class Delivery:
+    """What one partner's webhook needs to be delivered."""
+
+    hook: Hook
+    js: Any
+    client: httpx.AsyncClient
+    inside: Sequence[Network]
+    schedule: Sequence[float]
+    tell: Callable[[Hook, str], Awaitable[None]]
+    delivered_at: float = float("-inf")
+    """When something was taken last, on the monotonic clock."""
+
+    async def run(self) -> None:
+        """Delivers, until cancelled."""
+        failures = 0
+        while True:
+            try:
+                subscription = await self.js.pull_subscribe_bind(self.hook.durable, self.hook.stream)
+                while True:
+                    with contextlib.suppress(nats.errors.TimeoutError):
+                        messages = await subscription.fetch(AT_ONCE, timeout=5)
+                        taken = await asyncio.gather(*map(self._one, messages))
+                        failures = 0 if all(taken) else failures + 1
+                        if failures:  # whoever is down is not asked for each event that waits
+                            await asyncio.sleep(self._rest(failures))
+            except (nats.errors.Error, nats.js.errors.Error, OSError) as down:
+                log.warning("webhook waits", partner=self.hook.name, error=type(down).__name__)
+                await asyncio.sleep(2)
+
+    def _rest(self, failures: int) -> float:
+        return min(LONGEST_REST, self.schedule[min(failures, len(self.schedule)) - 1])
+
+    async def _one(self, message: Msg) -> bool:
+        """Whether it was taken."""
+        tried = message.metadata.num_delivered
+        headers = message.headers or {}
+        id = headers.get("ce-id", f"{self.hook.stream}-{message.metadata.sequence.stream}")
+        try:
+            body = body_of(headers, message.data)
+        except ValueError:
+            await message.term()  # no event; it would be none tomorrow
+            return True
+        posting = asyncio.create_task(
+            post(self.client, self.hook.url, id, body, self.hook.secrets, self.inside)
+        )
+        while not posting.done():  # a slow partner must not have it sent twice
+            await asyncio.wait([posting], timeout=1)
+            await message.in_progress()
+        outcome: Outcome = posting.result()
+        POSTED.labels(self.hook.name, "delivered" if outcome.delivered else "failed").inc()
+        if outcome.delivered:
+            self.delivered_at = time.monotonic()
+            await message.ack()
+            return True
+        last = tried > len(self.schedule)
+        if last and self.delivered_at > time.monotonic() - sum(self.schedule):
+            await message.term()  # others were taken meanwhile: it is this one that the partner will not have
+            POSTED.labels(self.hook.name, "dropped").inc()
+            log.error("webhook dropped one", partner=self.hook.name, id=id, why=outcome.why)
+            return True
+        wait = max(outcome.wait, self.schedule[min(tried, len(self.schedule)) - 1])
+        log.warning("webhook failed", partner=self.hook.name, id=id, tried=tried, why=outcome.why)
+        await message.nak(delay=wait)
+        if last or outcome.gone:
+            await self._give_up(outcome)
+        return False
+
+    async def _give_up(self, outcome: Outcome) -> None:
+        """Pauses the consumer, and says so."""
+        info = await self.js.consumer_info(self.hook.stream, self.hook.durable)
+        if info.paused:
+            return
+        await pause(self.js, self.hook, datetime.now(UTC) + FAR)
+        PAUSED.labels(self.hook.name).inc()
+        log.error("webhook paused", partner=self.hook.name, why=outcome.why)
+        await self.tell(self.hook, outcome.why)
+
+
+async def pause(js: Any, hook: Hook, until: datetime) -> None:
+    """Nothing is delivered until then; a moment that has passed resumes it."""
+    await js.pause_consumer(hook.stream, hook.durable, pause_until=until.isoformat().replace("+00:00", "Z"))

@@ -41,6 +41,7 @@ class Writer:
             try:
                 await self._js.publish(SUBJECT, body, headers={"Nats-Msg-Id": str(number)}, timeout=1)
             except (nats.errors.Error, nats.js.errors.Error):
+                await asyncio.sleep(0.02)
                 continue
             self.acked.append(time.monotonic())
             number += 1
@@ -81,6 +82,17 @@ async def alone(folder: Path) -> float:
     return found
 
 
+async def leader_of(cluster: Cluster) -> str:
+    """The node that leads, once there is one."""
+    while True:
+        try:
+            if leader := await cluster.leader():
+                return leader
+        except (nats.errors.Error, nats.js.errors.Error):
+            pass
+        await asyncio.sleep(0.2)
+
+
 async def main(kills: int) -> None:
     print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")
     with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
@@ -93,7 +105,7 @@ async def main(kills: int) -> None:
             writer = Writer(registry.jetstream())
             pauses: dict[str, list[float]] = {"the leading node": [], "another node": []}
             for number in range(kills * 2):
-                leader = await cluster.leader()
+                leader = await leader_of(cluster)
                 which = list(pauses)[number % 2]
                 node = leader if number % 2 == 0 else next(n for n in cluster.urls if n != leader)
                 cluster.kill(node)

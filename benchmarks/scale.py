@@ -82,8 +82,8 @@ async def run(rate: float, seconds: float) -> None:
             ended.set()
             most = max((await watching).items(), key=lambda each: each[1])
             print(
-                f"{number:,} events at {number / took:,.0f}/s: all heard {after:.1f} s after the last; most behind"
-                f" was {most[0]} with {most[1]:,}",
+                f"{number:,} events at {number / took:,.0f}/s: all heard {after:.1f} s after the last; most"
+                f" behind was {most[0]} with {most[1]:,}",
                 flush=True,
             )
             began = time.monotonic()

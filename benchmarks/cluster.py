@@ -6,7 +6,6 @@ rate of writing with one node and with three.
 
 import argparse
 import asyncio
-import contextlib
 import itertools
 import os
 import platform
@@ -31,12 +30,12 @@ class Writer:
     """Publishes one event after the other, each until it is acknowledged, as the relay does."""
 
     def __init__(self, js: Any) -> None:
-        self._js, self.acked = js, []
+        self._js, self.acked, self._ended = js, [], False
         self.task = asyncio.create_task(self._go_on())
 
     async def _go_on(self) -> None:
         number = 0
-        while True:
+        while not self._ended:
             body = b"%d %s" % (number, BODY)
             try:
                 await self._js.publish(SUBJECT, body, headers={"Nats-Msg-Id": str(number)}, timeout=1)
@@ -45,6 +44,11 @@ class Writer:
                 continue
             self.acked.append(time.monotonic())
             number += 1
+
+    async def stop(self) -> None:
+        """Writes no more."""
+        self._ended = True
+        await self.task
 
     async def longest_pause(self, seconds: float) -> float:
         """The longest time without an acknowledgement from now on."""
@@ -114,9 +118,7 @@ async def main(kills: int) -> None:
                 cluster.start(node)
                 await cluster.healthy()
                 await asyncio.sleep(3)
-            writer.task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await writer.task
+            await writer.stop()
             state = (await js.stream_info("INT_NORR")).state
             lost = len(writer.acked) - state.messages
             for which, found in pauses.items():

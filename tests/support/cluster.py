@@ -105,15 +105,23 @@ class Cluster:
     async def healthy(self, *names: str) -> None:
         """Waits until the nodes say that they have caught up with each other."""
 
+        said: list[str] = []
+
         async def look() -> bool:
             try:
                 async with httpx.AsyncClient() as client:
                     pages = [f"http://127.0.0.1:{self.monitors[name]}/healthz" for name in names or self.urls]
-                    return all([(await client.get(page)).is_success for page in pages])
-            except httpx.HTTPError:
+                    answers = [await client.get(page) for page in pages]
+            except httpx.HTTPError as down:
+                said[:] = [type(down).__name__]
                 return False
+            said[:] = [answer.text for answer in answers]
+            return all(answer.is_success for answer in answers)
 
-        await eventually(look, 60)
+        try:
+            await eventually(look, 60)
+        except AssertionError:
+            raise AssertionError(f"the nodes are not healthy: {said}") from None
 
     async def connect(self, user: str = "topology") -> Any:
         """A connection as one of its users, to whichever node there is."""

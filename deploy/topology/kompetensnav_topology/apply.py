@@ -92,6 +92,9 @@ def streams(
 ) -> list[StreamConfig]:
     """The streams of a stack's own account; `heard` is where other stacks tell it something."""
     code = stack.upper()
+    # A compressed block that a killed node must cut back cannot be read again (nats-server 2.15.1: "s2:
+    # unsupported input"), and its replica is lost until it is wiped: decision 0022.
+    compression = StoreCompression.S2 if replicas == 1 else StoreCompression.NONE
     shared: dict[str, Any] = {"storage": StorageType.FILE, "num_replicas": replicas, "allow_direct": True}
     events = [
         StreamConfig(
@@ -101,7 +104,7 @@ def streams(
             discard=DiscardPolicy.NEW,  # the server refuses message schedules together with it
             max_bytes=max_bytes,
             duplicate_window=600.0,
-            compression=StoreCompression.S2,
+            compression=compression,
             **shared,
         )
         for visibility in ("int", "pub", "fed")
@@ -115,7 +118,7 @@ def streams(
         sources=list(heard) or None,
         max_bytes=min(max_bytes, BETWEEN),
         duplicate_window=600.0,
-        compression=StoreCompression.S2,
+        compression=compression,
         **shared,
     )
     advisories = [

@@ -27,14 +27,14 @@ from kompetensnav_contracts import subject
 YEAR = 25_000_000
 
 
-async def tell(running: dict[str, Any], number: int, rate: float, first: int) -> float:
+async def tell(running: dict[str, Any], number: int, rate: float) -> float:
     """Tells so many events of all municipalities at a rate (0 = at once); returns seconds."""
     seed = Path(running["care_seed"]).with_name("registry.nk").read_text()
     connection = await nats.connect(running["nats"], nkeys_seed_str=seed, inbox_prefix="_INBOX_registry")
     js, codes = connection.jetstream(), sorted(municipalities())
     began, waiting = time.monotonic(), set()
     for n, (event, revision) in enumerate(told(number)):
-        code = codes[(first + n) % len(codes)]
+        code = codes[event.slot_id.int % len(codes)]
         headers = headers_of(event, municipality=code, source="urn:kompetensnav:registry", revision=revision)
         headers |= {"Nats-Msg-Id": headers["ce-id"]}
         body = event.model_dump_json().encode()
@@ -75,7 +75,7 @@ async def run(rate: float, seconds: float) -> None:
             running = json.loads((folder / "run.json").read_text())
             ended = asyncio.Event()
             watching = asyncio.create_task(behind(running, ended))
-            took = await tell(running, number, rate, 0)
+            took = await tell(running, number, rate)
             told_at = time.monotonic()
             await heard(running)
             after = time.monotonic() - told_at
@@ -87,7 +87,7 @@ async def run(rate: float, seconds: float) -> None:
                 flush=True,
             )
             began = time.monotonic()
-            took = await tell(running, number, 0, number)
+            took = await tell(running, number, 0)
             await heard(running)
             print(
                 f"the same at once: told in {took:.1f} s ({number / took:,.0f}/s), heard by all in"

@@ -4,7 +4,6 @@ them."""
 
 import contextlib
 import json
-from types import SimpleNamespace
 
 import httpx
 import nats.errors
@@ -12,102 +11,28 @@ import pytest
 import pytest_asyncio
 
 from kompetensnav_chassis.testing import eventually
-from kompetensnav_embedded import servers
 from support.certificates import certificates
-from support.region import CODES, HUB, Broker, hub_text, leaf_text
+from support.region import (
+    CODES,
+    HUB,
+    OFFERED,
+    OPENED,
+    Broker,
+    arrived,
+    leaf_text,
+    made,
+    running,
+    stored,
+    tell,
+)  # fmt: skip
 
 pytestmark = pytest.mark.real
-OFFERED, ASKED = "registry.slot.offered.v1", "registry.seat.asked.v1"
-OPENED = "registry.request.opened.v1"
-
-
-def made(folder, *, hub_more="", leaf_more="", scheme="nats-leaf"):
-    """The three brokers, rendered; nothing runs yet."""
-    port = servers.free_port()
-    leafs = {
-        name: Broker(folder / name, name, leaf_text(name, port, more=leaf_more, scheme=scheme))
-        for name in CODES
-    }
-    for leaf in leafs.values():
-        printed = leaf.render()
-        assert leaf.key() in printed, "the key to be given to the hub is printed"
-    hub = Broker(
-        folder / HUB, HUB, hub_text(port, {n: leaf.key() for n, leaf in leafs.items()}, more=hub_more)
-    )
-    hub.render()
-    return SimpleNamespace(hub=hub, port=port, **leafs)
-
-
-@contextlib.asynccontextmanager
-async def running(region):
-    """All three, applied; the hub may be stopped and started by `region.stop()` and `region.start()`."""
-    with contextlib.ExitStack() as stack:
-        hubs = contextlib.ExitStack()
-        stack.callback(lambda: hubs.close())
-
-        async def start():
-            hubs.enter_context(region.hub.server())
-            await region.hub.healthy()
-
-        region.start, region.stop = start, hubs.close
-        await start()
-        for name in CODES:
-            leaf = getattr(region, name)
-            stack.enter_context(leaf.server())
-            await leaf.healthy()
-            leaf.apply()
-        region.hub.apply()
-        yield region
 
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def region(tmp_path):
     async with running(made(tmp_path)) as built:
         yield built
-
-
-async def tell(broker, code, to, numbers):
-    """Public, federated and internal events of a municipality, numbered."""
-    connection = await broker.connect("registry")
-    js = connection.jetstream()
-    for n in numbers:
-        for kind in (f"pub.{OFFERED}", f"fed.{to}.{ASKED}", f"int.{OPENED}"):
-            headers = {"Nats-Msg-Id": f"{code}:{kind}:{n}"}
-            await js.publish(f"nav.{code}.{kind}", f"{n}".encode(), headers=headers, timeout=5)
-    await connection.close()
-
-
-async def stored(broker, stream, user="topology"):
-    """(subject, number) of everything in a stream, in order."""
-    connection = await broker.connect(user)
-    js = connection.jetstream()
-    try:
-        state = (await js.stream_info(stream)).state
-        found = []
-        for seq in range(max(1, state.first_seq), state.last_seq + 1):
-            message = await js.get_msg(stream, seq)
-            found.append((message.subject, int(message.data)))
-        return found
-    finally:
-        await connection.close()
-
-
-async def arrived(region, n, seconds):
-    """Waits until n of each kind are where they belong, and nothing else is."""
-
-    async def look():
-        heard = [
-            await stored(region.pitea, "FEDIN_PITEA"),
-            await stored(region.alvsbyn, "FEDIN_ALVSBYN"),
-            await stored(region.hub, f"PUB_{HUB.upper()}"),
-        ]
-        return heard if [len(h) for h in heard] == [n, n, 2 * n] else None
-
-    at_pitea, at_alvsbyn, public = await eventually(look, seconds)
-    assert at_pitea == [(f"nav.2560.fed.2581.{ASKED}", i) for i in range(n)]
-    assert at_alvsbyn == [(f"nav.2581.fed.2560.{ASKED}", i) for i in range(n)]
-    for code in ("2560", "2581"):
-        assert [i for s, i in public if s == f"nav.{code}.pub.{OFFERED}"] == list(range(n))
 
 
 async def test_3_what_may_leave_arrives_once_and_in_order_and_a_hub_that_was_away_loses_nothing(region):

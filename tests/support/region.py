@@ -1,12 +1,14 @@
 """A region: a hub, and stacks that are leafs of it, on this machine."""
 
+import contextlib
 import json
 import os
 import subprocess
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -19,6 +21,8 @@ from support import backend
 from support.stack import BIN
 
 HUB = "norrland"
+OFFERED, ASKED = "registry.slot.offered.v1", "registry.seat.asked.v1"
+OPENED = "registry.request.opened.v1"
 CODES = {"alvsbyn": ["2560"], "pitea": ["2581"]}
 
 
@@ -139,3 +143,94 @@ def hub_text(
         for name, key in keys.items()
     )
     return f'name = "{HUB}"\n\n[hub]\nlisten = "127.0.0.1:{port}"\n{more}{members}'
+
+
+def made(
+    folder: Path,
+    *,
+    hub_more: str = "",
+    leaf_more: str = "",
+    scheme: str = "nats-leaf",
+    port: int = 0,
+    via: Mapping[str, int] = {},
+) -> SimpleNamespace:
+    """The three brokers, rendered; nothing runs yet. `via`: a leaf's other way to the hub's port."""
+    port = port or servers.free_port()
+    leafs = {
+        name: Broker(folder / name, name, leaf_text(name, via.get(name, port), more=leaf_more, scheme=scheme))
+        for name in CODES
+    }
+    for leaf in leafs.values():
+        printed = leaf.render()
+        assert leaf.key() in printed, "the key to be given to the hub is printed"
+    hub = Broker(
+        folder / HUB, HUB, hub_text(port, {n: leaf.key() for n, leaf in leafs.items()}, more=hub_more)
+    )
+    hub.render()
+    return SimpleNamespace(hub=hub, port=port, **leafs)
+
+
+@contextlib.asynccontextmanager
+async def running(region: SimpleNamespace) -> AsyncIterator[SimpleNamespace]:
+    """All three, applied; the hub may be stopped and started by `region.stop()` and `region.start()`."""
+    with contextlib.ExitStack() as stack:
+        hubs = contextlib.ExitStack()
+        stack.callback(lambda: hubs.close())
+
+        async def start() -> None:
+            hubs.enter_context(region.hub.server())
+            await region.hub.healthy()
+
+        region.start, region.stop = start, hubs.close
+        await start()
+        for name in CODES:
+            leaf = getattr(region, name)
+            stack.enter_context(leaf.server())
+            await leaf.healthy()
+            leaf.apply()
+        region.hub.apply()
+        yield region
+
+
+async def tell(broker: Broker, code: str, to: str, numbers: Iterable[int]) -> None:
+    """Public, federated and internal events of a municipality, numbered."""
+    connection = await broker.connect("registry")
+    js = connection.jetstream()
+    for n in numbers:
+        for kind in (f"pub.{OFFERED}", f"fed.{to}.{ASKED}", f"int.{OPENED}"):
+            headers = {"Nats-Msg-Id": f"{code}:{kind}:{n}"}
+            await js.publish(f"nav.{code}.{kind}", f"{n}".encode(), headers=headers, timeout=5)
+    await connection.close()
+
+
+async def stored(broker: Broker, stream: str, user: str = "topology") -> list[tuple[str, int]]:
+    """(subject, number) of everything in a stream, in order."""
+    connection = await broker.connect(user)
+    js = connection.jetstream()
+    try:
+        state = (await js.stream_info(stream)).state
+        found = []
+        for seq in range(max(1, state.first_seq), state.last_seq + 1):
+            message = await js.get_msg(stream, seq)
+            found.append((message.subject, int(message.data)))
+        return found
+    finally:
+        await connection.close()
+
+
+async def arrived(region: SimpleNamespace, n: int, seconds: float) -> None:
+    """Waits until n of each kind are where they belong, and nothing else is."""
+
+    async def look() -> Any:
+        heard = [
+            await stored(region.pitea, "FEDIN_PITEA"),
+            await stored(region.alvsbyn, "FEDIN_ALVSBYN"),
+            await stored(region.hub, f"PUB_{HUB.upper()}"),
+        ]
+        return heard if [len(h) for h in heard] == [n, n, 2 * n] else None
+
+    at_pitea, at_alvsbyn, public = await eventually(look, seconds)
+    assert at_pitea == [(f"nav.2560.fed.2581.{ASKED}", i) for i in range(n)]
+    assert at_alvsbyn == [(f"nav.2581.fed.2560.{ASKED}", i) for i in range(n)]
+    for code in ("2560", "2581"):
+        assert [i for s, i in public if s == f"nav.{code}.pub.{OFFERED}"] == list(range(n))

@@ -138,12 +138,13 @@ def _to(member: Member, other: Member) -> list[tuple[str, str]]:
 
 
 def listen(hub: Hub) -> str:
-    """Where the hub waits for its members."""
+    """Where the hub waits for its members. They find it by the address of their own file alone: addresses of
+    its interfaces, which it would tell them otherwise, need not lead to it, nor stand in its certificate."""
     tls = ""
     if hub.cert:
         files = {"cert_file": hub.cert, "key_file": hub.key, "ca_file": hub.ca}
         tls = "tls { " + ", ".join(f"{n}: {json.dumps(str(f))}" for n, f in files.items() if f) + " }"
-    return f"leafnodes {{\n  listen: {json.dumps(hub.listen)}\n  {tls}\n}}\n"
+    return f"leafnodes {{\n  listen: {json.dumps(hub.listen)}\n  no_advertise: true\n  {tls}\n}}\n"
 
 
 def _renamed(subject: str, prefix: str) -> str:

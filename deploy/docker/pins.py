@@ -22,7 +22,12 @@ IMAGES = {
         f.parent.name: [f"kompetensnav-{f.parent.name}"]
         for f in sorted(ROOT.glob("services/*/pyproject.toml"))
     },
-    "operate": ["kompetensnav-chassis", "kompetensnav-topology", "kompetensnav-care"],
+    "operate": [
+        "kompetensnav-chassis",
+        "kompetensnav-topology",
+        "kompetensnav-care",
+        "kompetensnav-webhooks",
+    ],
 }
 """Image -> the packages of ours that it is for."""
 

@@ -100,6 +100,13 @@ async def test_7_a_restore_that_does_not_fit_is_refused_and_changes_nothing(own_
     manifest["files"]["keys/vault.secret"] = hashlib.sha256(other_key).hexdigest()
     (kept / "manifest.json").write_text(json.dumps(manifest))
     assert "another key (vault.secret)" in await refused()
+    shutil.copy(stack.folder / "keys/vault.secret", kept / "keys/vault.secret")
+    manifest["files"]["keys/vault.secret"] = hashlib.sha256(
+        (kept / "keys/vault.secret").read_bytes()
+    ).hexdigest()
+    manifest["revisions"]["reporting"] = "9999"
+    (kept / "manifest.json").write_text(json.dumps(manifest))
+    assert "revision 9999 is of a newer version of reporting" in await refused()
     (kept / "manifest.json").unlink()
     assert "no whole backup" in await refused()
     names = await stack.sql("registry", "select datname from pg_database where datname like '%until%'")

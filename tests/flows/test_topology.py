@@ -120,6 +120,9 @@ async def test_5_a_partner_hears_exactly_its_events_live_and_again_from_a_date(n
     subscription = await theirs.pull_subscribe_bind("partner-jobb", "PUB_NORR")
     assert await fetched(subscription) == [(mine, "1"), (mine, "2")]
     await partner.close()
+    text = norr.file.read_text()
+    norr.file.write_text(text.replace(f'"{OFFERED}"', f'"{OFFERED}", "{COUNTED}"'))
+    assert "change" in norr.apply(), "what it may read can be changed after it began again"
     await registry.close()
 
 

@@ -247,6 +247,56 @@ async def test_5_a_webhook_that_fails_for_days_is_paused_told_of_and_resumed_wit
                 assert "on " in made.act("list")
 
 
+async def test_5_one_event_that_a_partner_refuses_is_dropped_and_the_others_go_on(tmp_path):
+    """It is tried for as long as any; others are taken all the while, so the webhook is not paused."""
+    with receiver() as theirs:
+        theirs.refuses = 13
+        async with posting(tmp_path, theirs.url) as made:
+            with made.running():
+                await made.tell(1)
+                await eventually(numbers(theirs, [1]))
+                await made.tell(13)
+
+                async def dropped():
+                    return "webhook dropped one" in made.log
+
+                told = iter(range(100, 1000))
+                for _ in range(100):
+                    if await dropped():
+                        break
+                    n = next(told)
+                    await made.tell(n)
+
+                    async def taken(n=n):
+                        return n in theirs.numbers()
+
+                    await eventually(taken)
+                await eventually(dropped)
+                assert not (await made.info()).paused
+                assert theirs.numbers().count(13) >= 1 + len(SCHEDULE.split(","))
+
+
+async def test_5_a_partner_that_is_taken_out_leaves_the_others_delivered_to(tmp_path):
+    with receiver() as theirs, receiver() as others:
+        async with posting(tmp_path, theirs.url) as made:
+            add = ("--event", OFFERED.name, "--municipality", "2581", "--webhook", others.url)
+            made.broker.topology("add", "partner", "annan", *add, "--file", made.broker.file)
+            made.broker.render("--reload")
+            made.broker.apply()
+            with made.running():
+                await made.tell(1)
+                await eventually(numbers(theirs, [1]))
+                await eventually(numbers(others, [1]))
+                made.broker.topology("revoke", "jobb", "--file", made.broker.file, "--out", tmp_path)
+                await made.tell(2)
+                await eventually(numbers(others, [1, 2]))
+                made.broker.render("--reload")
+                made.broker.apply()
+                await made.tell(3)
+                await eventually(numbers(others, [1, 2, 3]))
+            assert 3 not in theirs.numbers()
+
+
 async def test_5_a_receiver_that_is_gone_is_not_asked_again(tmp_path):
     with receiver() as theirs:
         theirs.always = (410, {})

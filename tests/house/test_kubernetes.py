@@ -82,7 +82,8 @@ def test_6_the_configuration_is_made_for_the_pods(tmp_path):
     )
     for number in range(3):
         text = (tmp_path / f"n{number}/server.conf").read_text()
-        assert f'listen: "nats-{number}.nats:4222"' in text
+        assert 'listen: "0.0.0.0:4222"' in text
+        assert f'client_advertise: "nats-{number}.nats:4222"' in text
         assert f'store_dir: "/data/n{number}"' in text
         assert "/etc/nats-tls/tls.crt" in text
     written = {path.name for path in (tmp_path / "secrets").iterdir()}

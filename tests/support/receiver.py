@@ -20,6 +20,8 @@ class Receiver:
 
     answers: list[Answer] = field(default_factory=list)
     always: Answer = (204, {})
+    refuses: int = -1
+    """The number of an event that it answers with 400."""
     got: list[tuple[float, dict[str, str], bytes]] = field(default_factory=list)
     url: str = ""
     held: threading.Event = field(default_factory=threading.Event)
@@ -52,6 +54,8 @@ def receiver() -> Iterator[Receiver]:
             made.got.append((time.monotonic(), {k.lower(): v for k, v in self.headers.items()}, body))
             made.held.wait(60)
             status, headers = made.answers.pop(0) if made.answers else made.always
+            if json.loads(body)["data"].get("n") == made.refuses:
+                status = 400
             self.send_response(status)
             for name, value in headers.items():
                 self.send_header(name, value)

@@ -4,7 +4,8 @@ Databases are backed up one after the other while everything works; they need no
 one has told and another has not taken in yet comes again by the log. The streams are not in it: whatever was
 told is in the outboxes, and is told again.
 
-manifest.json   <service>.dump (one a database)   keys/ (they open the vault, and the broker's accounts)
+manifest.json   <service>.dump (one a database)   stack.toml, when there is one
+keys/ (they open the vault, and the broker's accounts)
 """
 
 import hashlib
@@ -12,12 +13,12 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import asyncpg
 
@@ -58,9 +59,9 @@ def tool(name: str, folder: Path | None) -> str:
 
 def _pg(admin_url: str, program: str, *arguments: str) -> None:
     at = urlsplit(admin_url)
-    where = ["-h", str(at.hostname), "-p", str(at.port or 5432), "-U", str(at.username)]
+    where = ["-h", str(at.hostname), "-p", str(at.port or 5432), "-U", unquote(at.username or "")]
     done = subprocess.run(
-        [program, *where, *arguments], env=os.environ | {"PGPASSWORD": at.password or ""},
+        [program, *where, *arguments], env=os.environ | {"PGPASSWORD": unquote(at.password or "")},
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     if done.returncode:
@@ -82,6 +83,8 @@ async def back_up(running: Running, to: Path) -> Manifest:
         _pg(running.admin_url, dump, "--format", "custom", "--file", str(path), service)
     keys = running.care_seed.parent
     shutil.copytree(keys, to / "keys", ignore=shutil.ignore_patterns(*NOT_KEPT))
+    if running.described[:1] == ("--file",):
+        shutil.copy(running.described[1], to / "stack.toml")
     files = {str(path.relative_to(to)): _sha256(path) for path in sorted(to.rglob("*")) if path.is_file()}
     made = Manifest(running.stack.lower(), began.isoformat(timespec="seconds"), revisions, files)
     (to / "manifest.json").write_text(json.dumps(asdict(made), indent=1))
@@ -137,33 +140,43 @@ def check_keys(running: Running, folder: Path) -> None:
             )
 
 
-async def put_back(running: Running, services: Iterable[str], folder: Path) -> list[str]:
-    """Puts each database's backup in its place; the one that was there is kept beside it, and named in the
-    answer. The services may run: to them the database is away for a moment. Raises Unreachable."""
-    pg_restore, admin_url, kept = tool("pg_restore", running.programs), running.admin_url, []
-    for service in services:
-        connection = await asyncpg.connect(admin_url, timeout=5)
-        try:
-            new, old = f"{service}_new", f"{service}_until_{datetime.now(UTC):%Y%m%d%H%M%S}"
+async def put_back(running: Running, services: Iterable[str], folder: Path) -> AsyncIterator[tuple[str, str]]:
+    """Puts each database's backup in its place; gives each with the name under which the one that was there
+    is kept (empty: there was none). All are laid beside first, so that a backup that cannot be read changes
+    nothing. The services may run: to them the database is away for a moment. Raises Unreachable."""
+    pg_restore, services = tool("pg_restore", running.programs), list(services)
+    connection = await asyncpg.connect(running.admin_url, timeout=5)
+    try:
+        for service in services:
+            new = f"{service}_new"
             await connection.execute(f"drop database if exists {new}")
             await connection.execute(f"create database {new} owner {service}_owner")
             dump = str(folder / f"{service}.dump")
-            _pg(admin_url, pg_restore, "--dbname", new, "--exit-on-error", dump)
+            _pg(running.admin_url, pg_restore, "--dbname", new, "--exit-on-error", dump)
             await connection.execute(f"revoke connect on database {new} from public")
             for role in ("owner", "app", "relay", "care"):
                 await connection.execute(f"grant connect on database {new} to {service}_{role}")
-            await _swap(connection, service, new, old)
-            kept.append(old)
-        finally:
-            await connection.close()
-    return kept
+        for service in services:
+            yield service, await _swap(connection, service)
+    finally:
+        await connection.close()
 
 
-async def _swap(connection: Any, service: str, new: str, old: str) -> None:
+async def _swap(connection: Any, service: str) -> str:
+    old = f"{service}_until_{datetime.now(UTC):%Y%m%d%H%M%S}"
     there = await connection.fetchval("select 1 from pg_database where datname = $1", service)
-    if there:
-        await connection.execute(f"alter database {service} with allow_connections false")
+    if not there:
+        await connection.execute(f"alter database {service}_new rename to {service}")
+        return ""
+    await connection.execute(f"alter database {service} with allow_connections false")
+    try:
         ended = "select pg_terminate_backend(pid, 5000) from pg_stat_activity where datname = $1"
         await connection.execute(ended, service)
-        await connection.execute(f"alter database {service} rename to {old}")
-    await connection.execute(f"alter database {new} rename to {service}")
+        async with connection.transaction():
+            await connection.execute(f"alter database {service} rename to {old}")
+            await connection.execute(f"alter database {service}_new rename to {service}")
+    except BaseException:
+        await connection.execute(f"alter database {service} with allow_connections true")
+        raise
+    await connection.execute(f"alter database {old} with allow_connections true")
+    return old

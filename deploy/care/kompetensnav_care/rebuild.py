@@ -100,6 +100,8 @@ async def _compare(
             "NATS_SEED": running.care_seed.read_text().strip(),
             "STACK": running.stack.lower(),
         }
+        if ca := os.environ.get("KOMPETENSNAV_NATS_CA"):
+            environment["NATS_CA"] = ca
         settings = {f"{prefix}_{name}": value for name, value in environment.items()}
         await _run([f"kompetensnav-{service}", "migrate"], settings)
         told = await _run([f"kompetensnav-{service}", "rebuild", "--up-to", str(up_to)], settings)

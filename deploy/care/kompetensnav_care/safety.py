@@ -36,7 +36,7 @@ def backup(
     """Write a backup of the stack while everything works: each service's database, and the keys. Whoever has
     it can read the vault: keep it encrypted, and on another machine."""
     running = find(run)
-    admin_of(running)
+    reach(lambda: admin_of(running))
     made = reach(lambda: asyncio.run(safe.back_up(running, to)))
     for name in made.files:
         if name.endswith(".dump"):
@@ -63,21 +63,23 @@ def restore(
         print(f"{number} keys are in {keys / 'keys'}. Next: `kompetensnav up --folder {keys}`, then restore.")
         return
     running = find(run)
-    made = reach(lambda: _fitting(running, services or list(running.urls), from_))
-    some = services or list(made.revisions)
+    some = services or list(running.urls)
+    made = reach(lambda: _fitting(running, some, from_))
     new = reach(lambda: asyncio.run(_is_new(running)))
-    kept = reach(lambda: asyncio.run(safe.put_back(running, some, from_)))
-    for service, old in zip(some, kept, strict=True):
-        print(f"{service}: restored; what was there is now called {old}")
+
+    async def put_back() -> None:
+        async for service, old in safe.put_back(running, some, from_):
+            print(f"{service}: restored; " + (f"what was there is now called {old}" if old else "it is new"))
+
+    reach(lambda: asyncio.run(put_back()))
+    for service in some:
         reach(partial(_migrate, running, service))
     if only_put_back:
         sys.exit(_verified(running))
     since = f"{made.moment:%Y-%m-%dT%H:%M:%S}"
     for service in [] if new else some:  # to a new log everything is told anyhow
         reach(partial(_topology, running, "redeliver", service, "--since", since))
-    told = reach(
-        lambda: asyncio.run(republish.republish(running, None if new else made.moment, dry_run=False))
-    )
+    told = reach(lambda: asyncio.run(republish.republish(running, None, dry_run=False)))
     print(f"Told again what the streams lack: {sum(told.values()):,} events. Waiting until all is heard ...")
     if waits := reach(lambda: asyncio.run(_waits(running, PATIENCE))):
         print(f"Still waiting: {json.dumps(waits)}; look again with `kompetensnav verify`", file=sys.stderr)
@@ -124,6 +126,10 @@ def _fitting(running: counts.Running, services: Sequence[str], folder: Path) -> 
     safe.check_keys(running, folder)
     if made.stack != running.stack.lower():
         raise Unreachable(f"{folder} is a backup of {made.stack}, and {running.stack.lower()} runs here")
+    if strange := [service for service in services if service not in running.urls]:
+        raise Unreachable(f"{', '.join(strange)} is no service of this stack")
+    for service in set(services) & set(made.revisions):
+        _migrate(running, service, "--has", made.revisions[service])
     if lacking := set(services) - set(made.revisions):
         raise Unreachable(f"{folder} holds nothing of {', '.join(sorted(lacking))}")
     return made

@@ -268,7 +268,12 @@ async def carry_out(
         elif verb == "change":
             await js.update_stream(stream)
     for on, consumer in durables:
-        if ("consumer", consumer.durable_name or "") in todo:
+        verb = todo.get(("consumer", consumer.durable_name or ""))
+        if verb == "change":  # where it began cannot be changed, and need not
+            there = (await js.consumer_info(on, consumer.durable_name or "")).config
+            consumer.deliver_policy, consumer.opt_start_time = there.deliver_policy, there.opt_start_time
+            consumer.opt_start_seq = there.opt_start_seq
+        if verb:
             await js.add_consumer(on, consumer)
     for on, name in await _left_over(js, wanted, durables):
         await js.delete_consumer(on, name)

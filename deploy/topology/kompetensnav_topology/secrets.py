@@ -84,7 +84,10 @@ def write_webhooks(out: Path, stack: str, partners: Iterable[Partner]) -> None:
 
 def renew_webhook(path: Path) -> None:
     """Puts a new signing secret first; the one before stays second, for both are good for a while."""
-    path.write_text(_signing_secret() + path.read_text().splitlines()[0] + "\n")
+    new = path.with_suffix(".new")
+    new.touch(mode=0o600)
+    new.write_text(_signing_secret() + path.read_text().splitlines()[0] + "\n")
+    new.replace(path)
 
 
 def _signing_secret() -> str:

@@ -53,6 +53,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import tomlkit
 from tomlkit.exceptions import ParseError, TOMLKitError
@@ -225,6 +226,8 @@ def read(path: Path) -> StackFile:
     names = [*(p.name for p in partners), *(s.name for s in services), *(m.name for m in members)]
     _once(text, names, "the name")
     _once(text, [durable for service in services for durable in service.durables], "the consumer")
+    if "node" in document and (hub or region):
+        raise text.bad("[[node]]", "a hub, or a leaf of one, is one server: leave out [[node]]")
     nodes = tuple(_node(text, row) for row in _tables(text, document, "node"))
     cluster = _cluster(text, path, nodes, document.get("cluster", {}))
     return StackFile(name, codes, partners, services, region, hub, members, nodes, cluster)
@@ -329,15 +332,27 @@ def _partner(text: _Text, row: Mapping[str, Any], codes: tuple[str, ...]) -> Par
         if not EVENT.fullmatch(event):
             raise text.bad(f'"{event}"', f"{event!r} is no event; write one whole name, as in docs/events.md")
     mine = _texts(text, "municipalities", row.get("municipalities", list(codes)))
+    if not mine:
+        raise text.bad(f'"{name}"', f"name the municipalities that {name} may hear of")
     for code in mine:
         if code not in codes:
             raise text.bad(f'"{code}"', f"{code!r} is none of the stack's municipalities")
     webhook, contact = str(row.get("webhook", "")), str(row.get("contact", ""))
     if "webhook" in row and not re.fullmatch(r"https?://[^\s@/]+(/\S*)?", webhook):
         raise text.bad("webhook", f"{webhook[:60]!r} is no https://host/path")
+    if webhook and not _is_address(webhook):
+        raise text.bad("webhook", f"{webhook[:60]!r} has no host or port that can be")
     if "contact" in row and not re.fullmatch(r"[^\s@]+@[^\s@]+", contact):
         raise text.bad("contact", f"the contact of {name} is a mail address")
     return Partner(name, events, mine, webhook, contact)
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return bool(parts.hostname and parts.hostname.encode("idna")) and (parts.port or 1) > 0
+    except ValueError:
+        return False
 
 
 def _service(text: _Text, row: Mapping[str, Any]) -> Service:

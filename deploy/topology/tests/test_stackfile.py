@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from kompetensnav_topology.commands import render
 from kompetensnav_topology.stackfile import BadFile, Partner, add, add_municipality, read, remove
 
 GOOD = """name = "norr"  # the north
@@ -143,7 +144,22 @@ def test_6_a_stack_with_three_nodes_keeps_its_streams_on_each(tmp_path):
     assert read(written(tmp_path, 'name = "norr"\nmunicipalities = ["2580"]\n')).replicas == 1
 
 
+def test_6_a_node_whose_address_is_a_name_listens_everywhere_and_tells_the_name(tmp_path):
+    text = NODES.replace("127.0.0.1:4222", "localhost:4222").replace("127.0.0.1:6222", "localhost:6222")
+    path = written(tmp_path, text)
+    render(out=tmp_path / "out", store=tmp_path / "js", file=path)
+    first, second = ((tmp_path / f"out/{name}/server.conf").read_text() for name in ("n1", "n2"))
+    assert 'listen: "0.0.0.0:4222"' in first
+    assert 'client_advertise: "localhost:4222"' in first
+    assert 'listen: "0.0.0.0:6222"' in first
+    assert 'advertise: "localhost:6222"' in first
+    assert 'listen: "127.0.0.1:4223"' in second
+    assert "advertise" not in second
+    assert '"nats-route://localhost:6222"' in second
+
+
 @pytest.mark.parametrize(("old", "new", "why"), [
+    ("[[node]]", '[region]\nname = "nord"\nurl = "nats-leaf://127.0.0.1:7422"\n\n[[node]]', "is one server"),
     ('name = "n3"', 'name = "n2"', "the node 'n2' stands twice"),
     ("127.0.0.1:6224", "127.0.0.1:6223", "the address '127.0.0.1:6223' stands twice"),
     ("127.0.0.1:6224", "10.0.0.3:6224", "need.* cert, key and ca"),

@@ -8,10 +8,14 @@ Request Forgery Prevention".
 import asyncio
 import socket
 from collections.abc import Sequence
-from ipaddress import IPv4Network, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from urllib.parse import urlsplit
 
 Network = IPv4Network | IPv6Network
+UNICAST = ip_network("2000::/3")
+"""What is given out of IPv6 (RFC 4291); all else is local, or IPv4 in disguise (NAT64, mapped)."""
+TUNNELS = (ip_network("2002::/16"), ip_network("2001::/32"))
+"""6to4 and Teredo, which lead to the IPv4 address inside."""
 
 
 class NotAllowed(Exception):
@@ -29,9 +33,15 @@ async def checked(url: str, inside: Sequence[Network] = ()) -> str:
     answers = [ip_address(str(answer[4][0]).partition("%")[0]) for answer in found]
     for answer in answers:
         own = any(answer in network for network in inside if network.version == answer.version)
-        mapped = getattr(answer, "ipv4_mapped", None) or answer
-        if not own and (not mapped.is_global or mapped.is_multicast):
+        if not own and not _is_public(answer):
             raise NotAllowed("leads to a network that is not public")
         if not own and parts.scheme != "https":
             raise NotAllowed("https is needed")
     return str(answers[0])
+
+
+def _is_public(address: IPv4Address | IPv6Address) -> bool:
+    if isinstance(address, IPv6Address):
+        if address not in UNICAST or any(address in tunnel for tunnel in TUNNELS):
+            return False
+    return address.is_global and not address.is_multicast

@@ -63,6 +63,9 @@ def run(
 ) -> None:
     """Deliver, until stopped; a change of the partners is taken in by itself."""
     networks = [ip_network(each) for each in inside or ()]
+    host, _, port = smtp.rpartition(":")
+    if smtp and not (host and port.isdigit()):
+        sys.exit(f"--smtp {smtp}: write host:port")
     pauses = [float(pause) for pause in schedule.split(",")]
     if metrics:
         start_http_server(metrics, "127.0.0.1")
@@ -74,37 +77,39 @@ def run(
         message["From"], message["To"] = sender, hook.contact
         message["Subject"] = " / ".join(subject for subject, _ in WORDS.values())
         message.set_content("\n\n".join(text.format(why=why) for _, text in WORDS.values()))
-        host, _, port = smtp.rpartition(":")
         try:
             await aiosmtplib.send(message, hostname=host, port=int(port), timeout=10)
-        except (OSError, aiosmtplib.SMTPException) as failed:
+        except Exception as failed:
             log.error("nobody was told", partner=hook.name, error=type(failed).__name__)
 
     async def go() -> None:
         connection = await _connect(url, out, max_reconnect_attempts=-1)
         client = httpx.AsyncClient(trust_env=False)  # a proxy would look up the name again
-        running: dict[Hook, asyncio.Task[None]] = {}
+        running: dict[Hook, tuple[Delivery, asyncio.Task[None]]] = {}
+        ending: set[asyncio.Task[None]] = set()
+        wanted = deliver.read(out)
         ended = asyncio.Event()
         for each in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(each, ended.set)
         try:
             while not ended.is_set():
-                wanted = deliver.read(out)
                 for hook in set(running) - set(wanted):
-                    running.pop(hook).cancel()
+                    delivery, task = running.pop(hook)
+                    delivery.ended = True
+                    ending.add(task)
+                    task.add_done_callback(ending.discard)
                 for hook in wanted:
                     if hook not in running:
                         made = Delivery(hook, connection.jetstream(), client, networks, pauses, tell)
-                        running[hook] = asyncio.create_task(made.run())
-                for task in running.values():
-                    if task.done():
-                        task.result()  # a fault of ours ends it all, loudly
+                        running[hook] = made, asyncio.create_task(made.run())
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(ended.wait(), 2)
+                with contextlib.suppress(OSError, ValueError):  # it is being written
+                    wanted = deliver.read(out)
         finally:
-            for task in running.values():
-                task.cancel()
-            await asyncio.gather(*running.values(), return_exceptions=True)
+            for delivery, _ in running.values():
+                delivery.ended = True  # what is under way is finished: the partner has it already
+            await asyncio.gather(*(task for _, task in running.values()), *ending, return_exceptions=True)
             await client.aclose()
             await connection.close()
 

@@ -10,7 +10,7 @@ import contextlib
 import json
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,8 @@ SCHEDULE = (
     24 * HOUR,
 )  # fmt: skip
 """Seconds before each new try: five days in all. Then the webhook is paused."""
+FETCH = 2.0
+"""Seconds that an empty queue is waited at."""
 AT_ONCE = 4
 """Posts to one partner at a time."""
 LONGEST_REST = 5 * MINUTE
@@ -55,11 +57,14 @@ class Hook:
 
 
 def read(folder: Path) -> list[Hook]:
-    """The webhooks of FOLDER/webhooks.json, with their secrets from FOLDER/keys/. Raises OSError."""
-    rows: list[dict[str, str]] = json.loads((folder / "webhooks.json").read_text())
-    return [
-        Hook(**row, secrets=tuple((folder / f"keys/{row['name']}.whsec").read_text().split())) for row in rows
-    ]
+    """The webhooks of FOLDER/webhooks.json, with their secrets from FOLDER/keys/; one whose secret is gone
+    has been revoked. Raises OSError."""
+    found = []
+    for row in json.loads((folder / "webhooks.json").read_text()):
+        secret = folder / f"keys/{row['name']}.whsec"
+        if secret.exists():
+            found.append(Hook(**row, secrets=tuple(secret.read_text().split())))
+    return found
 
 
 @dataclass
@@ -72,28 +77,43 @@ class Delivery:
     inside: Sequence[Network]
     schedule: Sequence[float]
     tell: Callable[[Hook, str], Awaitable[None]]
-    delivered_at: float = float("-inf")
-    """When something was taken last, on the monotonic clock."""
+    ended: bool = False
+    """Whether it is to end, after what is under way."""
+    failures: int = 0
+    """Posts that failed since one was taken, or since this began."""
+    good_since: float | None = None
+    """Since when events have been taken, on the monotonic clock; none was, since this began or was paused."""
+    giving_up: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def run(self) -> None:
-        """Delivers, until cancelled."""
-        failures = 0
-        while True:
+        """Delivers, until ended."""
+        while not self.ended:
+            subscription = None
             try:
                 subscription = await self.js.pull_subscribe_bind(self.hook.durable, self.hook.stream)
-                while True:
+                while not self.ended:
                     with contextlib.suppress(nats.errors.TimeoutError):
-                        messages = await subscription.fetch(AT_ONCE, timeout=5)
+                        messages = await subscription.fetch(AT_ONCE, timeout=FETCH)
                         taken = await asyncio.gather(*map(self._one, messages))
-                        failures = 0 if all(taken) else failures + 1
-                        if failures:  # whoever is down is not asked for each event that waits
-                            await asyncio.sleep(self._rest(failures))
+                        if not all(taken):  # whoever is down is not asked for each event that waits
+                            await self._rest()
             except (nats.errors.Error, nats.js.errors.Error, OSError) as down:
                 log.warning("webhook waits", partner=self.hook.name, error=type(down).__name__)
-                await asyncio.sleep(2)
+                await asyncio.sleep(FETCH)
+            except Exception as fault:  # of ours; the other partners are delivered to, and this one later
+                log.error("webhook faulty", partner=self.hook.name, error=type(fault).__name__)
+                await asyncio.sleep(self.schedule[-1] if len(self.schedule) < 4 else MINUTE)
+            finally:
+                if subscription is not None:
+                    with contextlib.suppress(Exception):
+                        await subscription.unsubscribe()
 
-    def _rest(self, failures: int) -> float:
-        return min(LONGEST_REST, self.schedule[min(failures, len(self.schedule)) - 1])
+    async def _rest(self) -> None:
+        end = time.monotonic() + min(
+            LONGEST_REST, self.schedule[min(self.failures, len(self.schedule)) - 1] if self.failures else 0
+        )
+        while time.monotonic() < end and not self.ended:
+            await asyncio.sleep(min(0.2, max(0.0, end - time.monotonic())))
 
     async def _one(self, message: Msg) -> bool:
         """Whether it was taken."""
@@ -103,42 +123,48 @@ class Delivery:
         try:
             body = body_of(headers, message.data)
         except ValueError:
-            await message.term()  # no event; it would be none tomorrow
+            await self._drop(message, id, "no event")  # it would be none tomorrow
             return True
         posting = asyncio.create_task(
             post(self.client, self.hook.url, id, body, self.hook.secrets, self.inside)
         )
         while not posting.done():  # a slow partner must not have it sent twice
             await asyncio.wait([posting], timeout=1)
-            await message.in_progress()
+            with contextlib.suppress(nats.errors.Error):
+                await message.in_progress()
         outcome: Outcome = posting.result()
         POSTED.labels(self.hook.name, "delivered" if outcome.delivered else "failed").inc()
         if outcome.delivered:
-            self.delivered_at = time.monotonic()
+            self.failures, self.good_since = 0, self.good_since or time.monotonic()
             await message.ack()
             return True
-        last = tried > len(self.schedule)
-        if last and self.delivered_at > time.monotonic() - sum(self.schedule):
-            await message.term()  # others were taken meanwhile: it is this one that the partner will not have
-            POSTED.labels(self.hook.name, "dropped").inc()
-            log.error("webhook dropped one", partner=self.hook.name, id=id, why=outcome.why)
-            return True
-        wait = max(outcome.wait, self.schedule[min(tried, len(self.schedule)) - 1])
+        self.failures += 1
         log.warning("webhook failed", partner=self.hook.name, id=id, tried=tried, why=outcome.why)
-        await message.nak(delay=wait)
-        if last or outcome.gone:
+        last = tried > len(self.schedule)
+        if last and self.good_since is not None and self.good_since < time.monotonic() - sum(self.schedule):
+            await self._drop(message, id, outcome.why)  # others were taken all the while
+            return True
+        await message.nak(delay=max(outcome.wait, self.schedule[min(tried, len(self.schedule)) - 1]))
+        if outcome.gone or (last and self.good_since is None and self.failures > len(self.schedule)):
             await self._give_up(outcome)
         return False
 
+    async def _drop(self, message: Msg, id: str, why: str) -> None:
+        """Tries this one no more."""
+        await message.term()
+        POSTED.labels(self.hook.name, "dropped").inc()
+        log.error("webhook dropped one", partner=self.hook.name, id=id, why=why)
+
     async def _give_up(self, outcome: Outcome) -> None:
-        """Pauses the consumer, and says so."""
-        info = await self.js.consumer_info(self.hook.stream, self.hook.durable)
-        if info.paused:
-            return
-        await pause(self.js, self.hook, datetime.now(UTC) + FAR)
-        PAUSED.labels(self.hook.name).inc()
-        log.error("webhook paused", partner=self.hook.name, why=outcome.why)
-        await self.tell(self.hook, outcome.why)
+        """Pauses the consumer, and says so, once."""
+        async with self.giving_up:
+            if (await self.js.consumer_info(self.hook.stream, self.hook.durable)).paused:
+                return
+            await pause(self.js, self.hook, datetime.now(UTC) + FAR)
+            self.failures, self.good_since = 0, None
+            PAUSED.labels(self.hook.name).inc()
+            log.error("webhook paused", partner=self.hook.name, why=outcome.why)
+            await self.tell(self.hook, outcome.why)
 
 
 async def pause(js: Any, hook: Hook, until: datetime) -> None:

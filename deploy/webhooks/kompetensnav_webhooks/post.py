@@ -1,6 +1,8 @@
 """One event posted to one partner: signed as Standard Webhooks say (standardwebhooks.com), and the answer."""
 
+import asyncio
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -32,8 +34,9 @@ class Outcome:
     """Seconds that the partner asks us to wait."""
 
 
-def body_of(headers: Mapping[str, str], body: bytes) -> str:
-    """What is posted: type, time, and the event's facts, as Standard Webhooks lay it out."""
+def body_of(headers: Mapping[str, str], body: bytes) -> bytes:
+    """What is posted: type, time, and the event's facts, as Standard Webhooks lay it out. Raises ValueError
+    for what is no event."""
     said = {name: unquote(value) for name, value in headers.items()}  # as CloudEvents write headers
     told: dict[str, Any] = {
         "type": said.get("ce-type", ""),
@@ -43,7 +46,9 @@ def body_of(headers: Mapping[str, str], body: bytes) -> str:
         "revision": int(said.get("ce-revision", 0)),
         "data": json.loads(body),
     }
-    return json.dumps(told, ensure_ascii=False, separators=(",", ":"))
+    if not told["type"]:
+        raise ValueError("it has no type")
+    return json.dumps(told, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def signed(id: str, body: str, secrets: Sequence[str], now: datetime) -> dict[str, str]:
@@ -62,29 +67,27 @@ async def post(
     client: httpx.AsyncClient,
     url: str,
     id: str,
-    body: str,
+    body: bytes,
     secrets: Sequence[str],
     inside: Sequence[Network] = (),
 ) -> Outcome:
-    """Posts it. Delivered is whatever is answered with 2xx; a redirect is not followed."""
+    """Posts it. Delivered is whatever is answered with 2xx; a redirect is not followed. Whatever goes wrong
+    is an outcome: one partner's address or answer must not stop the others."""
     try:
         address = await checked(url, inside)
-    except NotAllowed as why:
-        return Outcome(False, f"not allowed: {why}")
-    except OSError:
-        return Outcome(False, "its name is not known")
-    parts = urlsplit(url)
-    host = f"[{address}]" if ":" in address else address
-    at = httpx.URL(url).copy_with(host=host)
-    headers = signed(id, body, secrets, datetime.now(UTC)) | {"host": parts.netloc}
-    try:
-        async with client.stream(
-            "POST", at, content=body.encode(), headers=headers, timeout=TIMEOUT, follow_redirects=False,
+        parts = urlsplit(url)
+        host = f"[{address}]" if ":" in address else address
+        at = httpx.URL(url).copy_with(host=host)
+        headers = signed(id, body.decode(), secrets, datetime.now(UTC)) | {"host": parts.netloc}
+        async with asyncio.timeout(TIMEOUT), client.stream(
+            "POST", at, content=body, headers=headers, timeout=TIMEOUT, follow_redirects=False,
             extensions={"sni_hostname": parts.hostname},
         ) as answer:  # the answer's body is not read  # fmt: skip
-            wait = _asked(answer.headers.get("retry-after", ""))
+            wait = 0.0 if answer.is_success else _asked(answer.headers.get("retry-after", ""))
             return Outcome(answer.is_success, f"status {answer.status_code}", answer.status_code == 410, wait)
-    except (httpx.HTTPError, httpx.InvalidURL) as failed:
+    except NotAllowed as why:
+        return Outcome(False, f"not allowed: {why}")
+    except Exception as failed:
         return Outcome(False, type(failed).__name__)
 
 
@@ -94,8 +97,7 @@ def _asked(retry_after: str) -> float:
         seconds = float(retry_after)
     except ValueError:
         try:
-            moment = parsedate_to_datetime(retry_after)
-        except ValueError:
+            seconds = parsedate_to_datetime(retry_after).timestamp() - datetime.now(UTC).timestamp()
+        except (ValueError, OverflowError):
             return 0.0
-        seconds = (moment.astimezone(UTC) - datetime.now(UTC)).total_seconds()
-    return max(0.0, min(seconds, LONGEST))
+    return max(0.0, min(seconds, LONGEST)) if math.isfinite(seconds) else 0.0

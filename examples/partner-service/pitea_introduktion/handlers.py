@@ -1,7 +1,7 @@
 """What this service does when something has happened elsewhere."""
 
 import uuid_utils.compat as uuids
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from kompetensnav_chassis.broker import Listener
 from kompetensnav_chassis.db import Session
@@ -19,11 +19,11 @@ async def on_placement_confirmed(event: PlacementConfirmed, session: Session) ->
     """Books a place the week before; announces a new day when there is none with room."""
     held_on = day_before(event.starts_on)
     municipality = event.envelope.municipality
+    # Two placements at once must not announce two days: there is no row to lock before the first.
+    of_the_day = func.hashtext(f"{municipality} {held_on}")
+    await session.execute(select(func.pg_advisory_xact_lock(of_the_day)))
     days = await session.scalars(
-        select(Day)
-        .where(Day.municipality == municipality, Day.held_on == held_on)
-        .order_by(Day.day_id)
-        .with_for_update()
+        select(Day).where(Day.municipality == municipality, Day.held_on == held_on).order_by(Day.day_id)
     )
     day = next((day for day in days if has_room(day.booked)), None)
     if day is None:

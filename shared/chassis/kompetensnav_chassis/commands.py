@@ -55,10 +55,13 @@ def service_commands(service: str, *, main: Callable[[], Any], package: str = ""
     def migrate(
         to: str = "head",
         dry_run: Annotated[bool, typer.Option("--plan", help="Only show what would be done.")] = False,
+        has: Annotated[str, typer.Option(help="Only say whether this version knows a revision.")] = "",
     ) -> None:
         """Bring the database to the newest revision (or another), under a lock."""
         from kompetensnav_chassis import migrate as work
 
+        if has:
+            sys.exit(0 if work.knows(package, has) else f"revision {has} is of a newer version of {service}")
         if not dry_run:
             work.migrate(_owner_url(service), package, to)
             return

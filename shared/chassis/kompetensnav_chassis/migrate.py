@@ -16,6 +16,7 @@ from alembic import command, context, op
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from alembic.util import CommandError
 from sqlalchemy import MetaData, text
 from sqlalchemy.engine import Connection, make_url
 
@@ -92,7 +93,15 @@ def pending(owner_url: str, package: str, to: str = "head") -> list[tuple[str, s
             await database.dispose()
 
     scripts = ScriptDirectory.from_config(config(package)).iterate_revisions(to, asyncio.run(ask()) or "base")
-    return [(script.revision, (script.doc or "").splitlines()[0]) for script in reversed(list(scripts))]
+    return [(script.revision, (script.doc or "").partition("\n")[0]) for script in reversed(list(scripts))]
+
+
+def knows(package: str, revision: str) -> bool:
+    """Whether the installed version has a revision."""
+    try:
+        return ScriptDirectory.from_config(config(package)).get_revision(revision) is not None
+    except CommandError:
+        return False
 
 
 def config(package: str) -> Config:

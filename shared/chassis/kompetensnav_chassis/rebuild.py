@@ -1,5 +1,6 @@
 """A projection made again from the log, in a database of its own, to be compared with the one in use."""
 
+import ssl
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
@@ -33,7 +34,10 @@ async def rebuild(listener: Listener, settings: ServiceSettings, outbox: type, u
     engine = db.engine(str(settings.database_url))
     sessions = db.sessions(engine, listener.service, outbox)
     seed = settings.nats_seed.get_secret_value().strip() if settings.nats_seed else None
-    connection = await nats.connect(settings.nats_url.split(","), nkeys_seed_str=seed, connect_timeout=5)
+    trust = {"tls": ssl.create_default_context(cafile=settings.nats_ca)} if settings.nats_ca else {}
+    connection = await nats.connect(
+        settings.nats_url.split(","), nkeys_seed_str=seed, connect_timeout=5, **trust
+    )
     rebuilt = Rebuilt()
     try:
         for door in (door for door in listener.doors if door.projection):

@@ -91,7 +91,7 @@ async def test_7_a_restore_that_does_not_fit_is_refused_and_changes_nothing(own_
         assert done.returncode == 2, done.stdout
         return done.stderr
 
-    assert "holds nothing of visits" in await refused("visits")
+    assert "visits is no service of this stack" in await refused("visits")
     assert "is there already" in await refused("--keys", str(stack.folder))
     manifest = json.loads((kept / "manifest.json").read_text())
     other_key = b"another key than that of this stack"

@@ -295,10 +295,12 @@ def asked():
             yield f"$JS.API.STREAM.{call}.{stream}"
         yield f"$JS.API.CONSUMER.CREATE.{stream}.spy"
         yield f"$JS.API.DIRECT.GET.{stream}"
-    for durable in (*DURABLES, *EXCHANGES, "partner-jobb"):
-        where = {"partner-jobb": "PUB_NORR"} | dict.fromkeys(EXCHANGES, "FEDIN_NORR")
+    for durable in (*DURABLES, *EXCHANGES, "partner-jobb", "partner-ring"):
+        where = {"partner-jobb": "PUB_NORR", "partner-ring": "PUB_NORR"} | dict.fromkeys(
+            EXCHANGES, "FEDIN_NORR"
+        )
         stream = where.get(durable, "INT_NORR")
-        for call in ("CONSUMER.DELETE", "CONSUMER.MSG.NEXT", "CONSUMER.INFO"):
+        for call in ("CONSUMER.DELETE", "CONSUMER.MSG.NEXT", "CONSUMER.INFO", "CONSUMER.PAUSE"):
             yield f"$JS.API.{call}.{stream}.{durable}"
         yield f"$JS.ACK.{stream}.{durable}.1.1.1.1.1"
     for call in ("MSG.NEXT", "INFO", "DELETE"):
@@ -322,6 +324,11 @@ def may_publish(user, subject):
             "js.norr.API.CONSUMER.INFO.PUB_NORR.partner-jobb",
             "$JS.ACK.PUB_NORR.partner-jobb.1.1.1.1.1",
         }
+    if user == "webhooks":
+        calls = ("MSG.NEXT", "INFO", "PAUSE")
+        return subject == "$JS.ACK.PUB_NORR.partner-ring.1.1.1.1.1" or subject in {
+            f"$JS.API.CONSUMER.{call}.PUB_NORR.partner-ring" for call in calls
+        }
     if first == "nav" and rest[1] == "fed":
         return rest[3] == user and bool(SERVICES[user].exchanges)
     if first == "nav":
@@ -336,7 +343,7 @@ def may_publish(user, subject):
         )
         looks = {"INT_NORR", "FEDIN_NORR"} if SERVICES[user].exchanges else {"INT_NORR"}
         read = subject.startswith("$JS.API.DIRECT.GET.") and subject.rpartition(".")[2] in looks
-        return (mine and "DELETE" not in rest) or read
+        return (mine and not {"DELETE", "PAUSE"} & set(rest)) or read
     return first == "dead"
 
 
@@ -344,7 +351,7 @@ def listened():
     """Every subject that somebody might want to hear."""
     yield from (">", "nav.>", "nav.2580.int.>", "nav.2580.pub.>", "dead.>", "$JS.API.>", "$SYS.>", "js.>")
     yield from ("ask.*.registry.contact", "_INBOX.>")
-    yield from (f"_INBOX_{user}.x" for user in (*SERVICES, "jobb"))
+    yield from (f"_INBOX_{user}.x" for user in (*SERVICES, "jobb", "webhooks"))
 
 
 def may_subscribe(user, subject):
@@ -358,8 +365,10 @@ def may_subscribe(user, subject):
 
 async def test_3_every_user_may_do_what_the_topology_says_and_nothing_else(norr):
     """Each user tries every subject; the server says which it refuses."""
+    add = ("--event", OFFERED, "--webhook", "https://ring.example/in", "--file", norr.file)
+    norr.topology("add", "partner", "ring", *add)
     add_partner(norr)
-    for user in (*SERVICES, "topology", "care", "replay", "erase", "jobb"):
+    for user in (*SERVICES, "topology", "care", "replay", "erase", "jobb", "webhooks"):
         refused = set()
 
         async def heard(error, refused=refused):

@@ -3,7 +3,7 @@ stack is another one. Älvsbyn's registry alone gives the seat, and hears nothin
 
 import contextlib
 import re
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from uuid import uuid4
@@ -325,6 +325,27 @@ async def test_4_what_is_returned_before_its_asking_is_heard_is_never_given(two,
 async def test_4_an_agreement_with_a_stranger_needs_a_token_for_both(two):
     body = {"municipalities": [HERE, "2580"], "placement_types": ["apl"], "valid_from": "2026-01-01"}
     two.owner.stack.call("POST", "registry", f"/{HERE}/agreements", json=body, status=403)
+
+
+async def test_4_an_agreement_that_ends_early_has_its_slots_recalled(two, agreed):
+    """Today is its last day: the other's matching may not use the slot any more. Whoever has not signed it
+    may not end it, and it ends once."""
+    slot_id = await lent(two, "s8", workplace="w2", occupation="9622")
+    (mine,) = two.owner.stack.call("GET", "registry", f"/{HERE}/agreements")["items"]
+    end = f"agreements/{mine['agreement_id']}/end"
+    two.owner.stack.call("POST", "registry", f"/2580/{end}", status=404)
+    ended = two.owner.stack.call("POST", "registry", f"/{HERE}/{end}", status=200)
+    assert ended["valid_to"] == f"{datetime.now(UTC):%Y-%m-%d}"
+    two.owner.stack.call("POST", "registry", f"/{HERE}/{end}", status=409)
+
+    async def recalled():
+        found = await two.other.stack.sql(
+            "matching", "select named_municipalities from open_slot where slot_id = $1", slot_id
+        )
+        return not found[0]["named_municipalities"]
+
+    await eventually(recalled, 60)
+    adds_up(two.owner, two.other)
 
 
 async def mark(town, ref):

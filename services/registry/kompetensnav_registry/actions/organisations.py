@@ -169,17 +169,32 @@ async def agree_to_share(
         revision=1,
     )
     session.add(row)
-    tell(
-        session,
-        SharingAgreed(
-            agreement_id=row.agreement_id,
-            lead=lead,
-            municipalities=tuple(row.municipalities),
-            placement_types=tuple(row.placement_types),
-            valid_from=valid_from,
-            valid_to=valid_to,
-        ),
-        municipality=lead,
-        revision=1,
-    )
+    _tell_agreed(session, row)
     return row
+
+
+async def end_sharing(
+    session: Session, *, municipality: str, agreement_id: UUID, on: date
+) -> SharingAgreement:
+    """The last day of a sharing agreement, as any who signed it may say. What is lent under it beyond that
+    day is recalled; seats that are held stay held. Raises NotFound, and Conflict when it has ended."""
+    row = await session.get(SharingAgreement, agreement_id, with_for_update=True)
+    if row is None or municipality not in row.municipalities:
+        raise NotFound("There is no such agreement.", "Det finns inget sådant avtal.")
+    if row.valid_to is not None and row.valid_to <= on:
+        raise Conflict("It has ended already.", "Avtalet har redan upphört.")
+    row.valid_to, row.revision = max(on, row.valid_from), row.revision + 1
+    _tell_agreed(session, row)
+    return row
+
+
+def _tell_agreed(session: Session, row: SharingAgreement) -> None:
+    agreed = SharingAgreed(
+        agreement_id=row.agreement_id,
+        lead=row.lead,
+        municipalities=tuple(row.municipalities),
+        placement_types=tuple(row.placement_types),
+        valid_from=row.valid_from,
+        valid_to=row.valid_to,
+    )
+    tell(session, agreed, municipality=row.lead, revision=row.revision)

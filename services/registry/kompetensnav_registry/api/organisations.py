@@ -267,6 +267,20 @@ async def agree_to_share(request: Request, caller: Coordinator, new: NewAgreemen
         return AgreementView.model_validate(row)
 
 
+@router.post("/agreements/{agreement_id}/end")
+async def end_sharing(caller: Coordinator, agreement_id: UUID) -> AgreementView:
+    """Today is the last day of a sharing agreement; what is lent beyond it is recalled. A party whose
+    registry is another stack's ends it there too."""
+    async with caller.begin() as session:
+        row = await organisations.end_sharing(
+            session,
+            municipality=caller.municipality,
+            agreement_id=agreement_id,
+            on=datetime.now(UTC).date(),
+        )
+        return AgreementView.model_validate(row)
+
+
 @router.get("/agreements")
 async def list_agreements(caller: Reader, limit: Limit = 100, offset: Offset = 0) -> Listed[AgreementView]:
     """The sharing agreements the municipality has signed."""

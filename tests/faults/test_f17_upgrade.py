@@ -3,49 +3,18 @@
 import asyncio
 import json
 import os
-import shutil
 import signal
 import subprocess
-from pathlib import Path
 
 import pytest
 
-import kompetensnav_registry
 from kompetensnav_chassis.testing import eventually
+from support.next_version import next_version
 from support.people import people_at_work
 from support.rig import SERVICES
 from support.stack import BIN
 
 pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.timeout(240)]
-
-NEXT = '''"""The next version: a column more, which this version does not know."""
-
-import sqlalchemy as sa
-from alembic import op
-
-revision = "9999"
-down_revision = "{last}"
-branch_labels = None
-depends_on = None
-
-
-def upgrade():
-    op.add_column("slot", sa.Column("next_version", sa.String(10), nullable=True))
-
-
-def downgrade():
-    op.drop_column("slot", "next_version")
-'''
-
-
-def next_version(folder):
-    """A copy of the registry with a migration more."""
-    package = Path(kompetensnav_registry.__file__).parent
-    shutil.copytree(package, folder / package.name, ignore=shutil.ignore_patterns("__pycache__"))
-    versions = folder / package.name / "migrations/versions"
-    last = max(path.name[:4] for path in versions.glob("[0-9]*.py"))
-    (versions / "9999_next.py").write_text(NEXT.format(last=last))
-    return folder
 
 
 async def test_f17_services_are_upgraded_one_by_one_while_people_work(struck, tmp_path):

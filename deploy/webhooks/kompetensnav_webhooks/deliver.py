@@ -102,18 +102,18 @@ class Delivery:
                 await asyncio.sleep(FETCH)
             except Exception as fault:  # of ours; the other partners are delivered to, and this one later
                 log.error("webhook faulty", partner=self.hook.name, error=type(fault).__name__)
-                await asyncio.sleep(self.schedule[-1] if len(self.schedule) < 4 else MINUTE)
+                await asyncio.sleep(FETCH)
             finally:
                 if subscription is not None:
                     with contextlib.suppress(Exception):
                         await subscription.unsubscribe()
 
     async def _rest(self) -> None:
-        end = time.monotonic() + min(
-            LONGEST_REST, self.schedule[min(self.failures, len(self.schedule)) - 1] if self.failures else 0
-        )
-        while time.monotonic() < end and not self.ended:
-            await asyncio.sleep(min(0.2, max(0.0, end - time.monotonic())))
+        """Longer after each failure in a row, and cut short when all is to end."""
+        pause = self.schedule[min(self.failures, len(self.schedule)) - 1] if self.failures else 0.0
+        end = time.monotonic() + min(LONGEST_REST, pause)
+        while not self.ended and (left := end - time.monotonic()) > 0:
+            await asyncio.sleep(min(0.2, left))
 
     async def _one(self, message: Msg) -> bool:
         """Whether it was taken."""

@@ -8,14 +8,14 @@ ON_BOTH := services shared $(addprefix tests/,house/test_scope.py faults/test_6_
   flows/test_alone.py)
 IMAGES := operate $(patsubst services/%/pyproject.toml,%,$(wildcard services/*/pyproject.toml))
 VERSION ?= dev
-PROFILES ?= registry,matching,notifications,reporting,issuer,mail,prometheus
+PROFILES ?= registry,matching,notifications,reporting,operations,issuer,mail,prometheus
 COMPOSE = COMPOSE_PROFILES=$(PROFILES) KOMPETENSNAV_VERSION=$(VERSION) \
   $$(docker compose version >/dev/null 2>&1 && echo "docker compose" || echo $(BIN)/docker-compose)
 export UV_PYTHON_DOWNLOADS := never
 export KOMPETENSNAV_TEST_BACKEND ?= local
 export VIRTUAL_ENV := $(CURDIR)/.venv
 
-.PHONY: help setup lock tools demo start stop status images up down logs containers test quick check soak
+.PHONY: help setup assets lock tools demo start stop status images up down logs containers test quick check soak
 .PHONY: model mutants bench events topology docs clean
 
 help: ## list the targets
@@ -23,7 +23,7 @@ help: ## list the targets
 
 setup: .venv/ready ## make the virtual environment from requirements.lock
 
-.venv/ready: requirements.lock $(MEMBERS:%=%/pyproject.toml)
+.venv/ready: requirements.lock $(MEMBERS:%=%/pyproject.toml) services/operations/assets/package-lock.json
 	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 is needed: $(PYTHON) was not found"; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@awk '/^uv==/{p=1} p{print} p&&!/\\$$/{exit}' requirements.lock > .venv/uv.txt
@@ -31,9 +31,21 @@ setup: .venv/ready ## make the virtual environment from requirements.lock
 	@echo "Installing the pinned packages ..."
 	@$(BIN)/uv pip sync -q --require-hashes requirements.lock
 	@$(BIN)/uv pip install -q --no-deps $(MEMBERS:%=-e ./%)
+	@$(MAKE) -s assets
 	@echo "Compiling the matching engine ..."
 	@$(BIN)/python -m kompetensnav_matching.engine.warm
 	@touch $@
+
+ASSETS := services/operations/assets
+VENDOR := services/operations/kompetensnav_operations/static/vendor
+
+assets: ## fetch what the console's pages are made with, as its lock file says
+	@command -v npm >/dev/null || { echo "npm is needed for the console's pages: it was not found"; exit 1; }
+	@npm ci --silent --ignore-scripts --no-audit --no-fund --prefix $(ASSETS)
+	@mkdir -p $(VENDOR)
+	@cp $(ASSETS)/node_modules/@picocss/pico/css/pico.min.css \
+	  $(ASSETS)/node_modules/htmx.org/dist/htmx.min.js \
+	  $(ASSETS)/node_modules/htmx.org/dist/ext/hx-sse.min.js $(VENDOR)/
 
 lock: ## resolve again and write requirements.lock; then `make docs`
 	$(BIN)/uv lock --upgrade

@@ -193,8 +193,10 @@ class Message:
         """Again later."""
         await self._settle("nak", delay)
 
-    async def publish(self, _: str, data: bytes) -> None:
-        """Ends it: `+TERM reason`."""
+    async def publish(self, subject: str, data: bytes) -> None:
+        """Ends it: `+TERM reason`. A note of a try is told to nobody here."""
+        if subject.startswith("attempt."):
+            return
         assert data.startswith(b"+TERM ")
         await self._settle("term")
 
@@ -233,7 +235,7 @@ class JetStream:
         seq = self.server.store(subject, data, headers)
         if not await self.process.cross("nats-back", "published"):
             raise nats.errors.TimeoutError
-        return SimpleNamespace(seq=seq)
+        return SimpleNamespace(seq=seq, duplicate=None)
 
     async def get_msg(self, _: str, seq: int, direct: bool) -> Any:
         """A stored message."""

@@ -64,7 +64,7 @@ class Process:
         state = SimpleNamespace(config=SimpleNamespace(connection_state=SimpleNamespace(stream=js)))
         gate = broker.Gate(self.sessions)  # type: ignore[arg-type]
         for door in self.doors:
-            aside = retry.Aside(STACK, DELAYS)
+            aside = retry.Aside(STACK, DELAYS, "town")
             work = broker.Work(door, self.sessions, aside, state, gate)  # type: ignore[arg-type]
             subscriber = SimpleNamespace(
                 running=True, door=door, gate=gate, consume=work.many,

@@ -116,11 +116,11 @@ class Rig:
             self.signal(part, signal.SIGCONT)
 
 
-def ten_free_ports() -> int:
-    """The first of ten free loopback ports in a row."""
+def free_ports_in_a_row(wanted: int) -> int:
+    """The first of so many free loopback ports in a row."""
     while True:
         base = servers.free_port()
-        if all(servers.is_free(base + n) for n in range(10)):
+        if all(servers.is_free(base + n) for n in range(wanted)):
             return base
 
 
@@ -129,7 +129,7 @@ async def rig(
     folder: Path, *, through: tuple[str, ...] = SERVERS, environment: Mapping[str, str] = {}, seed: int = 0
 ) -> AsyncIterator[Rig]:
     """A stack in a folder whose services reach NATS and PostgreSQL through proxies."""
-    base = ten_free_ports()
+    base = free_ports_in_a_row(len(embedded.PLACES))
     ports = {place: base + n for n, place in enumerate(embedded.PLACES)}
     async with AsyncExitStack() as open_:
         proxies = {p: await open_.enter_async_context(proxy(ports[p], seed)) for p in through}

@@ -16,7 +16,7 @@ import typer
 
 FOLDER = Path(".kompetensnav")
 Folder = Annotated[Path, typer.Option(help="Where everything is kept.")]
-Ports = Annotated[int, typer.Option(help="The first of ten ports; 0 = any free ones.")]
+Ports = Annotated[int, typer.Option(help="The first of eleven ports; 0 = any free ones.")]
 
 
 class Stopped(Exception):

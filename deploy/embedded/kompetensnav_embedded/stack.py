@@ -29,19 +29,19 @@ from kompetensnav_chassis.ready import is_ready
 from kompetensnav_embedded import servers
 from kompetensnav_embedded.servers import CannotStart
 
-SERVICES = ("registry", "matching", "notifications", "reporting")
+SERVICES = ("registry", "matching", "notifications", "reporting", "operations")
 NAME = "local"
 ROOM = 500 << 20
 """Bytes of disk that must be free."""
 BIN = Path(sys.executable).parent
 TETHER = servers.TETHER
-PLACES = ("issuer", *SERVICES, "nats", "monitor", "postgres", "smtp", "mail")
+PLACES = ("issuer", *SERVICES[:4], "nats", "monitor", "postgres", "smtp", "mail", "operations")
 """What needs a port, in the order of the ports from the base."""
 
 
 @dataclass
 class Stack:
-    """A stack in a folder. `base`: the first of ten ports; 0 = any free ones."""
+    """A stack in a folder. `base`: the first of eleven ports; 0 = any free ones."""
 
     folder: Path
     base: int = 8600
@@ -207,6 +207,14 @@ class Stack:
             values |= {"NEIGHBOURS": ",".join(code for codes in beyond for code in codes)}
         if service == "notifications":
             values |= {"SMTP_PORT": str(self.ports["smtp"])}
+        if service == "operations":
+            system = self.folder / "keys/system.nk"
+            values |= {
+                "SYSTEM_SEED": system.read_text().strip() if system.exists() else "",
+                "SESSION_SECRET": self.secret("session"),
+                "SMTP_PORT": str(self.ports["smtp"]),
+                "ALERT_MAIL": "operations@localhost",
+            }
         return {f"{service.upper()}_{name}": value for name, value in values.items()}
 
     def _through(self, database_url: str) -> str:

@@ -33,6 +33,8 @@ MARGIN = timedelta(hours=1)
 """How much earlier than its backup a restored service hears again: what waited then is not in it."""
 BETWEEN = 2 << 30
 """Most bytes of a stream between stacks: what is public, and what is meant for another stack."""
+NOTES = 256 << 20
+"""Most bytes of notes about tries that did not succeed; the oldest go first."""
 MAX_DELIVER = 20
 """The retry schedule ends long before; what reaches this was never answered (crash loops) and is collected.
 """
@@ -127,7 +129,10 @@ def streams(
         for stream in ("INT", "FEDIN")
     ]
     advisory = StreamConfig(name=f"ADVISORY_{code}", subjects=advisories, max_age=14 * DAY, **shared)
-    return _marked([*events, fedin, dead, advisory])
+    attempts = StreamConfig(
+        name=f"ATTEMPT_{code}", subjects=["attempt.>"], max_age=14 * DAY, max_bytes=NOTES, **shared
+    )
+    return _marked([*events, fedin, dead, advisory, attempts])
 
 
 def kept(name: str, sources: Sequence[StreamSource], max_bytes: int) -> StreamConfig:
@@ -163,7 +168,7 @@ def consumers(
         for durable, events in service.exchanges.items():
             filters = [f"nav.*.fed.*.{event}" for event in events] + [f"replay.fed.{durable}.>"]
             made.append((f"FEDIN_{code}", _consumer(durable, filters, ack_wait)))
-    collected = [f"$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.{s}_{code}.*" for s in ("INT", "FEDIN")]
+    collected = ["$JS.EVENT.ADVISORY.CONSUMER.>"]
     made.append((f"ADVISORY_{code}", _consumer("collector", collected, ack_wait)))
     return made
 

@@ -74,9 +74,9 @@ def render(
     fetching = [partner for partner in made.partners if not partner.webhook]
     posted = [partner for partner in made.partners if partner.webhook]
     users = stacks.users(made.name, made.services, [partner.durable for partner in posted])
-    names = [*(user.name for user in users), *(partner.name for partner in fetching)]
+    names = [*(user.name for user in users), *(partner.name for partner in fetching), "system"]
     names += [f"topology-{member.name}" for member in made.members]
-    names += ["topology-edge", "leaf"] if made.region else ["system"] if made.hub else []
+    names += ["topology-edge", "leaf"] if made.region else []
     public = server.keys(out / "keys", names)
     seed = (out / "keys/leaf.nk").read_text().strip() if made.region else ""
     before, files = "", exchange.files_of(made)

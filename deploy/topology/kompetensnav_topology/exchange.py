@@ -114,10 +114,12 @@ def hub_accounts(hub: str, members: Sequence[Member], public: Mapping[str, str])
 
 
 def system_account(key: str) -> tuple[str, str]:
-    """(the account, the line that names it) with the user that may cut a connection: a server that reads its
-    configuration again leaves a member's connection, even when it is a member no more."""
+    """(the account, the line that names it) with the user that may look at the servers, and cut a connection:
+    a server that reads its configuration again leaves a member's connection, even when it is a member no
+    more."""
+    asks = ", ".join(f'"$SYS.REQ.SERVER.{page}"' for page in ("*.KICK", "PING.VARZ", "PING.LEAFZ"))
     user = (
-        f'{{ nkey: {key}, permissions: {{ publish: {{ allow: ["$SYS.REQ.SERVER.*.KICK"] }},'
+        f"{{ nkey: {key}, permissions: {{ publish: {{ allow: [{asks}] }},"
         ' subscribe: { allow: ["_INBOX.>"] } } }'
     )
     return f"  SYS {{ users: [ {user} ] }}\n", "system_account: SYS\n"

@@ -58,14 +58,14 @@ def configuration(
     else. A partner has an account of its own, into which nothing is let but its one consumer. `met` says of
     which region it is a leaf (`seed` opens the hub), or that it is a hub. `node`: this one of its nodes."""
     code = stack.upper()
-    links = leafs = more = system = last = ""
+    links = leafs = more = ""
+    system, last = exchange.system_account(public["system"])
     if met and met.region:
         links, more = exchange.leaf_accounts(stack, met.municipalities, met.region, public)
         leafs = exchange.remote(met.region, seed)
     elif met and met.hub:
         links, more = exchange.hub_accounts(stack, met.members, public)
         leafs = exchange.listen(met.hub)
-        system, last = exchange.system_account(public["system"])
     domain = f"domain: {stack}" if leafs else ""
     routes = _routes(stack, node, met) if node and met else ""
     exports = _exports(code, partners)

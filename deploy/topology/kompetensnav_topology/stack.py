@@ -25,6 +25,8 @@ class Service:
     """`<thing>` it answers."""
     exchanges: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Durable consumer -> the events of other stacks it lets in."""
+    operates: bool = False
+    """Whether it may look at every queue, pause one, and give a dead letter to its consumer once more."""
 
 
 def read_services(path: Path = SERVICES) -> list[Service]:
@@ -37,6 +39,7 @@ def read_services(path: Path = SERVICES) -> list[Service]:
             tuple(row.get("asks", ())),
             tuple(row.get("answers", ())),
             {durable: tuple(events) for durable, events in row.get("exchanges", {}).items()},
+            bool(row.get("operates", False)),
         )
         for name, row in sorted(table.items())
     ]
@@ -47,12 +50,15 @@ def installed_services() -> list[Service]:
 
     Entry points, each in the distribution of the service: `kompetensnav.listens` and (from other stacks)
     `kompetensnav.exchanges` named `<durable>.<event name>`, `kompetensnav.asks` named `<service>.<thing>`,
-    `kompetensnav.answers` named `<thing>`.
+    `kompetensnav.answers` named `<thing>`, `kompetensnav.operates` named `queues`.
     """
     found: dict[str, dict[str, Any]] = defaultdict(
-        lambda: {"listens": defaultdict(list), "exchanges": defaultdict(list), "asks": [], "answers": []}
-    )
-    for group in ("listens", "exchanges", "asks", "answers"):
+        lambda: {
+            "listens": defaultdict(list), "exchanges": defaultdict(list), "asks": [], "answers": [],
+            "operates": [],
+        }
+    )  # fmt: skip
+    for group in ("listens", "exchanges", "asks", "answers", "operates"):
         for point in entry_points(group=f"kompetensnav.{group}"):
             assert point.dist is not None
             row = found[point.dist.name.removeprefix("kompetensnav-")]
@@ -68,6 +74,7 @@ def installed_services() -> list[Service]:
             tuple(sorted(set(row["asks"]))),
             tuple(sorted(set(row["answers"]))),
             _sorted(row["exchanges"]),
+            bool(row["operates"]),
         )
         for name, row in sorted(found.items())
     ]
@@ -85,6 +92,8 @@ def write_services(services: Iterable[Service]) -> str:
         for name, values in (("asks", service.asks), ("answers", service.answers)):
             if values:
                 lines.append(f"{name} = {_list(values)}")
+        if service.operates:
+            lines.append("operates = true")
         for name, durables in (("durables", service.durables), ("exchanges", service.exchanges)):
             if durables:
                 lines.append(f"[{service.name}.{name}]")
@@ -97,8 +106,18 @@ def _list(values: Iterable[str]) -> str:
     return "[" + ", ".join(f'"{value}"' for value in values) + "]"
 
 
-OPERATORS = ("topology", "care", "replay", "erase", "edge", "gate", "leaf", "webhooks", "keys")
+OPERATORS = ("topology", "care", "replay", "erase", "edge", "gate", "leaf", "webhooks", "keys", "system")
 """Users, and accounts, that are no service's."""
+LOOKS = (
+    "$JS.API.INFO",
+    "$JS.API.STREAM.NAMES",
+    "$JS.API.STREAM.LIST",
+    "$JS.API.STREAM.INFO.*",
+    "$JS.API.CONSUMER.LIST.*",
+    "$JS.API.CONSUMER.INFO.*.*",
+    "$JS.API.DIRECT.GET.>",
+)
+"""What shows every stream, consumer and message, and changes nothing."""
 
 
 @dataclass(frozen=True)
@@ -120,6 +139,7 @@ def users(stack: str, services: Iterable[Service], posted: Iterable[str] = ()) -
     made = []
     for service in services:
         publish = [f"nav.*.int.{service.name}.>", f"nav.*.pub.{service.name}.>", "dead.>"]
+        publish.append(f"attempt.{service.name}.*")
         if service.exchanges:
             publish += [f"nav.*.fed.*.{service.name}.>", f"$JS.API.DIRECT.GET.FEDIN_{code}"]
         for durable in service.durables:
@@ -129,22 +149,17 @@ def users(stack: str, services: Iterable[Service], posted: Iterable[str] = ()) -
         publish += _consumer(f"ADVISORY_{code}", "collector")
         publish.append(f"$JS.API.DIRECT.GET.INT_{code}")
         publish += [f"ask.*.{question}" for question in service.asks]
-        subscribe = [
-            f"_INBOX_{service.name}.>",
-            *(f"ask.*.{service.name}.{thing}" for thing in service.answers),
-        ]
-        made.append(User(service.name, tuple(publish), tuple(subscribe), answers=bool(service.answers)))
+        if service.operates:
+            publish += [*LOOKS, "$JS.API.CONSUMER.PAUSE.*.*", "replay.>", "$SRV.STATS"]
+        own = (f"ask.*.{service.name}.{thing}" for thing in service.answers)
+        told = ("$SRV.*", f"$SRV.*.{service.name}", f"$SRV.*.{service.name}.*", f"health.{service.name}")
+        subscribe = (f"_INBOX_{service.name}.>", *own, *told)
+        made.append(User(service.name, tuple(publish), subscribe, answers=True))
     made.append(User("topology", ("$JS.API.>",), ("_INBOX.>",)))
     reads = (
-        "$JS.API.INFO",
-        "$JS.API.STREAM.NAMES",
-        "$JS.API.STREAM.LIST",
-        "$JS.API.STREAM.INFO.*",
-        "$JS.API.CONSUMER.LIST.*",
-        "$JS.API.CONSUMER.INFO.*.*",
+        *LOOKS,
         "$JS.API.CONSUMER.CREATE.*.>",
         "$JS.API.CONSUMER.MSG.NEXT.*.*",
-        "$JS.API.DIRECT.GET.>",
         "$JS.FC.>",
     )
     made.append(User("care", reads, ("_INBOX.>",)))

@@ -6,10 +6,9 @@ import gc
 import os
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from types import ModuleType
 from typing import Any
 
@@ -19,6 +18,8 @@ from fastapi import APIRouter, FastAPI
 
 from kompetensnav_chassis import broker as brokers
 from kompetensnav_chassis import db, health, http, logs
+from kompetensnav_chassis.announce import announce
+from kompetensnav_chassis.attempts import version_of
 from kompetensnav_chassis.broker import Listener
 from kompetensnav_chassis.failpoints import failpoint
 from kompetensnav_chassis.identity import Tokens
@@ -31,14 +32,6 @@ PACE = 0.02
 """Seconds between two runs of a job, however often it is woken, at least."""
 PATIENCE = 0.1
 """Seconds at most to rest after a run that took as long: a busy job does more in each run."""
-
-
-def _version(service: str) -> str:
-    """Of an installed service; empty when its distribution has another name."""
-    try:
-        return version(f"kompetensnav-{service}")
-    except PackageNotFoundError:
-        return ""
 
 
 @dataclass(frozen=True)
@@ -63,19 +56,45 @@ def service_app(
     domains: Sequence[ModuleType] = (),
     state: dict[str, Any] | None = None,
     background: Sequence[Callable[[FastAPI], Awaitable[None]]] = (),
+    patient: bool = False,
 ) -> FastAPI:
-    """The service as an ASGI application; starting it starts all of its parts."""
+    """The service as an ASGI application; starting it starts all of its parts. `patient`: it serves people
+    while the broker is away, too, and goes on with the rest when that answers."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         woken = {job.name: asyncio.Event() for job in jobs}
 
         def wake(job: str) -> None:
-            if job == RELAY:
-                relay.wake()
+            if job == RELAY and app.state.relay:
+                app.state.relay.wake()
             elif job in woken:
                 woken[job].set()
 
+        def begin(works: Sequence[Coroutine[Any, Any, None]]) -> None:
+            for work in works:
+                tasks.append(asyncio.create_task(work))
+                tasks[-1].add_done_callback(_ended)
+
+        async def join() -> None:
+            """Goes on the air: connects, listens, answers and tells."""
+            await brokers.connect(app.state.broker, listener, settings.stack)
+            await brokers.answer_questions(app.state.broker, listener, app.state.sessions)
+            js = brokers.jetstream(app.state.broker)
+            relay = app.state.relay = Relay(listener.service, str(settings.relay_database_url), js)
+            await announce(app.state.broker.config.connection_state.connection, listener, relay)
+            inbox_prefix = f"_INBOX_{listener.service}.".encode()
+            begin([brokers.watch(app.state.broker), relay.run(), collect(js, settings.stack, inbox_prefix)])
+
+        async def keep_trying() -> None:
+            while app.state.relay is None:
+                try:
+                    await join()
+                except RuntimeError as failure:
+                    log.warning("waiting_for_broker", why=str(failure))
+                    await asyncio.sleep(1)
+
+        tasks: list[asyncio.Task[None]] = []
         app.state.wake = wake
         app.state.engine = db.engine(str(settings.database_url))
         app.state.sessions = db.sessions(app.state.engine, listener.service, outbox, wake)
@@ -83,31 +102,23 @@ def service_app(
         async with contextlib.AsyncExitStack() as stack:
             stack.push_async_callback(app.state.engine.dispose)
             stack.push_async_callback(brokers.stop, app.state.broker)
+            stack.push_async_callback(_cancel, tasks)
             try:
-                await brokers.connect(app.state.broker, listener, settings.stack)
+                await (_nothing() if patient else join())
             except RuntimeError as failure:
                 app.state.failure = str(failure)
                 raise
-            await brokers.answer_questions(app.state.broker, listener, app.state.sessions)
-            js = brokers.jetstream(app.state.broker)
-            relay = app.state.relay = Relay(listener.service, str(settings.relay_database_url), js)
-            inbox_prefix = f"_INBOX_{listener.service}.".encode()
-            tasks = [
-                asyncio.create_task(brokers.watch(app.state.broker)),
-                asyncio.create_task(relay.run()),
-                asyncio.create_task(collect(js, settings.stack, inbox_prefix)),
-                *(asyncio.create_task(_repeat(app, job, woken[job.name])) for job in jobs),
-                *(asyncio.create_task(_once(app, work)) for work in background),
-            ]
-            for task in tasks:
-                task.add_done_callback(_ended)
-            stack.push_async_callback(_cancel, tasks)
+            begin([_repeat(app, job, woken[job.name]) for job in jobs])
+            begin([_once(app, work) for work in background])
+            if patient:
+                begin([keep_trying()])
             yield
 
     app = FastAPI(title=f"Kompetensnav {listener.service}", version="1", lifespan=lifespan, docs_url=None,
                   redoc_url=None, openapi_url=None)  # fmt: skip
     app.state.listener, app.state.stack = listener, settings.stack
-    app.state.failure, app.state.version = "see the log", _version(listener.service)
+    app.state.failure, app.state.version = "see the log", version_of(listener.service)
+    app.state.relay = None
     app.state.tokens = Tokens(str(settings.issuer), settings.audience)
     for name, value in (state or {}).items():
         setattr(app.state, name, value)
@@ -160,6 +171,10 @@ async def _repeat(app: FastAPI, job: Job, woken: asyncio.Event) -> None:
         if not more:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(woken.wait(), job.every)
+
+
+async def _nothing() -> None:
+    """For those who need not wait."""
 
 
 async def _once(app: FastAPI, work: Callable[[FastAPI], Awaitable[None]]) -> None:

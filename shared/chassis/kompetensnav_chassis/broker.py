@@ -38,6 +38,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from kompetensnav_chassis import tracing, wire
+from kompetensnav_chassis.attempts import note
 from kompetensnav_chassis.db import Scope, Sessions, transaction
 from kompetensnav_chassis.errors import Unfit
 from kompetensnav_chassis.failpoints import failpoint
@@ -175,7 +176,7 @@ def broker(listener: Listener, settings: ServiceSettings, sessions: Sessions) ->
     streams = {
         name: JStream(name, declare=False) for name in {d.stream(settings.stack) for d in listener.doors}
     }
-    aside = Aside(settings.stack, settings.retry_seconds)
+    aside = Aside(settings.stack, settings.retry_seconds, service)
     gate = Gate(sessions)
     for door in listener.doors:
         work = Work(door, sessions, aside, built, gate)
@@ -223,6 +224,7 @@ class Work:
     def __init__(self, door: Door, sessions: Sessions, aside: Aside, broker: NatsBroker, gate: Gate) -> None:
         self._door, self._sessions, self._aside, self._broker = door, sessions, aside, broker
         self.gate = gate
+        self._service = aside.service
 
     async def one(self, message: Any) -> None:
         """Handles one message: inbox, handler, commit, ack."""
@@ -236,20 +238,29 @@ class Work:
                 await self._alone(message)
                 failpoint(f"{self._door.durable}.mid-batch")
             return
+        for message in messages:
+            await self._begins(message)
         try:
             events = [self._read(message) for message in messages]
             await take(self._door, self._sessions, events)
         except Exception:
             for message in messages:
-                await self._alone(message)
+                await self._alone(message, noted=True)
             return
         failpoint(f"{self._door.durable}.after-commit")
         await messages[0].ack()
         failpoint(f"{self._door.durable}.mid-batch")
         await asyncio.gather(*(message.ack() for message in messages[1:]))
 
-    async def _alone(self, message: Msg) -> None:
+    async def _begins(self, message: Msg) -> None:
+        """Of a try that ends with its process nothing else is ever known; the first is seldom one."""
+        if message.metadata.num_delivered > 1:
+            await note(self._service, message, "began")
+
+    async def _alone(self, message: Msg, noted: bool = False) -> None:
         event: Event | None = None
+        if not noted:
+            await self._begins(message)
         try:
             event = self._read(message)
             _bind(event.envelope)
@@ -267,10 +278,13 @@ class Work:
 
     async def _failed(self, message: Msg, event: Event | None, error: Exception) -> None:
         attempts = message.metadata.num_delivered
-        if event is not None and not isinstance(error, Unfit):
+        if _is_away(error):  # it may be back already; the try is not counted
+            self.gate.shut()
+            attempts = 1
+        elif event is not None and not isinstance(error, Unfit):
             try:
                 attempts = await failed(self._sessions, self._door.durable, event.envelope.id)
-            except Exception:  # the database is away, which is not the message's fault
+            except Exception:  # the database has gone away, which is not the message's fault
                 self.gate.shut()
                 attempts = 1
         await self._aside.settle(self._js, message, error, attempts)
@@ -385,6 +399,11 @@ async def _fetch(subscription: Any, most: int) -> list[Msg]:
         with contextlib.suppress(TimeoutError, nats.errors.Error, nats.js.errors.Error):
             messages += await subscription.fetch(waiting, timeout=0.1)
     return messages
+
+
+def _is_away(error: Exception) -> bool:
+    """Whether it tells that the database is away, which is not the message's fault."""
+    return isinstance(error, ConnectionError) or bool(getattr(error, "connection_invalidated", False))
 
 
 def jetstream(broker: NatsBroker) -> JetStreamContext:

@@ -2,7 +2,6 @@
 `/metrics`."""
 
 import asyncio
-import time
 from typing import Any
 
 from fastapi import APIRouter, Depends, Request
@@ -10,13 +9,12 @@ from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
 from sqlalchemy import text
 from starlette.responses import JSONResponse, Response
 
+from kompetensnav_chassis.announce import late
 from kompetensnav_chassis.broker import jetstream
 from kompetensnav_chassis.identity import open_to_all
 
 router = APIRouter(prefix="/health", dependencies=[Depends(open_to_all)], include_in_schema=False)
 TIMEOUT = 2.0
-POLLED = 120.0
-"""Seconds without asking for messages after which a consumer counts as stopped; more than a batch takes."""
 
 
 @router.get("/live")
@@ -35,9 +33,7 @@ async def ready(request: Request) -> Response:
         "faults": faults,
         "version": request.app.state.version,
     }
-    return JSONResponse(
-        body | {"outbox_backlog": request.app.state.relay.backlog}, 200 if not faults else 503
-    )
+    return JSONResponse(body | {"outbox_backlog": _backlog(request.app.state)}, 200 if not faults else 503)
 
 
 @router.get("/metrics")
@@ -55,13 +51,16 @@ async def _database(state: Any) -> str:
     return ""
 
 
+def _backlog(state: Any) -> int | None:
+    """None while there is no broker, and so no relay."""
+    return state.relay.backlog if state.relay else None
+
+
 async def _broker(state: Any) -> str:
-    connection = state.broker.config.connection_state.connection
-    if not connection.is_connected:
+    if state.relay is None or not state.broker.config.connection_state.connection.is_connected:
         return "not connected"
-    late = [d.durable for d in state.listener.doors if time.monotonic() - d.polled_at > POLLED]
-    if late:
-        return f"not polled lately: {', '.join(late)}"
+    if behind := late(state.listener):
+        return f"not polled lately: {', '.join(behind)}"
     try:
         async with asyncio.timeout(TIMEOUT):
             for door in state.listener.doors:

@@ -53,6 +53,19 @@ class Tokens:
 
     async def identity(self, token: str) -> Identity:
         """The identity in a token. Raises Unauthorised."""
+        claims = await self.claims(token)
+        try:
+            return Identity(
+                subject=str(claims["sub"]),
+                roles=frozenset(_texts(claims.get("roles"))),
+                municipalities=_texts(claims.get("municipalities")),
+                administrations=_texts(claims.get("administrations")),
+            )
+        except ValueError as bad:
+            raise Unauthorised("The token is not valid.", "Din inloggning gäller inte.") from bad
+
+    async def claims(self, token: str) -> dict[str, Any]:
+        """What a token says, when it is the issuer's, for us, and has not run out. Raises Unauthorised."""
         try:
             try:
                 claims = jwt.decode(token, await self._key_set(), algorithms=ALGORITHMS).claims
@@ -64,12 +77,7 @@ class Tokens:
                 exp={"essential": True},
                 sub={"essential": True},
             ).validate(claims)
-            return Identity(
-                subject=str(claims["sub"]),
-                roles=frozenset(_texts(claims.get("roles"))),
-                municipalities=_texts(claims.get("municipalities")),
-                administrations=_texts(claims.get("administrations")),
-            )
+            return dict(claims)
         except httpx.HTTPError as down:
             raise Unavailable(
                 "The issuer of tokens does not answer; try again.", "Inloggningen svarar inte; försök igen."
@@ -152,9 +160,30 @@ class May:
         return Caller(identity, municipality, request.app.state.sessions)
 
 
+class Allow:
+    """Dependency of a route that concerns the stack as a whole, and no municipality: which roles may call
+    it."""
+
+    def __init__(self, *roles: str) -> None:
+        self.roles = frozenset(roles)
+
+    async def __call__(self, request: Request) -> Identity:
+        """401 for nobody, 403 without one of the roles."""
+        identity = await who(request)
+        if not self.roles & identity.roles:
+            request.state.denied = identity
+            raise Forbidden("No role of yours may do this.", "Din roll får inte göra detta.")
+        return identity
+
+
 async def who(request: Request) -> Identity:
-    """The identity behind a request's bearer token. Raises Unauthorised."""
+    """The identity behind a request's bearer token, or behind what the service itself recognises
+    (`app.state.recognise`, a session's cookie). Raises Unauthorised."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    recognise = getattr(request.app.state, "recognise", None)
+    if not token and recognise and (known := recognise(request)) is not None:
+        identity: Identity = known
+        return identity
     if scheme.lower() != "bearer" or not token:
         raise Unauthorised("Send a bearer token.", "Logga in först.")
     tokens: Tokens = request.app.state.tokens

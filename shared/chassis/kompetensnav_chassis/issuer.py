@@ -1,13 +1,18 @@
 """A token issuer for development. It refuses to listen on, or answer, anything but loopback, and the networks
 of containers that are named to it (docs/decisions/0019)."""
 
+import base64
+import hashlib
 import json
+import secrets
 import sys
 import time
 from collections.abc import Sequence
+from html import escape
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlencode, urlsplit
 
 import httpx
 import typer
@@ -16,6 +21,8 @@ from fastapi import Depends, FastAPI, Request
 from joserfc import jwt
 from joserfc.jwk import ECKey
 from pydantic import BaseModel
+from starlette.exceptions import HTTPException
+from starlette.responses import HTMLResponse, RedirectResponse
 
 from kompetensnav_chassis.errors import Forbidden
 from kompetensnav_chassis.http import answer
@@ -23,6 +30,16 @@ from kompetensnav_chassis.identity import open_to_all
 
 LIFETIME = 12 * 3600
 """Seconds a development token is valid."""
+PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Development login</title>
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<style>body{font:1rem/1.5 system-ui,sans-serif;max-width:26rem;margin:3rem auto;padding:0 1rem}
+label,button{display:block;margin:1rem 0 0}input[type=text]{width:100%;padding:.5rem;font:inherit}
+button{padding:.5rem 1rem;font:inherit}</style></head><body><main><h1>Development login</h1>
+<p>Anybody on this machine may be anybody here.</p>
+<form method="post" action="/authorize">{asked}
+<label>Name <input type="text" name="name" value="developer" required></label>
+<label>Roles <input type="text" name="roles" value="viewer operator corrector admin" required></label>
+<button>Log in</button></form></main></body></html>"""
 
 
 class Wanted(BaseModel):
@@ -57,6 +74,7 @@ def app(key: ECKey, issuer: str, audience: str = "kompetensnav", networks: Seque
                 "This issuer answers only its own machine.", "Utfärdaren svarar bara den egna datorn."
             )
 
+    codes: dict[str, dict[str, str]] = {}
     api = FastAPI(openapi_url=None, dependencies=[Depends(only_near)])
     answer(api)
 
@@ -65,6 +83,10 @@ def app(key: ECKey, issuer: str, audience: str = "kompetensnav", networks: Seque
         return {
             "issuer": issuer,
             "jwks_uri": f"{issuer}/keys",
+            "authorization_endpoint": f"{issuer}/authorize",
+            "token_endpoint": f"{issuer}/oauth/token",
+            "response_types_supported": ["code"],
+            "code_challenge_methods_supported": ["S256"],
             "id_token_signing_alg_values_supported": ["ES256"],
         }
 
@@ -78,6 +100,35 @@ def app(key: ECKey, issuer: str, audience: str = "kompetensnav", networks: Seque
     async def ready() -> dict[str, str]:
         return {"status": "ready"}
 
+    @api.get("/authorize", dependencies=[Depends(open_to_all)])
+    async def ask(request: Request) -> HTMLResponse:
+        asked = "".join(
+            f'<input type="hidden" name="{escape(k, True)}" value="{escape(v, True)}">'
+            for k, v in request.query_params.items()
+        )
+        return HTMLResponse(PAGE.replace("{asked}", asked))
+
+    @api.post("/authorize", dependencies=[Depends(open_to_all)])
+    async def let_in(request: Request) -> RedirectResponse:
+        form = {name: str(value) for name, value in (await request.form()).items()}
+        back = form.get("redirect_uri", "")
+        if not is_loopback(urlsplit(back).hostname):
+            raise Forbidden("Only pages of this machine.", "Bara sidor på den egna datorn.")
+        code = secrets.token_urlsafe(24)
+        codes[code] = form
+        return RedirectResponse(f"{back}?{urlencode({'code': code, 'state': form.get('state', '')})}", 303)
+
+    @api.post("/oauth/token", dependencies=[Depends(open_to_all)])
+    async def exchange(request: Request) -> dict[str, object]:
+        given = {name: str(value) for name, value in (await request.form()).items()}
+        form = codes.pop(given.get("code", ""), {})
+        proof = hashlib.sha256(given.get("code_verifier", "").encode()).digest()
+        if not form or base64.urlsafe_b64encode(proof).decode().rstrip("=") != form.get("code_challenge"):
+            raise HTTPException(400, "invalid_grant")
+        wanted = Wanted(subject=form["name"], roles=form["roles"].split(), municipalities=[])
+        id_token = sign(key, issuer, form["client_id"], wanted, nonce=form.get("nonce", ""))
+        return {"access_token": "none", "token_type": "Bearer", "id_token": id_token, "expires_in": LIFETIME}
+
     @api.post("/token", dependencies=[Depends(open_to_all)])
     async def issue(wanted: Wanted) -> dict[str, str]:
         return {"token": sign(key, issuer, audience, wanted)}
@@ -85,7 +136,9 @@ def app(key: ECKey, issuer: str, audience: str = "kompetensnav", networks: Seque
     return api
 
 
-def sign(key: ECKey, issuer: str, audience: str, wanted: Wanted, lifetime: int = LIFETIME) -> str:
+def sign(
+    key: ECKey, issuer: str, audience: str, wanted: Wanted, lifetime: int = LIFETIME, nonce: str = ""
+) -> str:
     """A signed token with the wished-for claims."""
     now = int(time.time())
     claims = {
@@ -97,7 +150,7 @@ def sign(key: ECKey, issuer: str, audience: str, wanted: Wanted, lifetime: int =
         "roles": wanted.roles,
         "municipalities": wanted.municipalities,
         "administrations": wanted.administrations,
-    }
+    } | ({"nonce": nonce} if nonce else {})
     return jwt.encode({"alg": "ES256", "kid": key.thumbprint()}, claims, key)
 
 

@@ -42,8 +42,7 @@ AGAIN = "Kn-Again"
 """Header of an event told again: how often. Its place in the stream is not its place in time."""
 LOCK = 7_301
 """Key of the advisory lock that the active relay of a database holds."""
-
-
+WAITING = "select count(*) from outbox where published_at is null and parked is null"
 _TRANSIENT = {10077, 10047, 10023}
 """JetStream error codes that pass: stream full (discard new), store failed, resources exceeded."""
 
@@ -149,6 +148,12 @@ class Relay:
         self._woken = asyncio.Event()
         self.backlog = 0
         """Rows waiting at the last look."""
+        self.oldest = 0.0
+        """Seconds that the first of them had waited."""
+        self.parked = 0
+        """Rows that the server has refused for good since this process began."""
+        self.answered_at = time.monotonic()
+        """When the database answered last, on the monotonic clock."""
 
     def wake(self) -> None:
         """Look now; called after a commit in this process."""
@@ -178,6 +183,7 @@ class Relay:
         )
         try:
             while not await connection.fetchval("select pg_try_advisory_lock($1)", LOCK):
+                self.answered_at = time.monotonic()
                 await asyncio.sleep(1)
             while True:
                 self._woken.clear()
@@ -196,11 +202,13 @@ class Relay:
     async def publish(self, connection: asyncpg.Connection) -> int:
         """Publishes one batch; returns how many rows were settled (0 = nothing to do, or a failure)."""
         rows = await connection.fetch(
-            "select id, event_id, subject, headers, body, attempts from outbox"
+            "select id, told_at, event_id, subject, headers, body, attempts from outbox"
             " where published_at is null and parked is null order by id limit $1",
             BATCH,
         )
-        self.backlog = len(rows)
+        self.answered_at = time.monotonic()
+        self.backlog = len(rows) if len(rows) < BATCH else await connection.fetchval(WAITING)
+        self.oldest = (datetime.now(UTC) - rows[0]["told_at"]).total_seconds() if rows else 0.0
         if not rows:
             return 0
         failpoint(f"{self._service}.relay.before-publish")
@@ -249,5 +257,6 @@ class Relay:
         return False
 
     async def _park(self, connection: asyncpg.Connection, id: int, why: str) -> None:
+        self.parked += 1
         log.error("outbox_row_parked", outbox_id=id, why=why)
         await connection.execute("update outbox set parked = $2 where id = $1", id, why)

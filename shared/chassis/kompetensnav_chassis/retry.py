@@ -11,7 +11,6 @@ import random
 import traceback
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import nats.errors
@@ -20,17 +19,25 @@ import structlog
 from nats.aio.msg import Msg
 from nats.js import JetStreamContext
 
+from kompetensnav_chassis.attempts import frames as frames_of
+from kompetensnav_chassis.attempts import note
 from kompetensnav_chassis.errors import Unfit
 from kompetensnav_chassis.failpoints import failpoint
 
 log = structlog.get_logger()
+GIVEN_UP = {
+    "max_deliver": ("max-deliveries", "every delivery ended without an answer (crash, kill or time-out)"),
+    "terminated": ("terminated", "the listener gave it up"),
+}
+"""Kind of advisory -> reason and words of the dead letter. Whoever puts a message aside terminates it as
+well: that letter is there already, and has the same message id."""
 
 
 class Aside:
     """Decides what happens to a message that failed: again later, or a dead letter."""
 
-    def __init__(self, stack: str, delays: Sequence[float]) -> None:
-        self._stack, self._delays = stack, tuple(delays)
+    def __init__(self, stack: str, delays: Sequence[float], service: str) -> None:
+        self._stack, self._delays, self.service = stack, tuple(delays), service
 
     async def settle(self, js: JetStreamContext, message: Msg, error: Exception, attempts: int) -> None:
         """Naks the message with a pause, or makes it a dead letter and terminates it.
@@ -47,8 +54,11 @@ class Aside:
             at=_where(error),
         )
         if not isinstance(error, Unfit) and attempts <= len(self._delays):
-            await message.nak(self._delays[max(attempts, 1) - 1] * random.uniform(0.9, 1.1))
+            pause = self._delays[max(attempts, 1) - 1] * random.uniform(0.9, 1.1)
+            await note(self.service, message, "failed", error, pause)
+            await message.nak(pause)
             return
+        await note(self.service, message, "failed", error)
         try:
             await dead_letter(
                 js,
@@ -62,7 +72,7 @@ class Aside:
                 error=f"{type(error).__name__}: {error}"
                 if isinstance(error, Unfit)
                 else type(error).__name__,
-                frames=_frames(error),
+                frames=frames_of(error),
                 data=message.data,
                 headers=message.headers or {},
             )
@@ -111,13 +121,14 @@ async def dead_letter(
         "Kn-Dead-At": datetime.now(UTC).isoformat(),
         "Nats-Msg-Id": f"dead:{consumer}:{stream}:{seq}",
     }
-    await js.publish(f"dead.{consumer}", data, headers={**kept, **about}, timeout=5)
-    log.error("dead_letter", consumer=consumer, seq=seq, reason=reason)
+    ack = await js.publish(f"dead.{consumer}", data, headers={**kept, **about}, timeout=5)
+    if not ack.duplicate:  # it is there already, and was told of then
+        log.error("dead_letter", consumer=consumer, seq=seq, reason=reason)
 
 
 async def collect(js: JetStreamContext, stack: str, inbox_prefix: bytes) -> None:
-    """Turns the server's MAX_DELIVERIES advisories (crash loops, kills) into dead letters; runs until
-    cancelled.
+    """Turns the server's advisories into dead letters: MAX_DELIVERIES (crash loops, kills), and
+    MSG_TERMINATED of whoever gives up a message without putting it aside. Runs until cancelled.
 
     Without it such a message is in limbo: neither pending nor acknowledged, and seen by nobody.
     """
@@ -141,8 +152,10 @@ async def collect(js: JetStreamContext, stack: str, inbox_prefix: bytes) -> None
 
 
 async def _collect(js: JetStreamContext, stack: str, advisory: dict[str, Any]) -> None:
-    if not advisory.get("type", "").endswith("max_deliver"):
+    kind = advisory.get("type", "").rpartition(".")[2]
+    if kind not in GIVEN_UP:
         return
+    reason, error = GIVEN_UP[kind]
     try:
         original = await js.get_msg(advisory["stream"], advisory["stream_seq"], direct=True)
     except nats.js.errors.NotFoundError:
@@ -156,8 +169,8 @@ async def _collect(js: JetStreamContext, stack: str, advisory: dict[str, Any]) -
         seq=advisory["stream_seq"],
         consumer=advisory["consumer"],
         deliveries=advisory["deliveries"],
-        reason="max-deliveries",
-        error="every delivery ended without an answer (crash, kill or time-out)",
+        reason=reason,
+        error=advisory.get("reason") or error,
         data=original.data or b"",
         headers=original.headers or {},
     )
@@ -167,16 +180,3 @@ def _where(error: Exception) -> str:
     """The innermost frame of our own, without the message (which might hold what it should not)."""
     frames = [f for f in traceback.extract_tb(error.__traceback__) if "kompetensnav" in f.filename]
     return f"{frames[-1].name}:{frames[-1].lineno}" if frames else ""
-
-
-def _frames(error: BaseException) -> str:
-    """The whole stack, outermost first, and that of each cause: file, line and function, no values."""
-    parts: list[str] = []
-    at: BaseException | None = error
-    while at is not None and len(parts) < 5:
-        frames = (
-            f"{Path(f.filename).name}:{f.lineno} {f.name}" for f in traceback.extract_tb(at.__traceback__)
-        )
-        parts.append(f"{type(at).__name__} at {' > '.join(frames)}")
-        at = at.__cause__ or at.__context__
-    return " | caused by ".join(parts)[:8000]

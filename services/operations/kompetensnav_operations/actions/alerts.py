@@ -1,0 +1,108 @@
+"""Alerts: a rule that begins to be broken, or ceases to, is entered once, and those concerned are told once
+each time."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import uuid_utils.compat as uuids
+from sqlalchemy import func, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from kompetensnav_chassis.errors import NotFound
+from kompetensnav_operations.actions.audit import Who, enter
+from kompetensnav_operations.domain.alerts import Finding
+from kompetensnav_operations.tables import Alert, Letter, Notice, Sample
+
+SPAN = timedelta(minutes=10)
+AGAIN = (5, 30, 120, 600, 3600)
+"""Seconds before each new try to tell somebody."""
+
+
+async def died(session: AsyncSession) -> dict[str, int]:
+    """Queue -> letters that died in the last ten minutes."""
+    # every municipality: the console's own rows
+    rows = await session.execute(
+        select(Letter.stream, Letter.consumer, func.count())
+        .where(Letter.died_at > datetime.now(UTC) - SPAN)
+        .group_by(Letter.stream, Letter.consumer)
+    )
+    return {f"{stream}/{consumer}": n for stream, consumer, n in rows}
+
+
+async def before(session: AsyncSession) -> Mapping[str, Sample]:
+    """Queue -> its sample of about ten minutes ago."""
+    now = datetime.now(UTC)
+    rows = await session.scalars(
+        select(Sample)
+        .where(Sample.at.between(now - SPAN - timedelta(minutes=2), now - SPAN))
+        .order_by(Sample.at)
+    )
+    return {row.queue: row for row in rows}
+
+
+async def enter_findings(
+    session: AsyncSession, findings: Sequence[Finding], channels: Sequence[str], now: datetime
+) -> bool:
+    """Begins and ends alerts, so that those there are say what is found; True when somebody is to be told."""
+    # every municipality: the console's own rows
+    rows = (await session.scalars(select(Alert).where(Alert.ended_at.is_(None)).with_for_update())).all()
+    there = {(row.rule, row.target): row for row in rows}
+    found = {(f.rule, f.target): f for f in findings}
+    for key, finding in found.items():
+        if key in there:
+            there[key].value = max(there[key].value, finding.value)
+            continue
+        id = uuids.uuid7()
+        session.add(
+            Alert(
+                alert_id=id,
+                rule=finding.rule,
+                target=finding.target,
+                value=finding.value,
+                limit=finding.limit,
+                began_at=now,
+            )
+        )
+        await _notices(session, id, "began", channels, now)
+    ended = [row for key, row in there.items() if key not in found]
+    for row in ended:
+        row.ended_at = now
+        await _notices(session, row.alert_id, "ended", channels, now)
+    return bool(found.keys() - there.keys() or ended)
+
+
+async def _notices(
+    session: AsyncSession, id: UUID, event: str, channels: Sequence[str], now: datetime
+) -> None:
+    rows = [{"alert_id": id, "event": event, "channel": channel, "due_at": now} for channel in channels]
+    if rows:
+        await session.execute(insert(Notice).on_conflict_do_nothing(), rows)
+
+
+async def open_now(session: AsyncSession) -> Sequence[Alert]:
+    """The alerts that go on, the newest first."""
+    # every municipality: the console's own rows
+    rows = await session.scalars(
+        select(Alert).where(Alert.ended_at.is_(None)).order_by(Alert.began_at.desc(), Alert.alert_id)
+    )
+    return rows.all()
+
+
+async def ended(session: AsyncSession, most: int = 100) -> Sequence[Alert]:
+    """Those that are over, the last one first."""
+    # every municipality: the console's own rows
+    rows = await session.scalars(
+        select(Alert).where(Alert.ended_at.is_not(None)).order_by(Alert.ended_at.desc()).limit(most)
+    )
+    return rows.all()
+
+
+async def take(session: AsyncSession, who: Who, alert_id: UUID) -> None:
+    """Says that somebody looks after an alert. Raises NotFound."""
+    row = await session.get(Alert, alert_id, with_for_update=True)
+    if row is None or row.ended_at is not None:
+        raise NotFound("There is no such alert, or it is over.", "Larmet finns inte, eller är över.")
+    row.seen_by = who.subject[:200]
+    await enter(session, who, "alert-seen", f"alert {row.rule} {row.target}")

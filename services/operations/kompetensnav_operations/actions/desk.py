@@ -1,0 +1,131 @@
+"""What everybody who comes in through a door needs: the board, a transaction, the broker, and a name."""
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from fastapi import Depends, Request
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from kompetensnav_chassis.db import Scope, transaction
+from kompetensnav_chassis.errors import NotFound, Unavailable
+from kompetensnav_chassis.identity import Identity
+from kompetensnav_operations.actions.audit import Verdict, Who, enter, verify
+from kompetensnav_operations.actions.looking import Board
+from kompetensnav_operations.domain.picture import Queue
+from kompetensnav_operations.edges.broker import AWAY, BATCH, Broker, Refused, Stored
+from kompetensnav_operations.tables import Letter
+
+
+@dataclass(frozen=True)
+class Desk:
+    """One request's way to everything."""
+
+    state: Any
+
+    @property
+    def board(self) -> Board:
+        """What the console knows."""
+        board: Board = self.state.board
+        return board
+
+    def who(self, identity: Identity) -> Who:
+        """Somebody, as the audit writes them."""
+        return Who(identity.subject, tuple(sorted(identity.roles)), self.board.stack)
+
+    @property
+    def broker(self) -> Broker:
+        """The broker, when it is there. Raises Unavailable."""
+        if self.board.broker is None or not self.board.broker.is_there:
+            raise Unavailable(
+                "NATS does not answer, so this cannot be done now. Nothing has changed.",
+                "NATS svarar inte, så det går inte att göra nu. Inget har ändrats.",
+            )
+        return self.board.broker
+
+    @asynccontextmanager
+    async def begin(self) -> AsyncIterator[AsyncSession]:
+        """A transaction over the console's own rows. What the broker refuses becomes Unavailable, and undoes
+        it."""
+        try:
+            async with transaction(self.state.sessions, Scope()) as session:
+                yield session
+        except Refused as no:
+            raise Unavailable(f"NATS refuses: {no}.", f"NATS vägrar: {no}.") from no
+        except AWAY as away:
+            if isinstance(away, OSError) and not isinstance(away, TimeoutError):
+                raise  # the database, which the chassis answers for
+            raise Unavailable("NATS does not answer.", "NATS svarar inte.") from away
+
+    def queue(self, stream: str, consumer: str) -> Queue:
+        """A queue of the picture. Raises NotFound."""
+        found = self.board.picture.queue(stream, consumer)
+        if found is None:
+            raise NotFound("There is no such queue.", "Det finns ingen sådan kö.")
+        return found
+
+    async def letter(self, letter_id: int) -> Letter:
+        """A letter. Raises NotFound."""
+        async with self.begin() as session:
+            found = await session.get(Letter, letter_id) if letter_id < 2**63 else None
+        if found is None:
+            raise NotFound("There is no such letter.", "Det finns inget sådant brev.")
+        return found
+
+    async def original(self, letter: Letter) -> Stored | None:
+        """The letter as it lies in the stream of dead letters; None when it is gone. Raises Unavailable."""
+        return await self.message(self.board.names.dead, letter.seq)
+
+    async def message(self, stream: str, seq: int) -> Stored | None:
+        """A message of a stream; None when it is not there. Raises Unavailable."""
+        try:
+            return await self.broker.message(stream, seq)
+        except AWAY as away:
+            raise Unavailable("NATS does not answer.", "NATS svarar inte.") from away
+
+    async def revealed(self, identity: Identity, target: str) -> None:
+        """Enters that somebody has seen what is inside."""
+        async with self.begin() as session:
+            await enter(session, self.who(identity), "reveal", target)
+
+    async def verdict(self) -> Verdict:
+        """The audit, held against what the broker has of it. Raises Unavailable."""
+        stack = self.board.stack
+        stream, subject = f"INT_{stack.upper()}", "nav.*.int.operations.audit.extended.v1"
+        anchors: dict[int, str] = {}
+        seq = 1
+        while True:
+            try:
+                found = await self.broker.read(stream, seq, subject=subject)
+            except AWAY as away:
+                raise Unavailable("NATS does not answer.", "NATS svarar inte.") from away
+            for each in found:
+                number, seal = anchor(each)
+                anchors.setdefault(number, seal)
+            if len(found) < BATCH:
+                break
+            seq = found[-1].seq + 1
+        async with self.begin() as session:
+            return await verify(session, anchors)
+
+
+def anchor(message: Stored) -> tuple[int, str]:
+    """(number, seal) that an event tells."""
+    said = json.loads(message.data)
+    return int(said["number"]), str(said["seal"])
+
+
+def desk(request: Request) -> Desk:
+    """The desk of a request."""
+    return Desk(request.app.state)
+
+
+TheDesk = Annotated[Desk, Depends(desk)]
+
+
+def in_zone(at: datetime) -> datetime:
+    """A time that says no zone is in UTC."""
+    return at if at.tzinfo else at.replace(tzinfo=UTC)

@@ -1,0 +1,117 @@
+"""Editing a letter: what comes of it is a new event, caused by the original, for the consumer that failed.
+The original stays as it was."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import uuid_utils.compat as uuids
+from pydantic import ValidationError
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from kompetensnav_chassis.errors import BadRows, Conflict
+from kompetensnav_contracts.catalogue import catalogue
+from kompetensnav_operations.actions.audit import Who, enter
+from kompetensnav_operations.actions.letters import Selection
+from kompetensnav_operations.actions.replays import Plan, plan
+from kompetensnav_operations.domain.letters import State, differences
+from kompetensnav_operations.domain.picture import Picture
+from kompetensnav_operations.edges.broker import Stored
+from kompetensnav_operations.tables import Correction, Letter
+
+LARGEST = 900_000
+"""Bytes that a body may have."""
+
+
+@dataclass(frozen=True)
+class Checked:
+    """An edited body: as bytes, what differs, and whether a schema is known that it fits."""
+
+    body: bytes
+    paths: list[str]
+    is_known: bool
+
+
+def check(original: Stored, text: str) -> Checked:
+    """Reads an edited body. Raises BadRows with what is wrong and where."""
+    try:
+        after = json.loads(text)
+    except (ValueError, RecursionError) as bad:
+        where = f"line {bad.lineno}, column {bad.colno}" if isinstance(bad, json.JSONDecodeError) else ""
+        raise BadRows(
+            f"It is no JSON: {where}.", f"Det är inte JSON: {where}.", errors=[{"where": where}]
+        ) from bad
+    body = json.dumps(after, ensure_ascii=False, separators=(",", ":")).encode()
+    if len(body) > LARGEST:
+        raise BadRows(f"It is larger than {LARGEST} bytes.", f"Det är större än {LARGEST} byte.")
+    try:
+        before: Any = json.loads(original.data)
+    except (ValueError, RecursionError):
+        before = None
+    event = catalogue().get(original.header("ce-type"))
+    if event is not None:
+        errors = _misfits(event, body, after)
+        if errors:
+            raise BadRows(
+                "It does not fit the event's schema.", "Det passar inte händelsens schema.", errors=errors
+            )
+    return Checked(body, differences(before, after), event is not None)
+
+
+def _misfits(event: Any, body: bytes, after: Any) -> list[dict[str, Any]]:
+    try:
+        event.model_validate_json(body)
+    except ValidationError as bad:
+        return [{"where": ".".join(str(p) for p in e["loc"]), "reason": e["msg"]} for e in bad.errors()]
+    unknown = sorted(after.keys() - event.model_fields.keys()) if isinstance(after, dict) else []
+    return [{"where": name, "reason": "no such field"} for name in unknown]
+
+
+async def correct(
+    session: AsyncSession,
+    who: Who,
+    picture: Picture,
+    letter_id: int,
+    original: Stored,
+    text: str,
+    reason: str,
+) -> Plan:
+    """Writes down the new event and plans its sending. Raises BadRows, or Conflict when the letter is not
+    waiting any more or nothing was changed."""
+    letter = await session.get(Letter, letter_id, with_for_update=True)
+    if letter is None or letter.state != State.WAITING:
+        raise Conflict("The letter is not waiting any more.", "Brevet väntar inte längre.")
+    checked = check(original, text)
+    if not checked.paths:
+        raise Conflict("Nothing was changed.", "Inget är ändrat.")
+    # every municipality: a letter has at most one correction that is not sent
+    earlier = await session.scalar(
+        select(Correction).where(Correction.letter_id == letter_id, Correction.sent_seq.is_(None))
+    )
+    if earlier is not None:
+        await session.delete(earlier)
+    id = uuids.uuid7()
+    cause = original.header("ce-id")
+    headers = {k: v for k, v in original.headers.items() if not k.lower().startswith(("kn-dead-", "nats-"))}
+    if cause:
+        headers |= {"ce-id": str(id), "ce-causationid": cause, "ce-time": datetime.now(UTC).isoformat()}
+    session.add(
+        Correction(
+            event_id=id,
+            letter_id=letter_id,
+            by=who.subject[:200],
+            subject=letter.subject,
+            headers=headers,
+            body=checked.body,
+        )
+    )
+    await enter(
+        session, who, "correct", f"letter {letter_id}", reason=reason, event=str(id),
+        paths=checked.paths[:50], before=hashlib.sha256(original.data).hexdigest(),
+        after=hashlib.sha256(checked.body).hexdigest(),
+        schema=original.header("ce-type") if checked.is_known else "",
+    )  # fmt: skip
+    return await plan(session, who, picture, Selection(ids=(letter_id,)), reason, 50)

@@ -1,0 +1,304 @@
+"""The broker as the console sees it: what JetStream's own API tells of streams and consumers, messages read
+without a consumer (direct get, in batches), services that answer `$SRV`, servers that answer `$SYS`."""
+
+import asyncio
+import contextlib
+import json
+import re
+import ssl
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import nats
+import nats.errors
+import nats.js.errors
+
+from kompetensnav_operations.domain.picture import Instance, Queue, Server, Stream
+
+PATIENCE = 2.0
+"""Seconds that the broker may take to answer."""
+GATHER = 0.6
+"""Seconds to wait for everybody who answers a question put to all."""
+BATCH = 500
+AWAY = (nats.errors.Error, nats.js.errors.Error, OSError, TimeoutError)
+"""What a broker that does not answer, or refuses, raises."""
+
+
+class Refused(Exception):
+    """The broker does not do it; says why."""
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A message as a stream holds it."""
+
+    stream: str
+    seq: int
+    at: datetime
+    subject: str
+    headers: dict[str, str]
+    data: bytes
+
+    def header(self, name: str) -> str:
+        """A header's value, whatever its letters' case; empty when there is none."""
+        lower = name.lower()
+        return next((v for k, v in self.headers.items() if k.lower() == lower), "")
+
+
+class Broker:
+    """Asks over one connection, which reconnects by itself. Every method raises one of AWAY."""
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+
+    @property
+    def is_there(self) -> bool:
+        """Whether the connection stands at this moment."""
+        return bool(self._connection.is_connected)
+
+    async def _ask(self, call: str, question: Any = None) -> dict[str, Any]:
+        if not self.is_there:
+            raise nats.errors.ConnectionClosedError
+        body = json.dumps(question).encode() if question is not None else b""
+        answer = await self._connection.request(f"$JS.API.{call}", body, timeout=PATIENCE)
+        said: dict[str, Any] = json.loads(answer.data)
+        if "error" in said:
+            raise Refused(str(said["error"].get("description", "refused")))
+        return said
+
+    async def _pages(self, call: str, name: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = []
+        while True:
+            page = await self._ask(call, {"offset": len(found)})
+            rows = page.get(name) or []
+            found += rows
+            if not rows or len(found) >= page.get("total", 0):
+                return found
+
+    async def streams(self) -> list[dict[str, Any]]:
+        """Every stream of the account, as the server tells of it."""
+        return await self._pages("STREAM.LIST", "streams")
+
+    async def consumers(self, stream: str) -> list[dict[str, Any]]:
+        """Every consumer of a stream, as the server tells of it."""
+        return await self._pages(f"CONSUMER.LIST.{stream}", "consumers")
+
+    async def deleted(self, stream: str) -> list[int]:
+        """The sequences of messages that were taken out of a stream."""
+        said = await self._ask(f"STREAM.INFO.{stream}", {"deleted_details": True})
+        return list(said["state"].get("deleted") or ())
+
+    async def read(self, stream: str, seq: int, most: int = BATCH, subject: str = ">") -> list[Stored]:
+        """The messages from a sequence on, at most so many; empty at the end. The stream must allow direct
+        gets."""
+        question = {"seq": max(seq, 1), "batch": most, "next_by_subj": subject}
+        found = []
+        async with self._gathering(f"$JS.API.DIRECT.GET.{stream}", question) as answers:
+            async for answer in answers:
+                if "Status" in (answer.headers or {}):
+                    break
+                found.append(_stored(stream, answer))
+        return found
+
+    async def first(self, stream: str, seq: int, subjects: Sequence[str]) -> Stored | None:
+        """The first message from a sequence on with one of these subjects; None when there is none."""
+        asked = [self._direct(stream, {"seq": max(seq, 1), "next_by_subj": s}) for s in subjects or (">",)]
+        found = [each for each in await asyncio.gather(*asked) if each]
+        return min(found, key=lambda each: each.seq, default=None)
+
+    async def message(self, stream: str, seq: int) -> Stored | None:
+        """One message; None when it is not there (any more)."""
+        return await self._direct(stream, {"seq": seq})
+
+    async def _direct(self, stream: str, question: dict[str, Any]) -> Stored | None:
+        if not self.is_there:
+            raise nats.errors.ConnectionClosedError
+        body = json.dumps(question).encode()
+        answer = await self._connection.request(f"$JS.API.DIRECT.GET.{stream}", body, timeout=PATIENCE)
+        return None if "Status" in (answer.headers or {}) else _stored(stream, answer)
+
+    @contextlib.asynccontextmanager
+    async def _gathering(self, subject: str, question: Any) -> AsyncIterator[AsyncIterator[Any]]:
+        if not self.is_there:
+            raise nats.errors.ConnectionClosedError
+        inbox = self._connection.new_inbox()
+        subscription = await self._connection.subscribe(inbox)
+
+        async def answers() -> AsyncIterator[Any]:
+            while True:
+                yield await subscription.next_msg(timeout=PATIENCE)
+
+        try:
+            await self._connection.publish(
+                subject, json.dumps(question).encode() if question is not None else b"", reply=inbox
+            )
+            yield answers()
+        finally:
+            with contextlib.suppress(nats.errors.Error):
+                await subscription.unsubscribe()
+
+    async def everybody(self, subject: str, expected: int = 0) -> list[dict[str, Any]]:
+        """What everybody answers who does so in a moment; at least one more than expected is waited for."""
+        found: list[dict[str, Any]] = []
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(GATHER), self._gathering(subject, None) as answers:
+                async for answer in answers:
+                    if answer.data:
+                        found.append(json.loads(answer.data))
+                    if 0 < expected <= len(found):
+                        break
+        return found
+
+    async def pause(self, stream: str, consumer: str, until: datetime | None) -> None:
+        """Has the server give out nothing of a consumer until then; None = go on. Raises Refused."""
+        question = {"pause_until": until.astimezone(UTC).isoformat().replace("+00:00", "Z")} if until else {}
+        await self._ask(f"CONSUMER.PAUSE.{stream}.{consumer}", question)
+
+    async def publish(self, subject: str, data: bytes, headers: dict[str, str]) -> tuple[int, bool]:
+        """Stores a message; returns its sequence, and whether it was there already."""
+        if not self.is_there:
+            raise nats.errors.ConnectionClosedError
+        ack = await self._connection.jetstream().publish(subject, data, headers=headers, timeout=5)
+        return int(ack.seq), bool(ack.duplicate)
+
+
+class System:
+    """The broker's servers, asked as their system user over a connection of its own."""
+
+    def __init__(self, url: str, seed: str, ca: Path | None) -> None:
+        self._url, self._seed, self._ca = url, seed, ca
+        self._connection: Any = None
+
+    async def servers(self, expected: int) -> list[Server]:
+        """Every server that answers. Raises one of AWAY."""
+        if self._connection is None:
+            tls = {"tls": ssl.create_default_context(cafile=self._ca)} if self._ca else {}
+            async with asyncio.timeout(PATIENCE):
+                self._connection = await nats.connect(
+                    self._url.split(","), nkeys_seed_str=self._seed, max_reconnect_attempts=-1,
+                    reconnect_time_wait=1, error_cb=_quiet, name="operations-system", **tls,
+                )  # fmt: skip
+        ask = Broker(self._connection)
+        about = await ask.everybody("$SYS.REQ.SERVER.PING.VARZ", expected)
+        links = await ask.everybody("$SYS.REQ.SERVER.PING.LEAFZ", len(about))
+        found: dict[str, list[str]] = {}
+        for each in links:
+            leafs = each.get("data", {}).get("leafs") or []
+            found[each["server"]["name"]] = sorted({leaf["account"] for leaf in leafs})
+        return [_server(each, found.get(each["server"]["name"], [])) for each in about]
+
+    async def close(self) -> None:
+        """Ends the connection."""
+        if self._connection is not None:
+            with contextlib.suppress(Exception):
+                await self._connection.close()
+
+
+async def _quiet(_: Exception) -> None:
+    """Whoever asks is told."""
+
+
+def _server(said: dict[str, Any], links: Sequence[str]) -> Server:
+    varz = said.get("data", {})
+    config = varz.get("jetstream", {}).get("config", {})
+    return Server(
+        name=said["server"]["name"],
+        version=varz.get("version", ""),
+        connections=varz.get("connections", 0),
+        slow_consumers=varz.get("slow_consumers", 0),
+        store_used=varz.get("jetstream", {}).get("stats", {}).get("storage", 0),
+        store_room=config.get("max_storage", 0),
+        certificate_ends=moment(varz.get("tls_cert_not_after")),
+        links=tuple(links),
+    )
+
+
+def _stored(stream: str, answer: Any) -> Stored:
+    headers = dict(answer.headers or {})
+    seq, at, subject = (headers.pop(f"Nats-{n}", "") for n in ("Sequence", "Time-Stamp", "Subject"))
+    for name in ("Nats-Stream", "Nats-Num-Pending", "Nats-Last-Sequence"):
+        headers.pop(name, None)
+    return Stored(stream, int(seq), moment(at) or datetime.now(UTC), subject, headers, answer.data)
+
+
+def moment(text: str | None) -> datetime | None:
+    """A time as Go or Python write it in RFC 3339, with any number of decimals; None for none, and for Go's
+    zero time."""
+    if not text or text.startswith("0001-"):
+        return None
+    with contextlib.suppress(ValueError):
+        return datetime.fromisoformat(re.sub(r"(\.\d{6})\d+", r"\1", text))
+    return None
+
+
+def stream_of(said: dict[str, Any]) -> Stream:
+    """A stream from what the server tells."""
+    state, config = said["state"], said["config"]
+    return Stream(
+        name=config["name"],
+        messages=state["messages"],
+        bytes=state["bytes"],
+        max_bytes=config.get("max_bytes", -1),
+        last_seq=state["last_seq"],
+        last_at=moment(state.get("last_ts")),
+        consumers=state.get("consumer_count", 0),
+        sources=tuple(
+            (source.get("name", ""), source["active"] / 1e9 if source.get("active", -1) >= 0 else None)
+            for source in said.get("sources") or ()
+        ),
+        deleted=state.get("num_deleted", 0),
+        created=said.get("created", ""),
+    )
+
+
+def queue_of(said: dict[str, Any]) -> Queue:
+    """A durable consumer from what the server tells."""
+    config, delivered, floor = said["config"], said["delivered"], said["ack_floor"]
+    filters = config.get("filter_subjects") or [f for f in [config.get("filter_subject")] if f]
+    return Queue(
+        stream=said["stream_name"],
+        name=said["name"],
+        waiting=said.get("num_pending", 0),
+        in_flight=said.get("num_ack_pending", 0),
+        redelivered=said.get("num_redelivered", 0),
+        pulls=said.get("num_waiting", 0),
+        delivered=delivered["consumer_seq"],
+        done=floor["consumer_seq"],
+        floor=floor["stream_seq"],
+        last_seq=delivered["stream_seq"],
+        delivered_at=moment(delivered.get("last_active")),
+        answered_at=moment(floor.get("last_active")),
+        paused=said.get("paused", False),
+        filters=tuple(filters),
+        metadata=dict(config.get("metadata") or {}),
+        ack_wait=config.get("ack_wait", 0) / 1e9,
+        max_deliver=config.get("max_deliver", -1),
+        max_ack_pending=config.get("max_ack_pending", -1),
+        paused_until=moment(config.get("pause_until")),
+    )
+
+
+def instance_of(said: dict[str, Any], now: datetime) -> Instance | None:
+    """A service from its answer to `$SRV.STATS`; one that tells nothing of its health is well."""
+    data: dict[str, Any] = next(
+        (e["data"] for e in said.get("endpoints") or () if isinstance(e.get("data"), dict)), {}
+    )
+    outbox = data.get("outbox") or {}
+    at = moment(data.get("at"))
+    if not said.get("name") or not said.get("id"):
+        return None
+    return Instance(
+        service=str(said["name"]),
+        id=str(said["id"]),
+        version=str(said.get("version", "")),
+        host=str(data.get("host", "")),
+        faults=tuple(str(fault) for fault in data.get("faults") or ()),
+        outbox=int(outbox.get("waiting", 0)),
+        outbox_oldest=float(outbox.get("oldest", 0)),
+        parked=int(outbox.get("parked", 0)),
+        skew=(at - now).total_seconds() if at else 0.0,
+        durables=tuple(str(durable) for durable in data.get("durables") or ()),
+    )

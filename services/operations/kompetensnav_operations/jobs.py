@@ -1,0 +1,168 @@
+"""Because time passed: looking, reading on, replaying, keeping, judging and telling."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import structlog
+from fastapi import FastAPI
+from sqlalchemy import select, text
+
+from kompetensnav_chassis.app import Job
+from kompetensnav_chassis.db import Scope, transaction
+from kompetensnav_operations.actions import alerts, history, looking, pauses, replays
+from kompetensnav_operations.actions.audit import console
+from kompetensnav_operations.actions.looking import Board
+from kompetensnav_operations.actions.reading import read_on
+from kompetensnav_operations.domain.alerts import judge
+from kompetensnav_operations.edges import texts
+from kompetensnav_operations.edges.broker import AWAY, Broker, Refused
+from kompetensnav_operations.edges.notices import Failed, Told
+from kompetensnav_operations.tables import Alert, Notice
+
+log = structlog.get_logger()
+LOCK = 7_313
+"""Key of the advisory lock of whoever judges: one instance at a time."""
+
+
+def _board(app: FastAPI) -> Board:
+    board: Board = app.state.board
+    if board.broker is None and app.state.relay is not None:
+        board.broker = Broker(app.state.broker.config.connection_state.connection)
+    return board
+
+
+async def look(app: FastAPI) -> bool:
+    """Makes the picture; at the first time what was kept is shown until there is a new one."""
+    board = _board(app)
+    if not board.known and not board.picture.queues:
+        try:
+            await looking.recall(board, app.state.sessions)
+        except Exception as away:
+            log.warning("nothing_recalled", error=type(away).__name__)
+    await looking.look(board, app.state.sessions, app.state.system)
+    return False
+
+
+async def read(app: FastAPI) -> bool:
+    """Reads every stream on."""
+    board = _board(app)
+    if board.broker is None or "broker" in board.faults:
+        return False
+    try:
+        return await read_on(app.state.sessions, board.broker, board.picture.streams, board.names)
+    except (*AWAY, Refused) as away:
+        log.warning("stream_not_read", error=type(away).__name__)
+        return False
+
+
+async def replay(app: FastAPI) -> bool:
+    """Sends what is to be replayed."""
+    board = _board(app)
+    if board.broker is None or not board.broker.is_there:
+        return False
+    try:
+        return await replays.send(
+            app.state.sessions, board.broker, board.picture, board.names.dead, board.stack
+        )
+    except (*AWAY, Refused) as away:
+        log.warning("replay_waits", error=type(away).__name__)
+        return False
+
+
+async def keep(app: FastAPI) -> bool:
+    """Keeps the picture and, once a minute, a sample of each queue; enters pauses that are over."""
+    board = _board(app)
+    if board.faults or not board.picture.streams:
+        return False
+    now = datetime.now(UTC)
+    await looking.keep(board, app.state.sessions)
+    async with transaction(app.state.sessions, Scope()) as session:
+        await history.sample(session, board.picture, now)
+        await pauses.over(session, console(board.stack), board.picture)
+    return False
+
+
+async def mind(app: FastAPI) -> bool:
+    """Judges the picture; enters what begins and ends."""
+    board = _board(app)
+    if "broker" in board.faults or not board.picture.streams:
+        return False
+    channels = list(app.state.channels)
+    async with transaction(app.state.sessions, Scope()) as session:
+        if not await session.scalar(text("select pg_try_advisory_xact_lock(:key)"), {"key": LOCK}):
+            return False
+        died = await alerts.died(session)
+        before = await alerts.before(session)
+        repeats = {}
+        for queue in board.picture.queues:
+            if (then := before.get(queue.key)) and queue.redelivered > then.redelivered:
+                done = max(queue.redelivered - then.redelivered, 1)
+                repeats[queue.key] = (done, max(done, round(queue.rate_out * 600) + done))
+        findings = judge(board.picture, looking.recent(board, died, repeats))
+        if await alerts.enter_findings(session, findings, channels, datetime.now(UTC)):
+            app.state.wake("notices")
+    return False
+
+
+async def notices(app: FastAPI) -> bool:
+    """Tells those concerned; what is not taken is tried again later."""
+    now = datetime.now(UTC)
+    async with transaction(app.state.sessions, Scope()) as session:
+        # every municipality: the console's own rows
+        due = await session.execute(
+            select(Notice, Alert)
+            .join(Alert, Alert.alert_id == Notice.alert_id)
+            .where(Notice.sent_at.is_(None), Notice.due_at <= now)
+            .order_by(Notice.due_at)
+            .limit(20)
+            .with_for_update(of=Notice, skip_locked=True)
+        )
+        rows = list(due)
+        for notice, alert in rows:
+            channel = app.state.channels.get(notice.channel)
+            if channel is None:  # it is not used any more
+                notice.sent_at = now
+                continue
+            try:
+                await channel.tell(_told(app, notice, alert))
+                notice.sent_at = now
+            except Failed as why:
+                notice.attempts += 1
+                wait = alerts.AGAIN[min(notice.attempts, len(alerts.AGAIN)) - 1]
+                notice.due_at = now + timedelta(seconds=wait)
+                log.warning("alert_not_told", channel=notice.channel, why=str(why), again_in=wait)
+    return len(rows) == 20
+
+
+def _told(app: FastAPI, notice: Notice, alert: Alert) -> Told:
+    at: Any = alert.began_at if notice.event == "began" else alert.ended_at
+    return Told(
+        alert_id=alert.alert_id,
+        event=notice.event,
+        stack=app.state.stack,
+        rule=alert.rule,
+        target=alert.target,
+        value=alert.value,
+        limit=alert.limit,
+        at=at,
+        title=texts.alert_title(notice.event, app.state.stack, alert.rule, alert.target),
+        runbook=f"{app.state.home}/runbooks/{alert.rule}",
+    )
+
+
+async def prune(app: FastAPI) -> bool:
+    """Forgets what is too old."""
+    async with transaction(app.state.sessions, Scope()) as session:
+        await history.prune(session, datetime.now(UTC))
+    return False
+
+
+JOBS = (
+    Job("look", 0.9, look),
+    Job("read", 0.5, read),
+    Job("replay", 0.5, replay),
+    Job("keep", 10, keep),
+    Job("mind", 2, mind),
+    Job("notices", 5, notices),
+    Job("prune", 3600, prune),
+)

@@ -1,0 +1,188 @@
+"""What is: the overview, a queue, the map; each goes on showing while somebody looks."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Form, Query, Request
+from fastapi.sse import EventSourceResponse, ServerSentEvent
+from starlette.responses import HTMLResponse, RedirectResponse
+
+from kompetensnav_chassis.errors import Problem
+from kompetensnav_chassis.identity import Identity
+from kompetensnav_operations.actions import alerts, audit, history, letters, pauses
+from kompetensnav_operations.actions.desk import Desk, TheDesk
+from kompetensnav_operations.actions.letters import Selection
+from kompetensnav_operations.actions.looking import by_stream
+from kompetensnav_operations.domain.picture import Picture, Queue
+from kompetensnav_operations.edges.roles import Admin, Operator, Viewer
+from kompetensnav_operations.pages.drawing import chart, draw
+from kompetensnav_operations.pages.shown import problem, render, render_part
+from kompetensnav_operations.tables import Pause, Sample
+
+router = APIRouter()
+GROUPS = 8
+"""Causes that the overview names."""
+LONGEST = 900
+"""Seconds after which a browser that looks on asks anew, and is asked who it is."""
+
+
+@router.get("/")
+async def overview(request: Request, me: Viewer, desk: TheDesk) -> HTMLResponse:
+    """What needs me now, and every queue."""
+    values = await _overview(desk)
+    return render(request, "overview.html", me, here="overview", live=True, **values)
+
+
+async def _overview(desk: Desk) -> dict[str, Any]:
+    picture = desk.board.picture
+    found: dict[str, Any] = {"alerts": (), "groups": (), "lines": {}}
+    if "database" not in picture.faults:
+        try:
+            async with desk.begin() as session:
+                found["alerts"] = await alerts.open_now(session)
+                found["groups"] = await letters.groups(session, Selection(), GROUPS)
+                found["lines"] = await history.last(session)
+        except Exception:  # it is said on the page that the database does not answer
+            picture = _without_database(picture)
+    found["lines"] = {
+        q.key: chart([s.waiting for s in found["lines"].get(q.key, ())] or [q.waiting], 120, 22)
+        for q in picture.queues
+    }
+    return found | {"picture": picture, "streams": by_stream(picture.queues), "age": desk.board.age}
+
+
+def _without_database(picture: Picture) -> Picture:
+    return replace(picture, faults={**picture.faults, "database": "away"})
+
+
+@router.get("/live/overview", response_class=EventSourceResponse)
+async def live_overview(request: Request, me: Viewer, desk: TheDesk) -> AsyncIterator[ServerSentEvent]:
+    """The overview, whenever it changes."""
+    async for _ in _looking(desk):
+        html = render_part(request, "_overview.html", me, here="overview", **await _overview(desk))
+        yield ServerSentEvent(raw_data=html)
+
+
+async def _looking(desk: Desk) -> AsyncIterator[Picture]:
+    """The picture again and again, for a while."""
+    end = asyncio.get_running_loop().time() + LONGEST
+    async for picture in desk.board.follow():
+        yield picture
+        if asyncio.get_running_loop().time() > end:
+            return
+
+
+@router.get("/queues/{stream}/{consumer}")
+async def show_queue(
+    request: Request,
+    me: Viewer,
+    desk: TheDesk,
+    stream: str,
+    consumer: str,
+    hours: Annotated[int, Query(ge=1, le=336)] = 1,
+) -> HTMLResponse:
+    """One queue, its history, and pausing it."""
+    return await _queue_page(request, me, desk, desk.queue(stream, consumer), hours)
+
+
+async def _queue_page(
+    request: Request, me: Identity, desk: Desk, queue: Queue, hours: int, refused: Any = None
+) -> HTMLResponse:
+    samples: Sequence[Sample] = ()
+    if "database" not in desk.board.faults:
+        async with desk.begin() as session:
+            samples = await history.of(session, queue.key, timedelta(hours=hours))
+    values = await _queue(desk, queue)
+    return render(
+        request, "queue.html", me, live=True, samples=samples, span_hours=hours,
+        chart=chart([s.waiting for s in samples], 600, 116),
+        most=max((s.waiting for s in samples), default=0),
+        problem=problem(request, refused) if refused else None,
+        status=getattr(refused, "status", 200), **values,
+    )  # fmt: skip
+
+
+async def _queue(desk: Desk, queue: Queue) -> dict[str, Any]:
+    pause = None
+    if queue.paused and "database" not in desk.board.faults:
+        async with desk.begin() as session:
+            pause = await session.get(Pause, (queue.stream, queue.name))
+    return {"q": queue, "picture": desk.board.picture, "age": desk.board.age, "pause": pause}
+
+
+@router.get("/live/queues/{stream}/{consumer}", response_class=EventSourceResponse)
+async def live_queue(
+    request: Request, me: Viewer, desk: TheDesk, stream: str, consumer: str
+) -> AsyncIterator[ServerSentEvent]:
+    """The queue, whenever it changes."""
+    async for picture in _looking(desk):
+        if queue := picture.queue(stream, consumer):
+            html = render_part(request, "_queue.html", me, here="", **await _queue(desk, queue))
+            yield ServerSentEvent(raw_data=html)
+
+
+Why = Annotated[str, Form(min_length=3, max_length=500)]
+
+
+@router.post("/queues/{stream}/{consumer}/pause")
+async def pause(
+    request: Request,
+    me: Operator,
+    desk: TheDesk,
+    stream: str,
+    consumer: str,
+    minutes: Annotated[int, Form(ge=1, le=10_080)],
+    why: Why,
+) -> Any:
+    """Gives a consumer nothing for a while."""
+    queue = desk.queue(stream, consumer)
+    until = datetime.now(UTC) + timedelta(minutes=minutes)
+    try:
+        broker = desk.broker
+        async with desk.begin() as session:
+            await pauses.pause(session, broker, desk.who(me), queue, until, why)
+    except Problem as refused:
+        return await _queue_page(request, me, desk, queue, 1, refused)
+    desk.state.wake("look")
+    return RedirectResponse(f"/queues/{stream}/{consumer}", 303)
+
+
+@router.post("/queues/{stream}/{consumer}/resume")
+async def resume(request: Request, me: Operator, desk: TheDesk, stream: str, consumer: str, why: Why) -> Any:
+    """Lets it go on."""
+    queue = desk.queue(stream, consumer)
+    try:
+        broker = desk.broker
+        async with desk.begin() as session:
+            await pauses.resume(session, broker, desk.who(me), queue, why)
+    except Problem as refused:
+        return await _queue_page(request, me, desk, queue, 1, refused)
+    desk.state.wake("look")
+    return RedirectResponse(f"/queues/{stream}/{consumer}", 303)
+
+
+@router.post("/forget")
+async def forget(me: Admin, desk: TheDesk, name: Annotated[str, Form(max_length=200)]) -> RedirectResponse:
+    """Misses what is gone for good no more."""
+    known = desk.board.known
+    if [key for key in (name, f"link:{name}") if known.pop(key, None)]:
+        async with desk.begin() as session:
+            await audit.enter(session, desk.who(me), "forget", name)
+    return RedirectResponse("/", 303)
+
+
+@router.get("/map")
+async def show_map(request: Request, me: Viewer, desk: TheDesk) -> HTMLResponse:
+    """Streams, consumers and services as a picture, and as a table."""
+    picture = desk.board.picture
+    queues = by_stream(picture.queues)
+    streams = sorted(picture.streams, key=lambda s: s.name)
+    listeners = {d: i.service for i in picture.instances for d in i.durables}
+    return render(
+        request, "map.html", me, here="map", picture=picture, age=desk.board.age, listeners=listeners,
+        drawn=draw(picture, queues, listeners),
+        table=[{"stream": s, "queues": queues.get(s.name, [])} for s in streams],
+    )  # fmt: skip

@@ -1,0 +1,55 @@
+"""Logging in and out, and the language."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Form, Request
+from starlette.responses import RedirectResponse
+
+from kompetensnav_chassis.identity import open_to_all
+from kompetensnav_operations.edges.login import COOKIE, LASTS, STEP, STEP_LASTS, Login, safe_path
+from kompetensnav_operations.pages.shown import LANGUAGE
+
+router = APIRouter(dependencies=[Depends(open_to_all)])
+YEAR = 365 * 86_400
+
+
+@router.get("/login")
+async def login(request: Request, then: str = "/") -> RedirectResponse:
+    """Sends somebody to the issuer."""
+    url, step = await _login(request).start(safe_path(then))
+    answer = RedirectResponse(url, 303)
+    answer.set_cookie(STEP, step, max_age=STEP_LASTS, secure=True, httponly=True, samesite="lax")
+    return answer
+
+
+@router.get("/login/back")
+async def back(request: Request) -> RedirectResponse:
+    """They come back."""
+    session, then = await _login(request).finish(request)
+    answer = RedirectResponse(then, 303)
+    answer.set_cookie(COOKIE, session, max_age=LASTS, secure=True, httponly=True, samesite="lax")
+    answer.delete_cookie(STEP, secure=True, httponly=True)
+    return answer
+
+
+@router.post("/logout")
+async def logout() -> RedirectResponse:
+    """Forgets who it is."""
+    answer = RedirectResponse("/login", 303)
+    answer.delete_cookie(COOKIE, secure=True, httponly=True)
+    return answer
+
+
+@router.post("/language")
+async def choose_language(
+    language: Annotated[str, Form(pattern="^(sv|en)$")], then: Annotated[str, Form()] = "/"
+) -> RedirectResponse:
+    """Keeps a language in a cookie."""
+    answer = RedirectResponse(safe_path(then), 303)
+    answer.set_cookie(LANGUAGE, language, max_age=YEAR, secure=True, httponly=True, samesite="lax")
+    return answer
+
+
+def _login(request: Request) -> Login:
+    login: Login = request.app.state.login
+    return login

@@ -1,0 +1,211 @@
+"""Dead letters: found, looked into, chosen, put away, edited."""
+
+from datetime import datetime
+from typing import Annotated, Any
+from urllib.parse import parse_qsl, urlencode
+
+from fastapi import APIRouter, Form, Query, Request
+from starlette.responses import HTMLResponse, RedirectResponse
+
+from kompetensnav_chassis.errors import BadRows, Conflict, NotFound, Problem
+from kompetensnav_chassis.identity import Identity
+from kompetensnav_contracts.catalogue import catalogue
+from kompetensnav_operations.actions import editing, letters, replays
+from kompetensnav_operations.actions.desk import Desk, TheDesk, in_zone
+from kompetensnav_operations.actions.letters import PAGE, Selection
+from kompetensnav_operations.domain.letters import State, masked, readable
+from kompetensnav_operations.edges.roles import Corrector, Operator, Viewer
+from kompetensnav_operations.edges.texts import texts
+from kompetensnav_operations.pages.shown import language, problem, render
+from kompetensnav_operations.tables import Letter
+
+router = APIRouter()
+FIELDS = ("state", "consumer", "reason", "fingerprint", "type", "text", "since", "until")
+
+
+def _chosen(given: dict[str, str]) -> Selection:
+    """The filter of a query. Raises BadRows for a time that is none."""
+    values: dict[str, Any] = {name: given[name].strip()[:200] for name in FIELDS if given.get(name)}
+    for name in ("since", "until"):
+        if name in values:
+            try:
+                values[name] = in_zone(datetime.fromisoformat(values[name]))
+            except ValueError as bad:
+                raise BadRows(
+                    f"{values[name]} is no time.", f"{values[name]} är ingen tid.", errors=[{"where": name}]
+                ) from bad
+    if values.get("state", "waiting") not in [*State, "all"]:
+        raise BadRows("There is no such state.", "Det finns inget sådant läge.", errors=[{"where": "state"}])
+    return Selection(**values)
+
+
+@router.get("/letters")
+async def list_letters(
+    request: Request,
+    me: Viewer,
+    desk: TheDesk,
+    offset: Annotated[int, Query(ge=0, le=10**9)] = 0,
+) -> HTMLResponse:
+    """All that fit a filter, and what they died of."""
+    return await _list(request, me, desk, dict(request.query_params), offset)
+
+
+async def _list(
+    request: Request, me: Identity, desk: Desk, given: dict[str, str], offset: int = 0, refused: Any = None
+) -> HTMLResponse:
+    try:
+        chosen = _chosen(given)
+    except BadRows as bad:
+        chosen, refused = Selection(), bad
+    async with desk.begin() as session:
+        rows = (await session.scalars(letters.chosen(chosen).limit(PAGE).offset(offset))).all()
+        total = await letters.count(session, chosen)
+        groups = await letters.groups(session, chosen, 20)
+    query = urlencode({k: v for k, v in given.items() if k in FIELDS and v})
+    return render(
+        request, "letters.html", me, here="letters", rows=rows, total=total, groups=groups, chosen=chosen,
+        offset=offset, page=PAGE, query=query, said=_said(request, given),
+        consumers=sorted({q.name for q in desk.board.picture.queues}),
+        problem=problem(request, refused) if refused else None, status=getattr(refused, "status", 200),
+    )  # fmt: skip
+
+
+def _said(request: Request, given: dict[str, str]) -> str:
+    words = texts(language(request))["letters"]
+    for name in ("discarded", "restored"):
+        if given.get(name, "").isdigit():
+            return str(words[f"{name}_n"].format(n=given[name]))
+    return ""
+
+
+@router.post("/letters/act")
+async def act(
+    request: Request,
+    me: Operator,
+    desk: TheDesk,
+    what: Annotated[str, Form(pattern="^(replay|discard|restore)$")],
+    why: Annotated[str, Form(min_length=3, max_length=500)],
+    scope: Annotated[str, Form(pattern="^(selected|all)$")] = "selected",
+    query: Annotated[str, Form(max_length=2000)] = "",
+    rate: Annotated[int, Form(ge=1, le=500)] = 50,
+    ids: Annotated[list[int] | None, Form()] = None,
+) -> Any:
+    """Does something with the letters that are chosen, or with all of the filter."""
+    given = dict(parse_qsl(query))
+    try:
+        selection = _selected(given, scope, ids or [])
+        if what == "replay":
+            desk.broker  # noqa: B018 (a plan made without it would call every letter hindered)
+            async with desk.begin() as session:
+                plan = await replays.plan(session, desk.who(me), desk.board.picture, selection, why, rate)
+            return RedirectResponse(f"/replays/{plan.replay_id}", 303)
+        done = {"discard": letters.discard, "restore": letters.restore}[what]
+        async with desk.begin() as session:
+            number = await done(session, desk.who(me), selection, why)
+    except Problem as refused:
+        return await _list(request, me, desk, given, 0, refused)
+    told = {"discard": "discarded", "restore": "restored"}[what]
+    return RedirectResponse(f"/letters?{urlencode(given | {told: str(number)})}", 303)
+
+
+def _selected(given: dict[str, str], scope: str, ids: list[int]) -> Selection:
+    if scope == "all":
+        return _chosen(given)
+    if not ids:
+        raise Conflict("Choose letters first.", "Välj brev först.")
+    return Selection(ids=tuple(id for id in ids[:10_000] if 0 < id < 2**63))
+
+
+@router.get("/letters/{letter_id}")
+async def show_letter(request: Request, me: Viewer, desk: TheDesk, letter_id: int) -> HTMLResponse:
+    """One letter, every try of it, and the shape of its body."""
+    return await _letter(request, me, desk, await desk.letter(letter_id))
+
+
+async def _letter(
+    request: Request, me: Identity, desk: Desk, letter: Letter, *, reveal: bool = False
+) -> HTMLResponse:
+    words, fault, original = texts(language(request))["letter"], "", None
+    try:
+        original = await desk.original(letter)
+        fault = "" if original else words["gone"]
+    except Problem:
+        fault = words["unread"]
+    async with desk.begin() as session:
+        attempts = await letters.attempts(session, letter)
+    kind, body, headers = "json", "", {}
+    if original:
+        kind, body = readable(original.data) if reveal else ("json", masked(original.data))
+        headers = original.headers if reveal else {}
+    return render(
+        request, "letter.html", me, here="letters", letter=letter, attempts=attempts, fault=fault, kind=kind,
+        body=body, headers=headers, revealed=reveal and original is not None,
+        frames=_frames(original.header("Kn-Dead-Stack") if original else ""),
+    )  # fmt: skip
+
+
+def _frames(text: str) -> list[dict[str, Any]]:
+    """The stack as a list of errors, each with its frames from the outermost in."""
+    found = []
+    for part in text.split(" | caused by ") if text else []:
+        error, _, frames = part.partition(" at ")
+        found.append({"error": error, "frames": [frame for frame in frames.split(" > ") if frame]})
+    return found
+
+
+@router.post("/letters/{letter_id}/reveal")
+async def reveal(request: Request, me: Operator, desk: TheDesk, letter_id: int) -> HTMLResponse:
+    """The same with the values; it is entered in the audit."""
+    letter = await desk.letter(letter_id)
+    await desk.revealed(me, f"letter {letter_id}")
+    return await _letter(request, me, desk, letter, reveal=True)
+
+
+@router.get("/letters/{letter_id}/edit")
+async def edit(request: Request, me: Corrector, desk: TheDesk, letter_id: int) -> HTMLResponse:
+    """A letter's body, to be edited; that it was seen is entered in the audit."""
+    letter, text, _ = await _editable(desk, letter_id)
+    await desk.revealed(me, f"letter {letter_id}")
+    return _edit(request, me, letter, text)
+
+
+def _edit(
+    request: Request, me: Identity, letter: Letter, text: str, why: str = "", refused: Any = None
+) -> HTMLResponse:
+    return render(
+        request, "edit.html", me, here="letters", letter=letter, text=text, why=why,
+        is_known=letter.type in catalogue(), problem=problem(request, refused) if refused else None,
+        status=getattr(refused, "status", 200),
+    )  # fmt: skip
+
+
+async def _editable(desk: Desk, letter_id: int) -> tuple[Letter, str, Any]:
+    letter = await desk.letter(letter_id)
+    original = await desk.original(letter)
+    if original is None:
+        raise NotFound("Its message is not there any more.", "Meddelandet finns inte kvar.")
+    kind, text = readable(original.data)
+    if kind == "bytes":
+        raise Conflict("It is no text, so it cannot be edited.", "Det är inte text och kan inte rättas.")
+    return letter, text, original
+
+
+@router.post("/letters/{letter_id}/edit")
+async def correct(
+    request: Request,
+    me: Corrector,
+    desk: TheDesk,
+    letter_id: int,
+    text: Annotated[str, Form(max_length=1_000_000)],
+    why: Annotated[str, Form(min_length=3, max_length=500)],
+) -> Any:
+    """Makes a new event of it, and plans its sending."""
+    letter, _, original = await _editable(desk, letter_id)
+    try:
+        async with desk.begin() as session:
+            plan = await editing.correct(
+                session, desk.who(me), desk.board.picture, letter_id, original, text, why
+            )
+    except Problem as refused:
+        return _edit(request, me, letter, text, why, refused)
+    return RedirectResponse(f"/replays/{plan.replay_id}", 303)

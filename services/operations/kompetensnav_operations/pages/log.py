@@ -1,0 +1,110 @@
+"""Looking back: search, alerts with their runbooks, and the audit."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Request
+from sqlalchemy import select
+from starlette.responses import HTMLResponse, RedirectResponse
+
+from kompetensnav_chassis.errors import NotFound
+from kompetensnav_operations.actions import alerts, letters
+from kompetensnav_operations.actions.desk import TheDesk
+from kompetensnav_operations.actions.letters import Selection
+from kompetensnav_operations.domain.alerts import RULES
+from kompetensnav_operations.domain.letters import masked
+from kompetensnav_operations.edges.roles import Operator, Viewer
+from kompetensnav_operations.edges.texts import texts
+from kompetensnav_operations.pages.shown import language, render
+from kompetensnav_operations.tables import Audit, Letter, Seen
+
+router = APIRouter()
+
+
+@router.get("/search")
+async def search(
+    request: Request, me: Viewer, desk: TheDesk, text: Annotated[str, Query(max_length=200)] = ""
+) -> HTMLResponse:
+    """Events and letters by an id, or letters by words of their error."""
+    text = text.strip()
+    events: list[Seen] = []
+    found: list[Letter] = []
+    if len(text) >= 3:
+        async with desk.begin() as session:
+            events = list(await letters.find(session, text))
+            rows = await session.scalars(letters.chosen(Selection(state="all", text=text)).limit(200))
+            found = list(rows)
+    return render(request, "search.html", me, here="search", text=text, events=events, letters=found)
+
+
+@router.get("/events/{stream}/{seq}")
+async def show_event(request: Request, me: Viewer, desk: TheDesk, stream: str, seq: int) -> HTMLResponse:
+    """An event: its envelope, the shape of its body, and who has it before them still."""
+    if stream not in {s.name for s in desk.board.picture.streams}:
+        raise NotFound("There is no such stream.", "Det finns ingen sådan ström.")
+    message = await desk.message(stream, seq)
+    if message is None:
+        raise NotFound("There is no such message.", "Det finns inget sådant meddelande.")
+    reach = [
+        (queue, queue.floor >= seq)
+        for queue in desk.board.picture.queues
+        if queue.stream == stream and _hears(queue.filters, message.subject)
+    ]
+    body = masked(message.data)
+    return render(request, "event.html", me, here="search", message=message, body=body, reach=reach)
+
+
+def _hears(filters: tuple[str, ...], subject: str) -> bool:
+    return not filters or any(_fits(each.split("."), subject.split(".")) for each in filters)
+
+
+def _fits(pattern: list[str], subject: list[str]) -> bool:
+    """Whether a subject fits a pattern with NATS' wildcards."""
+    if pattern and pattern[-1] == ">":
+        head = len(pattern) - 1
+        return len(subject) > head and _fits(pattern[:-1], subject[:head])
+    same = (p in ("*", s) for p, s in zip(pattern, subject, strict=False))
+    return len(pattern) == len(subject) and all(same)
+
+
+@router.get("/alerts")
+async def list_alerts(request: Request, me: Viewer, desk: TheDesk) -> HTMLResponse:
+    """Those that go on, and the last ones that are over."""
+    async with desk.begin() as session:
+        now, over = await alerts.open_now(session), await alerts.ended(session)
+    return render(request, "alerts.html", me, here="alerts", now=now, over=over)
+
+
+@router.post("/alerts/{alert_id}/seen")
+async def see_alert(me: Operator, desk: TheDesk, alert_id: UUID) -> RedirectResponse:
+    """Says that somebody looks after it."""
+    async with desk.begin() as session:
+        await alerts.take(session, desk.who(me), alert_id)
+    return RedirectResponse("/alerts", 303)
+
+
+@router.get("/runbooks/{rule}")
+async def runbook(request: Request, me: Viewer, rule: str) -> HTMLResponse:
+    """What an alert means, what to look at, which button."""
+    if rule not in RULES:
+        raise NotFound("There is no such rule.", "Det finns ingen sådan regel.")
+    words = texts(language(request))["rules"][rule]
+    return render(request, "runbook.html", me, here="alerts", rule=rule, words=words)
+
+
+@router.get("/audit")
+async def show_audit(
+    request: Request,
+    me: Viewer,
+    desk: TheDesk,
+    before: Annotated[int, Query(ge=1, le=2**62)] = 2**62,
+    verify: bool = False,
+) -> HTMLResponse:
+    """Who did what; and, when asked, whether all of it is there as it was written."""
+    verdict = await desk.verdict() if verify else None
+    async with desk.begin() as session:
+        # every municipality: the console's own rows
+        rows = await session.scalars(
+            select(Audit).where(Audit.number < before).order_by(Audit.number.desc()).limit(100)
+        )
+        return render(request, "audit.html", me, here="audit", rows=rows.all(), verdict=verdict)

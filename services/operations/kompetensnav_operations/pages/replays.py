@@ -1,0 +1,117 @@
+"""Replays: the dry run, the canary, the rest, and what came of it."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+from uuid import UUID
+
+from fastapi import APIRouter, Request
+from fastapi.sse import EventSourceResponse, ServerSentEvent
+from sqlalchemy import func, select
+from starlette.responses import HTMLResponse, RedirectResponse
+
+from kompetensnav_chassis.errors import NotFound, Problem
+from kompetensnav_chassis.identity import Identity
+from kompetensnav_operations.actions import replays
+from kompetensnav_operations.actions.desk import Desk, TheDesk
+from kompetensnav_operations.edges.roles import Operator, Viewer
+from kompetensnav_operations.pages.shown import problem, render, render_part
+from kompetensnav_operations.tables import Letter, Replay, ReplayLetter
+
+router = APIRouter()
+STEPS = {"planned": "dry", "canary": "canary", "running": "rest", "stopped": "result", "done": "result"}
+
+
+@router.get("/replays")
+async def list_replays(request: Request, me: Viewer, desk: TheDesk) -> HTMLResponse:
+    """The last hundred."""
+    async with desk.begin() as session:
+        # every municipality: the console's own rows
+        rows = await session.scalars(select(Replay).order_by(Replay.made_at.desc()).limit(100))
+        found = [(row, await replays.outcomes(session, row.replay_id)) for row in rows.all()]
+    return render(request, "replays.html", me, here="replays", rows=found)
+
+
+@router.get("/replays/{replay_id}")
+async def show_replay(request: Request, me: Viewer, desk: TheDesk, replay_id: UUID) -> HTMLResponse:
+    """One of them."""
+    return await _page(request, me, desk, replay_id)
+
+
+async def _page(
+    request: Request, me: Identity, desk: Desk, replay_id: UUID, refused: Any = None
+) -> HTMLResponse:
+    values = await _values(desk, replay_id)
+    return render(
+        request, "replay.html", me, here="replays", live=values["replay"].state in ("canary", "running"),
+        problem=problem(request, refused) if refused else None, status=getattr(refused, "status", 200),
+        **values,
+    )  # fmt: skip
+
+
+async def _values(desk: Desk, replay_id: UUID) -> dict[str, Any]:
+    async with desk.begin() as session:
+        replay = await session.get(Replay, replay_id)
+        if replay is None:
+            raise NotFound("There is no such replay.", "Det finns ingen sådan uppspelning.")
+        outcomes = await replays.outcomes(session, replay_id)
+        # every municipality: the console's own rows
+        consumers = await session.execute(
+            select(Letter.consumer, func.count(), func.count(Letter.came_of))
+            .join(ReplayLetter, ReplayLetter.letter_id == Letter.letter_id)
+            .where(ReplayLetter.replay_id == replay_id)
+            .group_by(Letter.consumer)
+            .order_by(func.count().desc())
+        )
+        rows = list(consumers)
+    total = sum(outcomes.values())
+    return {
+        "replay": replay,
+        "outcomes": outcomes,
+        "step": STEPS[replay.state],
+        "consumers": {name: n for name, n, _ in rows},
+        "boomerangs": sum(n for _, _, n in rows),
+        "total": total,
+        "done": total - outcomes.get("left", 0) - outcomes.get("sent", 0),
+    }
+
+
+@router.get("/live/replays/{replay_id}", response_class=EventSourceResponse)
+async def live_replay(
+    request: Request, me: Viewer, desk: TheDesk, replay_id: UUID
+) -> AsyncIterator[ServerSentEvent]:
+    """It, until it has ended."""
+    async for _ in desk.board.follow():
+        values = await _values(desk, replay_id)
+        yield ServerSentEvent(raw_data=render_part(request, "_replay.html", me, here="replays", **values))
+        if values["replay"].state in replays.ENDED:
+            return
+
+
+@router.post("/replays/{replay_id}/begin")
+async def begin(request: Request, me: Operator, desk: TheDesk, replay_id: UUID) -> Any:
+    """Sends the canary."""
+    return await _act(request, me, desk, replay_id, replays.begin)
+
+
+@router.post("/replays/{replay_id}/stop")
+async def stop(request: Request, me: Operator, desk: TheDesk, replay_id: UUID) -> Any:
+    """Sends no more."""
+    return await _act(request, me, desk, replay_id, replays.stop)
+
+
+@router.post("/replays/{replay_id}/go-on")
+async def go_on(request: Request, me: Operator, desk: TheDesk, replay_id: UUID) -> Any:
+    """Sends the rest in spite of the canary."""
+    return await _act(request, me, desk, replay_id, replays.go_on)
+
+
+async def _act(request: Request, me: Identity, desk: Desk, replay_id: UUID, act: Any) -> Any:
+    try:
+        if act is not replays.stop:
+            desk.broker  # noqa: B018 (said now, and not only seen later)
+        async with desk.begin() as session:
+            await act(session, desk.who(me), replay_id)
+    except Problem as refused:
+        return await _page(request, me, desk, replay_id, refused)
+    desk.state.wake("replay")
+    return RedirectResponse(f"/replays/{replay_id}", 303)

@@ -1,0 +1,38 @@
+"""What the console reads from its environment (prefix `OPERATIONS_`)."""
+
+from pydantic import Field, SecretStr
+from pydantic_settings import SettingsConfigDict
+
+from kompetensnav_chassis.settings import ServiceSettings
+
+
+class Settings(ServiceSettings):
+    """The console's settings."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="OPERATIONS_", frozen=True, extra="ignore", env_ignore_empty=True
+    )
+
+    system_seed: SecretStr | None = Field(
+        None, description="nkey seed of the broker's system user; without it no server is looked at."
+    )
+    session_secret: SecretStr = Field(description="Signs the cookie of who is logged in.", min_length=32)
+    client_id: str = Field("kompetensnav-operations", description="The console at the OIDC issuer.")
+    client_secret: SecretStr | None = Field(None, description="Its secret there, if it has one.")
+    login_url: str = Field(
+        "", description="The issuer's login page as browsers reach it; empty = as the issuer says."
+    )
+    trace_url: str = Field(
+        "", description="Where a trace is shown; {trace_id} is replaced. Empty = no link to traces."
+    )
+    smtp_host: str = Field("127.0.0.1", description="Mail server for alerts.")
+    smtp_port: int = Field(1025, ge=1, le=65535, description="Its port.")
+    smtp_user: str | None = Field(None, description="User name, if the server asks for one.")
+    smtp_password: SecretStr | None = Field(None, description="Its password.")
+    smtp_start_tls: bool = Field(False, description="Whether to use STARTTLS.")
+    mail_from: str = Field("kompetensnav@localhost", description="Sender of alerts.", pattern=r".+@.+")
+    alert_mail: str = Field("", description="Mailboxes that alerts go to, with commas between.")
+    alert_webhook: str = Field("", description="Address that alerts are posted to.", pattern=r"^$|^https?://")
+    alert_webhook_secret: SecretStr | None = Field(
+        None, description="Signs what is posted, as Standard Webhooks say (whsec_...)."
+    )

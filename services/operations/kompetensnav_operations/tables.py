@@ -1,0 +1,288 @@
+"""The console's rows: letters, replays, the audit, and what it has seen. The streams hold the events; of a
+letter's body nothing is kept here but the ids it names. Every municipality of the stack is one to the
+console."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ARRAY, BigInteger, DateTime, Float, ForeignKey, Identity, Index, String, Text, func
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from kompetensnav_chassis.db import metadata
+from kompetensnav_chassis.inbox import InboxRow
+from kompetensnav_chassis.outbox import OutboxRow
+
+NAME = String(200)
+
+
+class Base(DeclarativeBase):
+    """The console's tables."""
+
+    metadata = metadata()
+    type_annotation_map = {
+        datetime: DateTime(timezone=True),
+        dict[str, Any]: JSONB,
+        list[str]: ARRAY(Text),
+        int: BigInteger,
+        float: Float,
+    }
+
+
+class Outbox(OutboxRow, Base):
+    """Events on their way out."""
+
+
+class Inbox(InboxRow, Base):
+    """Events already handled: the console hears none."""
+
+
+class Letter(Base):
+    """A dead letter: where it came from, why it died, and what has become of it."""
+
+    __tablename__ = "letter"
+    __table_args__ = (
+        Index("uq_letter_origin", "consumer", "stream", "origin_seq", unique=True),
+        Index("ix_letter_state", "state", "consumer", "died_at"),
+        Index("ix_letter_died_at", "died_at"),
+        Index("ix_letter_fingerprint", "fingerprint"),
+        Index("ix_letter_event_id", "event_id"),
+        Index("ix_letter_refs", "refs", postgresql_using="gin"),
+        Index("ix_letter_sent", "sent_at", postgresql_where="state = 'replayed'"),
+    )
+
+    letter_id: Mapped[int] = mapped_column(Identity(), primary_key=True)
+    seq: Mapped[int]
+    """Its place in the stream of dead letters."""
+    consumer: Mapped[str] = mapped_column(NAME)
+    stream: Mapped[str] = mapped_column(NAME)
+    origin_seq: Mapped[int]
+    subject: Mapped[str] = mapped_column(Text)
+    event_id: Mapped[str | None] = mapped_column(NAME)
+    type: Mapped[str] = mapped_column(NAME)
+    trace_id: Mapped[str | None] = mapped_column(String(32))
+    refs: Mapped[list[str]]
+    reason: Mapped[str] = mapped_column(NAME)
+    error: Mapped[str] = mapped_column(Text)
+    fingerprint: Mapped[str] = mapped_column(String(12))
+    died_at: Mapped[datetime]
+    deliveries: Mapped[int]
+    size: Mapped[int]
+    state: Mapped[str] = mapped_column(String(20))
+    replays: Mapped[int] = mapped_column(server_default="0")
+    """How often it has been sent to its consumer again."""
+    came_of: Mapped[int | None]
+    """The letter whose replay died as this one."""
+    replay_id: Mapped[UUID | None]
+    """The replay that has it, or had it last."""
+    sent_at: Mapped[datetime | None]
+    sent_seq: Mapped[int | None]
+    """Where the stream has it once more."""
+    settled_by: Mapped[str | None] = mapped_column(NAME)
+    settled_at: Mapped[datetime | None]
+    why: Mapped[str | None] = mapped_column(Text)
+    """The reason for discarding it."""
+
+
+class Replay(Base):
+    """Letters given to their consumers again, in one go."""
+
+    __tablename__ = "replay"
+
+    replay_id: Mapped[UUID] = mapped_column(primary_key=True)
+    by: Mapped[str] = mapped_column(NAME)
+    reason: Mapped[str] = mapped_column(Text)
+    selection: Mapped[dict[str, Any]]
+    """How the letters were chosen."""
+    rate: Mapped[int]
+    """Letters a second, at most."""
+    state: Mapped[str] = mapped_column(String(20))
+    """`planned`, `canary`, `running`, `stopped`, `done`."""
+    stopped_why: Mapped[str | None] = mapped_column(String(40))
+    made_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    began_at: Mapped[datetime | None]
+    ended_at: Mapped[datetime | None]
+
+
+class ReplayLetter(Base):
+    """A letter of a replay, and what came of it there."""
+
+    __tablename__ = "replay_letter"
+    __table_args__ = (Index("ix_replay_letter_letter_id", "letter_id"),)
+
+    replay_id: Mapped[UUID] = mapped_column(
+        ForeignKey("replay.replay_id", ondelete="CASCADE"), primary_key=True
+    )
+    letter_id: Mapped[int] = mapped_column(primary_key=True)
+    outcome: Mapped[str | None] = mapped_column(String(20))
+    """None = not yet; `sent`, `handled`, `returned`, or why it was left out."""
+
+
+class Correction(Base):
+    """An edited letter: the event that it became. The body is kept until the event is sent."""
+
+    __tablename__ = "correction"
+
+    event_id: Mapped[UUID] = mapped_column(primary_key=True)
+    letter_id: Mapped[int]
+    by: Mapped[str] = mapped_column(NAME)
+    at: Mapped[datetime] = mapped_column(server_default=func.now())
+    subject: Mapped[str] = mapped_column(Text)
+    headers: Mapped[dict[str, Any]]
+    body: Mapped[bytes | None]
+    sent_seq: Mapped[int | None]
+
+
+class Attempt(Base):
+    """A try of a message that did not succeed."""
+
+    __tablename__ = "attempt"
+    __table_args__ = (Index("ix_attempt_message", "consumer", "stream", "origin_seq"),
+                      Index("ix_attempt_at", "at"))  # fmt: skip
+
+    seq: Mapped[int] = mapped_column(primary_key=True)
+    """Its place in the stream of notes."""
+    consumer: Mapped[str] = mapped_column(NAME)
+    stream: Mapped[str] = mapped_column(NAME)
+    origin_seq: Mapped[int]
+    delivery: Mapped[int]
+    phase: Mapped[str] = mapped_column(String(10))
+    at: Mapped[datetime]
+    host: Mapped[str] = mapped_column(NAME)
+    version: Mapped[str] = mapped_column(NAME)
+    error: Mapped[str] = mapped_column(Text)
+    frames: Mapped[str] = mapped_column(Text)
+    again_in: Mapped[float | None]
+
+
+class GivenUp(Base):
+    """A message that the server gave up, by its own word; in limbo until it is a letter."""
+
+    __tablename__ = "given_up"
+
+    consumer: Mapped[str] = mapped_column(NAME, primary_key=True)
+    stream: Mapped[str] = mapped_column(NAME, primary_key=True)
+    origin_seq: Mapped[int] = mapped_column(primary_key=True)
+    at: Mapped[datetime]
+
+
+class Seen(Base):
+    """An event, and the ids by which it is found."""
+
+    __tablename__ = "seen"
+    __table_args__ = (
+        Index("ix_seen_refs", "refs", postgresql_using="gin"),
+        Index("ix_seen_at", "at"),
+    )
+
+    stream: Mapped[str] = mapped_column(NAME, primary_key=True)
+    seq: Mapped[int] = mapped_column(primary_key=True)
+    at: Mapped[datetime]
+    subject: Mapped[str] = mapped_column(Text)
+    refs: Mapped[list[str]]
+    """Its own id, that of its chain, its trace, and the ids it names."""
+
+
+class Position(Base):
+    """How far a stream has been read. One that was made anew is read from its beginning."""
+
+    __tablename__ = "position"
+
+    stream: Mapped[str] = mapped_column(NAME, primary_key=True)
+    created: Mapped[str] = mapped_column(String(40))
+    seq: Mapped[int]
+    deleted: Mapped[int] = mapped_column(server_default="0")
+    """Messages that had been taken out of it at the last look."""
+
+
+class Sample(Base):
+    """What a queue was like at a minute; kept for fourteen days."""
+
+    __tablename__ = "sample"
+    __table_args__ = (Index("ix_sample_at", "at"),)
+
+    queue: Mapped[str] = mapped_column(String(400), primary_key=True)
+    at: Mapped[datetime] = mapped_column(primary_key=True)
+    waiting: Mapped[int]
+    in_flight: Mapped[int]
+    oldest: Mapped[float]
+    dead: Mapped[int]
+    redelivered: Mapped[int]
+    rate_in: Mapped[float]
+    rate_out: Mapped[float]
+
+
+class Kept(Base):
+    """The last picture of everything, so that it can be shown when nothing answers."""
+
+    __tablename__ = "kept"
+
+    name: Mapped[str] = mapped_column(String(40), primary_key=True)
+    at: Mapped[datetime]
+    content: Mapped[dict[str, Any]]
+
+
+class Pause(Base):
+    """A consumer that somebody has paused."""
+
+    __tablename__ = "pause"
+
+    stream: Mapped[str] = mapped_column(NAME, primary_key=True)
+    consumer: Mapped[str] = mapped_column(NAME, primary_key=True)
+    by: Mapped[str] = mapped_column(NAME)
+    reason: Mapped[str] = mapped_column(Text)
+    at: Mapped[datetime] = mapped_column(server_default=func.now())
+    until: Mapped[datetime]
+
+
+class Alert(Base):
+    """A rule that is, or was, broken."""
+
+    __tablename__ = "alert"
+    __table_args__ = (
+        Index("uq_alert_open", "rule", "target", unique=True, postgresql_where="ended_at is null"),
+    )
+
+    alert_id: Mapped[UUID] = mapped_column(primary_key=True)
+    rule: Mapped[str] = mapped_column(String(40))
+    target: Mapped[str] = mapped_column(String(400))
+    value: Mapped[float]
+    limit: Mapped[float]
+    began_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
+    seen_by: Mapped[str | None] = mapped_column(NAME)
+    """Who has said that they look after it."""
+
+
+class Notice(Base):
+    """What somebody is told about an alert: on each channel once when it begins, and once when it ends."""
+
+    __tablename__ = "notice"
+    __table_args__ = (Index("ix_notice_due", "due_at", postgresql_where="sent_at is null"),)
+
+    alert_id: Mapped[UUID] = mapped_column(primary_key=True)
+    event: Mapped[str] = mapped_column(String(10), primary_key=True)
+    channel: Mapped[str] = mapped_column(String(10), primary_key=True)
+    due_at: Mapped[datetime]
+    attempts: Mapped[int] = mapped_column(server_default="0")
+    sent_at: Mapped[datetime | None]
+
+
+class Audit(Base):
+    """Who did what, and who was not let; only ever added to, each entry sealed with the one before."""
+
+    __tablename__ = "audit"
+    __table_args__ = (Index("ix_audit_target", "target"),)
+
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    at: Mapped[datetime]
+    actor: Mapped[str] = mapped_column(NAME)
+    roles: Mapped[list[str]]
+    act: Mapped[str] = mapped_column(String(40))
+    target: Mapped[str] = mapped_column(Text)
+    reason: Mapped[str] = mapped_column(Text)
+    result: Mapped[str] = mapped_column(String(40))
+    detail: Mapped[dict[str, Any]]
+    previous: Mapped[str] = mapped_column(String(64))
+    seal: Mapped[str] = mapped_column(String(64))

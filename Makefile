@@ -4,6 +4,8 @@ SHELL := /bin/bash
 PYTHON ?= $(shell command -v python3.11 || echo python3)
 BIN := .venv/bin
 MEMBERS := $(patsubst %/pyproject.toml,%,$(wildcard $(addsuffix /*/pyproject.toml,shared services deploy)))
+ASSETS := services/operations/assets
+VENDOR := services/operations/kompetensnav_operations/static/vendor
 ON_BOTH := services shared $(addprefix tests/,house/test_scope.py faults/test_6_durability.py \
   flows/test_alone.py)
 IMAGES := operate $(patsubst services/%/pyproject.toml,%,$(wildcard services/*/pyproject.toml))
@@ -15,15 +17,15 @@ export UV_PYTHON_DOWNLOADS := never
 export KOMPETENSNAV_TEST_BACKEND ?= local
 export VIRTUAL_ENV := $(CURDIR)/.venv
 
-.PHONY: help setup assets lock tools demo start stop status images up down logs containers test quick check soak
-.PHONY: model mutants bench events topology docs clean
+.PHONY: help setup assets lock tools demo start stop status images up down logs containers test quick check
+.PHONY: soak model mutants bench events topology docs clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 
 setup: .venv/ready ## make the virtual environment from requirements.lock
 
-.venv/ready: requirements.lock $(MEMBERS:%=%/pyproject.toml) services/operations/assets/package-lock.json
+.venv/ready: requirements.lock $(MEMBERS:%=%/pyproject.toml) $(ASSETS)/package-lock.json
 	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 is needed: $(PYTHON) was not found"; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@awk '/^uv==/{p=1} p{print} p&&!/\\$$/{exit}' requirements.lock > .venv/uv.txt
@@ -35,9 +37,6 @@ setup: .venv/ready ## make the virtual environment from requirements.lock
 	@echo "Compiling the matching engine ..."
 	@$(BIN)/python -m kompetensnav_matching.engine.warm
 	@touch $@
-
-ASSETS := services/operations/assets
-VENDOR := services/operations/kompetensnav_operations/static/vendor
 
 assets: ## fetch what the console's pages are made with, as its lock file says
 	@command -v npm >/dev/null || { echo "npm is needed for the console's pages: it was not found"; exit 1; }
@@ -126,6 +125,7 @@ docs: setup events topology ## write every generated page
 	@$(BIN)/python deploy/docker/pins.py write
 	@$(BIN)/kompetensnav docs --write .
 	@PYTHONPATH=tests $(BIN)/python -m support.faults_page --write
+	@PYTHONPATH=tests $(BIN)/python -m support.alerts_page --write
 
 clean: ## remove the virtual environment and what was built
 	rm -rf .venv build

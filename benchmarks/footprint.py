@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 BIN = Path(sys.executable).parent
-GOALS = {"registry": 150, "matching": 300, "notifications": 150, "reporting": 150}
+GOALS = {"registry": 150, "matching": 300, "notifications": 150, "reporting": 150, "operations": 150}
 """MB."""
 
 

@@ -20,7 +20,7 @@ from support.stack import Stack, Town
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
-SERVICES = ("registry", "matching", "notifications", "reporting")
+SERVICES = ("registry", "matching", "notifications", "reporting", "operations")
 PROFILES = (*SERVICES, "issuer", "mail", "prometheus")
 
 

@@ -9,7 +9,7 @@ import pytest
 from kompetensnav_chassis.testing import eventually
 
 pytestmark = [pytest.mark.containers, pytest.mark.timeout(300)]
-SERVICES = ("registry", "matching", "notifications", "reporting")
+SERVICES = ("registry", "matching", "notifications", "reporting", "operations")
 LONG = (*SERVICES, "nats", "postgres", "mail", "prometheus", "issuer")
 
 

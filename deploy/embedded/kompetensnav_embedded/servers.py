@@ -172,3 +172,12 @@ def postgres_command(folder: Path, port: int, *, durable: bool = True) -> list[s
 
 def _environment() -> dict[str, str]:
     return {k: v for k, v in os.environ.items() if not k.startswith("PG")} | {"LC_ALL": "C"}
+
+
+def opens(port: int) -> bool:
+    """Whether a PostgreSQL takes connections there."""
+    with suppress(OSError), socket.create_connection(("127.0.0.1", port), 0.5) as connection:
+        # PostgreSQL answers an SSL request with one byte once it takes connections
+        connection.sendall(b"\x00\x00\x00\x08\x04\xd2\x16\x2f")
+        return connection.recv(1) in (b"N", b"S")
+    return False

@@ -10,7 +10,6 @@ import json
 import os
 import secrets
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -427,7 +426,9 @@ def running(stack: Stack, step: Callable[[str], Any]) -> Iterator[Supervisor]:
             stack.write_run_file(process.pid)
             supervisor.launch("nats", "postgres", "issuer", "mail")
             wait_until(
-                lambda: _opens(stack.ports["postgres"]), "PostgreSQL", log=stack.folder / "logs/postgres.log"
+                lambda: servers.opens(stack.ports["postgres"]),
+                "PostgreSQL",
+                log=stack.folder / "logs/postgres.log",
             )
             wait_until(
                 lambda: is_ready(stack.url("monitor"), "/healthz"), "NATS", log=stack.folder / "logs/nats.log"
@@ -496,11 +497,3 @@ def wait_until(
             last = _last(log.read_text(errors="replace")) if log and log.exists() else ""
             raise CannotStart(f"{what} did not start within {seconds:.0f} s. {last}".strip())
         time.sleep(0.03)
-
-
-def _opens(port: int) -> bool:
-    with suppress(OSError), socket.create_connection(("127.0.0.1", port), 0.5) as connection:
-        # PostgreSQL answers an SSL request with one byte once it takes connections
-        connection.sendall(b"\x00\x00\x00\x08\x04\xd2\x16\x2f")
-        return connection.recv(1) in (b"N", b"S")
-    return False

@@ -16,7 +16,7 @@ from kompetensnav_topology.stackfile import Partner
 ROLES = ("owner", "app", "relay", "care")
 """Roles of a service's database."""
 SETTINGS = {"app": "database_url"} | {role: f"{role}_database_url" for role in ("owner", "relay", "care")}
-KEYS = {"registry": ("vault_key", "link_secret")}
+KEYS = {"registry": ("vault_key", "link_secret"), "operations": ("session_secret",)}
 """Further keys that a service needs."""
 DATABASE = "postgres:5432"
 
@@ -40,6 +40,8 @@ def write(out: Path, services: Iterable[Service]) -> None:
     urls = {}
     for service in services:
         keep(f"{service.name}_nats_seed", (out / f"keys/{service.name}.nk").read_text())
+        if service.operates:
+            keep(f"{service.name}_system_seed", (out / "keys/system.nk").read_text())
         for name in KEYS.get(service.name, ()):
             keep(f"{service.name}_{name}", secrets.token_urlsafe(36))
         urls[service.name] = {

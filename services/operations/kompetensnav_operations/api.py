@@ -265,7 +265,6 @@ async def plan_replay(who: Operator, desk: TheDesk, wanted: ToReplay) -> dict[st
 async def list_replays(_: Viewer, desk: TheDesk) -> list[dict[str, Any]]:
     """The last hundred."""
     async with desk.begin() as session:
-        # every municipality: the console's own rows
         rows = await session.scalars(select(Replay).order_by(Replay.made_at.desc()).limit(100))
         return [_replay(row, await replays.outcomes(session, row.replay_id)) for row in rows.all()]
 
@@ -281,7 +280,7 @@ async def show_replay(_: Viewer, desk: TheDesk, replay_id: UUID) -> dict[str, An
     async with desk.begin() as session:
         row = await session.get(Replay, replay_id)
         if row is None:
-            raise NotFound("There is no such replay.", "Det finns ingen sådan uppspelning.")
+            raise NotFound("There is no such replay.", "Det finns ingen sådan omspelning.")
         return _replay(row, await replays.outcomes(session, replay_id))
 
 
@@ -353,7 +352,6 @@ async def list_audit(
 ) -> list[dict[str, Any]]:
     """Who did what, the newest first."""
     async with desk.begin() as session:
-        # every municipality: the console's own rows
         rows = await session.scalars(
             select(Audit).where(Audit.number < before).order_by(Audit.number.desc()).limit(limit)
         )

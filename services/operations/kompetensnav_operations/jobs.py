@@ -108,7 +108,6 @@ async def notices(app: FastAPI) -> bool:
     """Tells those concerned; what is not taken is tried again later."""
     now = datetime.now(UTC)
     async with transaction(app.state.sessions, Scope()) as session:
-        # every municipality: the console's own rows
         due = await session.execute(
             select(Notice, Alert)
             .join(Alert, Alert.alert_id == Notice.alert_id)

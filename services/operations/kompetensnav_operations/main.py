@@ -18,7 +18,7 @@ from kompetensnav_operations.settings import Settings
 from kompetensnav_operations.tables import Outbox
 
 LISTENER = handlers.listener
-ROUTERS = (api.router, pages.router)
+ROUTERS = (api.router, *pages.routers)
 
 
 def app(settings: Settings) -> FastAPI:

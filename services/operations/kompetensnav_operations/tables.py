@@ -1,6 +1,5 @@
 """The console's rows: letters, replays, the audit, and what it has seen. The streams hold the events; of a
-letter's body nothing is kept here but the ids it names. Every municipality of the stack is one to the
-console."""
+letter's body nothing is kept here but the ids it names."""
 
 from datetime import datetime
 from typing import Any
@@ -184,10 +183,10 @@ class Seen(Base):
     """Its own id, that of its chain, its trace, and the ids it names."""
 
 
-class Position(Base):
+class Bookmark(Base):
     """How far a stream has been read. One that was made anew is read from its beginning."""
 
-    __tablename__ = "position"
+    __tablename__ = "bookmark"
 
     stream: Mapped[str] = mapped_column(NAME, primary_key=True)
     created: Mapped[str] = mapped_column(String(40))

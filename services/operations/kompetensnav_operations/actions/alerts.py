@@ -22,7 +22,6 @@ AGAIN = (5, 30, 120, 600, 3600)
 
 async def died(session: AsyncSession) -> dict[str, int]:
     """Queue -> letters that died in the last ten minutes."""
-    # every municipality: the console's own rows
     rows = await session.execute(
         select(Letter.stream, Letter.consumer, func.count())
         .where(Letter.died_at > datetime.now(UTC) - SPAN)
@@ -46,7 +45,6 @@ async def enter_findings(
     session: AsyncSession, findings: Sequence[Finding], channels: Sequence[str], now: datetime
 ) -> bool:
     """Begins and ends alerts, so that those there are say what is found; True when somebody is to be told."""
-    # every municipality: the console's own rows
     rows = (await session.scalars(select(Alert).where(Alert.ended_at.is_(None)).with_for_update())).all()
     there = {(row.rule, row.target): row for row in rows}
     found = {(f.rule, f.target): f for f in findings}
@@ -83,7 +81,6 @@ async def _notices(
 
 async def open_now(session: AsyncSession) -> Sequence[Alert]:
     """The alerts that go on, the newest first."""
-    # every municipality: the console's own rows
     rows = await session.scalars(
         select(Alert).where(Alert.ended_at.is_(None)).order_by(Alert.began_at.desc(), Alert.alert_id)
     )
@@ -92,7 +89,6 @@ async def open_now(session: AsyncSession) -> Sequence[Alert]:
 
 async def ended(session: AsyncSession, most: int = 100) -> Sequence[Alert]:
     """Those that are over, the last one first."""
-    # every municipality: the console's own rows
     rows = await session.scalars(
         select(Alert).where(Alert.ended_at.is_not(None)).order_by(Alert.ended_at.desc()).limit(most)
     )

@@ -87,7 +87,7 @@ async def correct(
     checked = check(original, text)
     if not checked.paths:
         raise Conflict("Nothing was changed.", "Inget är ändrat.")
-    # every municipality: a letter has at most one correction that is not sent
+    # a letter has at most one correction that is not sent
     earlier = await session.scalar(
         select(Correction).where(Correction.letter_id == letter_id, Correction.sent_seq.is_(None))
     )

@@ -61,7 +61,6 @@ async def resume(session: AsyncSession, broker: Broker | None, who: Who, queue: 
 
 async def over(session: AsyncSession, who: Who, picture: Picture) -> None:
     """Enters it when a consumer goes on by itself, because its time has come."""
-    # every municipality: the console's own rows
     rows = await session.scalars(select(Pause).where(Pause.until < datetime.now(UTC)))
     for row in rows.all():
         queue = picture.queue(row.stream, row.consumer)

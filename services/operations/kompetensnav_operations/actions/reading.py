@@ -16,7 +16,7 @@ from kompetensnav_chassis.db import Scope, Sessions, transaction
 from kompetensnav_operations.domain.letters import State, fingerprint, references
 from kompetensnav_operations.domain.picture import Stream
 from kompetensnav_operations.edges.broker import BATCH, Broker, Stored, moment
-from kompetensnav_operations.tables import Attempt, GivenUp, Letter, Position, Seen
+from kompetensnav_operations.tables import Attempt, Bookmark, GivenUp, Letter, Seen
 
 LOCK = 7_312
 """Key of the advisory lock of whoever reads: one instance at a time."""
@@ -65,9 +65,9 @@ async def _read(sessions: Sessions, broker: Broker, stream: Stream, take: Take) 
         async with transaction(sessions, Scope()) as session:
             if not await session.scalar(text("select pg_try_advisory_xact_lock(:key)"), {"key": LOCK}):
                 return False
-            at = await _position(session, stream)
-            if take is take_events and stream.deleted != at.deleted:
-                await _forget(session, broker, stream, at)
+            at = await _bookmark(session, stream)
+            if stream.deleted != at.deleted and take in (take_events, take_letters):
+                await _forget(session, broker, stream, at, take)
             if at.seq >= stream.last_seq:
                 return False
             stored = await broker.read(stream.name, at.seq + 1)
@@ -79,10 +79,10 @@ async def _read(sessions: Sessions, broker: Broker, stream: Stream, take: Take) 
     return True
 
 
-async def _position(session: AsyncSession, stream: Stream) -> Position:
-    at = await session.get(Position, stream.name)
+async def _bookmark(session: AsyncSession, stream: Stream) -> Bookmark:
+    at = await session.get(Bookmark, stream.name)
     if at is None:
-        at = Position(stream=stream.name, created=stream.created, seq=0, deleted=0)
+        at = Bookmark(stream=stream.name, created=stream.created, seq=0, deleted=0)
         session.add(at)
     elif at.created != stream.created:  # made anew: what was read is of another stream of that name
         at.created, at.seq, at.deleted = stream.created, 0, 0
@@ -90,10 +90,14 @@ async def _position(session: AsyncSession, stream: Stream) -> Position:
     return at
 
 
-async def _forget(session: AsyncSession, broker: Broker, stream: Stream, at: Position) -> None:
-    """What was taken out of a stream is not found here either."""
+async def _forget(session: AsyncSession, broker: Broker, stream: Stream, at: Bookmark, take: Take) -> None:
+    """What was taken out of a stream is not found here either, nor by what it named."""
     gone = await broker.deleted(stream.name)
-    await session.execute(delete(Seen).where(Seen.stream == stream.name, Seen.seq.in_(gone)))
+    if take is take_letters:
+        bare = update(Letter).where(Letter.seq.in_(gone), Letter.seq <= at.seq)
+        await session.execute(bare.values(refs=[]))
+    else:
+        await session.execute(delete(Seen).where(Seen.stream == stream.name, Seen.seq.in_(gone)))
     at.deleted = stream.deleted
 
 

@@ -102,10 +102,10 @@ async def begin(session: AsyncSession, who: Who, replay_id: UUID) -> Replay:
     """Has a planned replay sent. Raises Conflict when it is begun already, or nothing is left to send."""
     replay = await _locked(session, replay_id)
     if replay.state != "planned":
-        raise Conflict("This replay has begun already.", "Uppspelningen är redan påbörjad.")
+        raise Conflict("This replay has begun already.", "Omspelningen är redan påbörjad.")
     left = await _left(session, replay_id)
     if not left:
-        raise Conflict("No letter of it can be replayed.", "Inget av breven kan spelas upp.")
+        raise Conflict("No letter of it can be replayed.", "Inget av breven kan spelas om.")
     selection = Selection.of(replay.selection)
     number = await enter(
         session, who, "replay", target(selection), reason=replay.reason, letters=left, rate=replay.rate,
@@ -131,7 +131,7 @@ async def stop(session: AsyncSession, who: Who, replay_id: UUID, why: str = "ask
     """Sends no more of it. Raises Conflict when it has ended."""
     replay = await _locked(session, replay_id)
     if replay.state in ENDED:
-        raise Conflict("This replay has ended.", "Uppspelningen är redan avslutad.")
+        raise Conflict("This replay has ended.", "Omspelningen är redan avslutad.")
     await enter(session, who, "replay-stop", f"replay {replay_id}", reason=why)
     replay.state, replay.stopped_why, replay.ended_at = "stopped", why, datetime.now(UTC)
     return replay
@@ -140,7 +140,7 @@ async def stop(session: AsyncSession, who: Who, replay_id: UUID, why: str = "ask
 async def _locked(session: AsyncSession, replay_id: UUID) -> Replay:
     found = await session.get(Replay, replay_id, with_for_update=True)
     if found is None:
-        raise Conflict("There is no such replay.", "Det finns ingen sådan uppspelning.")
+        raise Conflict("There is no such replay.", "Det finns ingen sådan omspelning.")
     return found
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from fastapi import APIRouter, FastAPI, Request
+from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
@@ -12,9 +12,7 @@ from kompetensnav_chassis.errors import Forbidden, Problem, Unauthorised
 from kompetensnav_operations.pages import board, door, letters, log, replays
 from kompetensnav_operations.pages.shown import HERE, error_page
 
-router = APIRouter(include_in_schema=False)
-for part in (door, board, letters, replays, log):
-    router.include_router(part.router)
+routers = tuple(part.router for part in (door, board, letters, replays, log))
 
 
 def answer(app: FastAPI) -> None:

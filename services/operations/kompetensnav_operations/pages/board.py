@@ -22,7 +22,7 @@ from kompetensnav_operations.pages.drawing import chart, draw
 from kompetensnav_operations.pages.shown import problem, render, render_part
 from kompetensnav_operations.tables import Pause, Sample
 
-router = APIRouter()
+router = APIRouter(include_in_schema=False)
 GROUPS = 8
 """Causes that the overview names."""
 LONGEST = 900

@@ -9,7 +9,7 @@ from kompetensnav_chassis.identity import open_to_all
 from kompetensnav_operations.edges.login import COOKIE, LASTS, STEP, STEP_LASTS, Login, safe_path
 from kompetensnav_operations.pages.shown import LANGUAGE
 
-router = APIRouter(dependencies=[Depends(open_to_all)])
+router = APIRouter(include_in_schema=False, dependencies=[Depends(open_to_all)])
 YEAR = 365 * 86_400
 
 

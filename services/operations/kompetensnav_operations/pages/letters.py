@@ -19,7 +19,7 @@ from kompetensnav_operations.edges.texts import texts
 from kompetensnav_operations.pages.shown import language, problem, render
 from kompetensnav_operations.tables import Letter
 
-router = APIRouter()
+router = APIRouter(include_in_schema=False)
 FIELDS = ("state", "consumer", "reason", "fingerprint", "type", "text", "since", "until")
 
 

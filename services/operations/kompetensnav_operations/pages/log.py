@@ -18,7 +18,7 @@ from kompetensnav_operations.edges.texts import texts
 from kompetensnav_operations.pages.shown import language, render
 from kompetensnav_operations.tables import Audit, Letter, Seen
 
-router = APIRouter()
+router = APIRouter(include_in_schema=False)
 
 
 @router.get("/search")
@@ -103,7 +103,6 @@ async def show_audit(
     """Who did what; and, when asked, whether all of it is there as it was written."""
     verdict = await desk.verdict() if verify else None
     async with desk.begin() as session:
-        # every municipality: the console's own rows
         rows = await session.scalars(
             select(Audit).where(Audit.number < before).order_by(Audit.number.desc()).limit(100)
         )

@@ -17,7 +17,7 @@ from kompetensnav_operations.edges.roles import Operator, Viewer
 from kompetensnav_operations.pages.shown import problem, render, render_part
 from kompetensnav_operations.tables import Letter, Replay, ReplayLetter
 
-router = APIRouter()
+router = APIRouter(include_in_schema=False)
 STEPS = {"planned": "dry", "canary": "canary", "running": "rest", "stopped": "result", "done": "result"}
 
 
@@ -25,7 +25,6 @@ STEPS = {"planned": "dry", "canary": "canary", "running": "rest", "stopped": "re
 async def list_replays(request: Request, me: Viewer, desk: TheDesk) -> HTMLResponse:
     """The last hundred."""
     async with desk.begin() as session:
-        # every municipality: the console's own rows
         rows = await session.scalars(select(Replay).order_by(Replay.made_at.desc()).limit(100))
         found = [(row, await replays.outcomes(session, row.replay_id)) for row in rows.all()]
     return render(request, "replays.html", me, here="replays", rows=found)
@@ -52,9 +51,8 @@ async def _values(desk: Desk, replay_id: UUID) -> dict[str, Any]:
     async with desk.begin() as session:
         replay = await session.get(Replay, replay_id)
         if replay is None:
-            raise NotFound("There is no such replay.", "Det finns ingen sådan uppspelning.")
+            raise NotFound("There is no such replay.", "Det finns ingen sådan omspelning.")
         outcomes = await replays.outcomes(session, replay_id)
-        # every municipality: the console's own rows
         consumers = await session.execute(
             select(Letter.consumer, func.count(), func.count(Letter.came_of))
             .join(ReplayLetter, ReplayLetter.letter_id == Letter.letter_id)

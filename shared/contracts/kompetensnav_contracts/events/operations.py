@@ -19,7 +19,7 @@ class LetterReplayed(ActFacts):
 
     name = "operations.letter.replayed.v1"
     about = "act_id"
-    told = {"sv": "{letters} brev spelas upp igen", "en": "{letters} letters are replayed"}
+    told = {"sv": "{letters} brev spelas om", "en": "{letters} letters are replayed"}
 
     letters: int = fact("internal", "How many.", ge=1)
 

@@ -178,12 +178,12 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("stream", "consumer", name=op.f("pk_pause")),
     )
     op.create_table(
-        "position",
+        "bookmark",
         sa.Column("stream", sa.String(length=200), nullable=False),
         sa.Column("created", sa.String(length=40), nullable=False),
         sa.Column("seq", sa.BigInteger(), nullable=False),
         sa.Column("deleted", sa.BigInteger(), server_default="0", nullable=False),
-        sa.PrimaryKeyConstraint("stream", name=op.f("pk_position")),
+        sa.PrimaryKeyConstraint("stream", name=op.f("pk_bookmark")),
     )
     op.create_table(
         "replay",
@@ -244,7 +244,7 @@ def upgrade() -> None:
         """
     )
     op.execute(
-        "create trigger audit_kept before update or delete or truncate on audit"
+        "create trigger audit_kept before update or delete on audit"
         " for each statement execute function audit_is_only_added_to()"
     )
 

@@ -1,0 +1,65 @@
+"""The console knows no word of the domain, says all it says in both languages, and shows every name it has."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import kompetensnav_operations
+from kompetensnav_operations.domain.alerts import RULES
+from kompetensnav_operations.edges.texts import texts
+
+PACKAGE = Path(kompetensnav_operations.__file__).parent
+DOMAIN = ("learner", "employer", "workplace", "placement", "offer", "slot", "municipality", "prao", "apl",
+          "elev", "arbetsgiv", "praktik", "kommun", "esf")  # fmt: skip
+ALLOWED = re.compile(r"municipality=who\.stack")
+"""The event's envelope says so; the console itself is no municipality."""
+
+
+def test_6_no_word_of_the_domain_is_in_the_package():
+    for path in PACKAGE.rglob("*"):
+        if path.suffix in {".py", ".html", ".toml", ".css"} and "vendor" not in path.parts:
+            text = ALLOWED.sub("", path.read_text()).lower()
+            found = [word for word in DOMAIN if re.search(rf"\b{word}", text)]
+            assert not found, f"{path.name}: {found}"
+
+
+def leaves(value, path=()):
+    if isinstance(value, dict) and not set(value) <= {"sv", "en"}:
+        for name, each in value.items():
+            yield from leaves(each, (*path, name))
+    else:
+        yield ".".join(path), value
+
+
+def test_2_everything_is_said_in_both_languages_with_the_same_values():
+    for name, words in leaves(tomllib.loads((PACKAGE / "data/texts.toml").read_text())):
+        assert set(words) == {"sv", "en"}, name
+        assert set(re.findall(r"\{(\w+)\}", words["sv"])) == set(re.findall(r"\{(\w+)\}", words["en"])), name
+
+
+def test_4_every_rule_has_its_runbook():
+    for language in ("sv", "en"):
+        words = texts(language)["rules"]
+        assert list(words) == list(RULES)
+        assert all(each.keys() == {"name", "means", "look", "do"} for each in words.values())
+
+
+USED = re.compile(r"\bt\.([a-z_]+(?:\.[a-z0-9_]+)*)")
+
+
+def test_2_every_word_that_a_page_asks_for_is_there():
+    known = {name for name, _ in leaves(tomllib.loads((PACKAGE / "data/texts.toml").read_text()))}
+    tables = {name.rpartition(".")[0] for name in known} | {name.partition(".")[0] for name in known}
+    for path in (PACKAGE / "templates").glob("*.html"):
+        for asked in USED.findall(path.read_text()):
+            name = asked.removesuffix(".format").removesuffix(".items")
+            assert name in known | tables, f"{path.name}: {name}"
+
+
+def test_2_pages_have_no_script_or_style_of_their_own():
+    for path in (PACKAGE / "templates").glob("*.html"):
+        text = path.read_text()
+        assert not re.search(r"<style|style=|\bon[a-z]+=|<script(?! src=\"/static/)|javascript:", text), (
+            path.name
+        )
+        assert "| safe" not in text, path.name

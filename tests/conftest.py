@@ -4,6 +4,9 @@ from typing import Any
 
 import pytest
 
+from support.console import HOOK_SECRET, STACK_FILE, Console
+from support.receiver import receiver
+from support.rig import rig
 from support.stack import Stack, Town, finish, start, started
 
 
@@ -34,3 +37,21 @@ async def own_stack(tmp_path_factory: pytest.TempPathFactory) -> Any:
         yield made, lambda code, placement_type="apl": Town(made, code, placement_type)
     finally:
         finish(process)
+
+
+@pytest.fixture(scope="session")
+async def console(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A stack whose console is tried: short pauses between tries, and alerts that go to a receiver."""
+    folder = tmp_path_factory.mktemp("console")
+    (folder / "failpoints").mkdir()
+    with receiver() as hook:
+        settings = {
+            "MATCHING_RETRY_SECONDS": "[0.1, 0.2]",
+            "KOMPETENSNAV_FAILPOINTS": str(folder / "failpoints"),
+            "OPERATIONS_ALERT_WEBHOOK": hook.url,
+            "OPERATIONS_ALERT_WEBHOOK_SECRET": HOOK_SECRET,
+        }
+        file = folder / "stack.toml"
+        file.write_text(STACK_FILE)
+        async with rig(folder / "stack", through=(), environment=settings, file=file) as made:
+            yield Console(made, hook, folder / "failpoints")

@@ -17,7 +17,10 @@ from kompetensnav_embedded.stack import SERVICES
 
 pytestmark = pytest.mark.real
 BIN = Path(sys.executable).parent
-SECRETS = {"LINK_SECRET": "x" * 40, "VAULT_KEY": "y" * 40}
+SECRETS = {
+    "registry": {"LINK_SECRET": "x" * 40, "VAULT_KEY": "y" * 40},
+    "operations": {"SESSION_SECRET": "z" * 40},
+}
 
 
 @pytest.mark.parametrize("service", SERVICES)
@@ -25,7 +28,7 @@ async def test_a_service_is_ready_alone(service, admin_url, service_environment,
     outbox = import_module(f"kompetensnav_{service}.tables").Outbox
     async with testing.database(admin_url, service, outbox) as database:
         port = servers.free_port()
-        more = {"PORT": str(port)} | (SECRETS if service == "registry" else {})
+        more = {"PORT": str(port)} | SECRETS.get(service, {})
         service_environment(database, **more)
         log = (tmp_path / "log").open("wb")
         process = subprocess.Popen([BIN / f"kompetensnav-{service}", "serve"], stdout=log, stderr=log)

@@ -290,6 +290,8 @@ def asked():
         for visibility in ("int", "pub", "fed.2581"):
             yield f"nav.2580.{visibility}.{speaker}.thing.done.v1"
     yield from ("dead.matching-registry.nav", "replay.int.matching-registry.x", "ask.2580.registry.contact")
+    yield from (f"attempt.{service}.some-durable" for service in SERVICES)
+    yield from ("$SRV.STATS", "$SRV.PING", "$SYS.REQ.SERVER.PING.VARZ")
     for stream in STREAMS:
         for call in ("CREATE", "UPDATE", "DELETE", "PURGE", "MSG.GET", "MSG.DELETE", "SNAPSHOT", "INFO"):
             yield f"$JS.API.STREAM.{call}.{stream}"
@@ -335,6 +337,12 @@ def may_publish(user, subject):
         return rest[1] in ("int", "pub") and rest[2] == user
     if first == "ask":
         return ".".join(rest[1:]) in SERVICES[user].asks
+    if first == "attempt":
+        return rest[0] == user
+    if SERVICES[user].operates:
+        looks = ("DIRECT.GET", "STREAM.INFO", "CONSUMER.INFO", "CONSUMER.PAUSE")
+        may = first == "replay" or subject in ("$SRV.STATS", "dead.matching-registry.nav")
+        return may or subject.removeprefix("$JS.API.").startswith(looks)
     if first == "$JS":
         mine = any(
             f".{stream}.{durable}." in f"{subject}." and whose == user
@@ -352,6 +360,7 @@ def listened():
     yield from (">", "nav.>", "nav.2580.int.>", "nav.2580.pub.>", "dead.>", "$JS.API.>", "$SYS.>", "js.>")
     yield from ("ask.*.registry.contact", "_INBOX.>")
     yield from (f"_INBOX_{user}.x" for user in (*SERVICES, "jobb", "webhooks"))
+    yield from ("$SRV.PING", "$SRV.STATS.registry", "$SRV.STATS.registry.one", "health.registry", "$SRV.>")
 
 
 def may_subscribe(user, subject):
@@ -360,6 +369,9 @@ def may_subscribe(user, subject):
     if subject.startswith("ask."):
         thing = subject.removeprefix("ask.*.")
         return user in SERVICES and thing in {f"{user}.{answer}" for answer in SERVICES[user].answers}
+    if subject.startswith(("$SRV.", "health.")):
+        about = subject.split(".")[2 if subject.startswith("$SRV.") else 1 :]
+        return user in SERVICES and subject != "$SRV.>" and about[:1] in ([], [user])
     return subject == f"_INBOX_{user}.x"
 
 

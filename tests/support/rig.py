@@ -75,6 +75,16 @@ class Rig:
         await self.back(*([part] if part in SERVICES else []))
         return time.monotonic() - began
 
+    async def kill_and_back_alive(self, part: str, url: str) -> None:
+        """kill -9, and a wait until another process answers, ready or not."""
+        was = await self.kill(part)
+
+        async def alive() -> bool:
+            is_new = self.pid(part) not in (0, was)
+            return is_new and await asyncio.to_thread(is_ready, url, "/health/live")
+
+        await eventually(alive, 60)
+
     @contextmanager
     def stopped(self, *parts: str) -> Iterator[None]:
         """Parts that do not run for a while."""
@@ -126,7 +136,12 @@ def free_ports_in_a_row(wanted: int) -> int:
 
 @asynccontextmanager
 async def rig(
-    folder: Path, *, through: tuple[str, ...] = SERVERS, environment: Mapping[str, str] = {}, seed: int = 0
+    folder: Path,
+    *,
+    through: tuple[str, ...] = SERVERS,
+    environment: Mapping[str, str] = {},
+    seed: int = 0,
+    file: Path | None = None,
 ) -> AsyncIterator[Rig]:
     """A stack in a folder whose services reach NATS and PostgreSQL through proxies."""
     base = free_ports_in_a_row(len(embedded.PLACES))
@@ -135,7 +150,8 @@ async def rig(
         proxies = {p: await open_.enter_async_context(proxy(ports[p], seed)) for p in through}
         via = [part for p in through for part in ("--via", f"{p}={proxies[p].port}")]
         settings = {"KOMPETENSNAV_ACK_WAIT": str(ACK_WAIT)} | dict(environment)
-        process = start(folder, *via, ports=base, environment=settings)
+        more = ("--file", str(file)) if file else ()
+        process = start(folder, *via, *more, ports=base, environment=settings)
         try:
             running = await started(process, folder)
             yield Rig(Stack(folder, running, process), ports, proxies)

@@ -152,8 +152,9 @@ def users(stack: str, services: Iterable[Service], posted: Iterable[str] = ()) -
         if service.operates:
             publish += [*LOOKS, "$JS.API.CONSUMER.PAUSE.*.*", "replay.>", "$SRV.STATS"]
         own = (f"ask.*.{service.name}.{thing}" for thing in service.answers)
-        told = ("$SRV.*", f"$SRV.*.{service.name}", f"$SRV.*.{service.name}.*", f"health.{service.name}")
-        subscribe = (f"_INBOX_{service.name}.>", *own, *told)
+        ways = ("", f".{service.name}", f".{service.name}.*")
+        told = (f"$SRV.{verb}{way}" for verb in ("PING", "INFO", "STATS") for way in ways)
+        subscribe = (f"_INBOX_{service.name}.>", *own, *told, f"health.{service.name}")
         made.append(User(service.name, tuple(publish), subscribe, answers=True))
     made.append(User("topology", ("$JS.API.>",), ("_INBOX.>",)))
     reads = (

@@ -39,7 +39,13 @@ async def look(app: FastAPI) -> bool:
             await looking.recall(board, app.state.sessions)
         except Exception as away:
             log.warning("nothing_recalled", error=type(away).__name__)
-    await looking.look(board, app.state.sessions, app.state.system)
+    await looking.look(board, app.state.sessions)
+    return False
+
+
+async def ask(app: FastAPI) -> bool:
+    """Asks services and servers how they are."""
+    await looking.ask_everybody(_board(app), app.state.system)
     return False
 
 
@@ -158,6 +164,7 @@ async def prune(app: FastAPI) -> bool:
 
 JOBS = (
     Job("look", 0.9, look),
+    Job("ask", 1.5, ask),
     Job("read", 0.5, read),
     Job("replay", 0.5, replay),
     Job("keep", 10, keep),

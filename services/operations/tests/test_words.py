@@ -1,4 +1,4 @@
-"""The console knows no word of the domain, says all it says in both languages, and shows every name it has."""
+"""The console knows no word of the domain, and says all it says in both languages."""
 
 import re
 import tomllib

@@ -7,7 +7,6 @@ from typing import Any
 
 import uuid_utils.compat as uuids
 from sqlalchemy import ColumnElement, Select, func, or_, select, update
-from sqlalchemy.dialects.postgresql import array
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from kompetensnav_chassis.outbox import tell
@@ -55,7 +54,7 @@ class Selection:
             found.append(Letter.died_at < self.until)
         if self.text:
             pattern = self.text.replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_")
-            named = Letter.refs.contains(array([self.text.lower()]))
+            named = Letter.refs.contains([self.text.lower()])
             found.append(or_(named, Letter.error.ilike(f"%{pattern}%")))
         return found
 
@@ -176,6 +175,6 @@ def target(selection: Selection) -> str:
 async def find(session: AsyncSession, text: str, most: int = 200) -> Sequence[Seen]:
     """The events that have or name an id, the newest first."""
     rows = await session.scalars(
-        select(Seen).where(Seen.refs.contains(array([text.lower()]))).order_by(Seen.at.desc()).limit(most)
+        select(Seen).where(Seen.refs.contains([text.lower()])).order_by(Seen.at.desc()).limit(most)
     )
     return rows.all()

@@ -18,7 +18,16 @@ from kompetensnav_chassis.db import Scope, Sessions, transaction
 from kompetensnav_operations.actions.reading import Names
 from kompetensnav_operations.domain.alerts import Recent
 from kompetensnav_operations.domain.letters import State
-from kompetensnav_operations.domain.picture import Picture, Queue, Server, as_json, flow, from_json, has_gap
+from kompetensnav_operations.domain.picture import (
+    Instance,
+    Picture,
+    Queue,
+    Server,
+    as_json,
+    flow,
+    from_json,
+    has_gap,
+)
 from kompetensnav_operations.edges.broker import (
     AWAY,
     Broker,
@@ -35,8 +44,8 @@ SPAN = 10
 """Looks over which a rate is taken: seconds."""
 GRACE = timedelta(seconds=5)
 """How long a message may be between being given up and being a letter."""
-SERVERS = 5
-"""Seconds between two looks at the servers."""
+MISSED = timedelta(seconds=10)
+"""After which a service or a link that does not answer is missed."""
 FORGET = timedelta(days=14)
 """After which a service or a link that does not come back is not missed any more."""
 
@@ -52,10 +61,10 @@ class Board:
     broker: Broker | None = None
     known: dict[str, datetime] = field(default_factory=dict)
     """Services and links (`link:NAME`) that were seen, and when last."""
-    expected: int = 0
-    """Instances that answered last time."""
+    instances: tuple[Instance, ...] = ()
     servers: tuple[Server, ...] = ()
-    servers_at: float = 0.0
+    missing: dict[str, str] = field(default_factory=dict)
+    """What did not answer when everybody was asked: `servers`."""
     past: deque[tuple[float, dict[str, Queue]]] = field(default_factory=lambda: deque(maxlen=SPAN))
     oldest: dict[str, tuple[int, datetime | None]] = field(default_factory=dict)
     """Queue -> (its floor, when the first message above it was stored)."""
@@ -89,10 +98,28 @@ class Board:
                     await self.changed.wait()
 
 
-async def look(board: Board, sessions: Sessions, system: System | None) -> None:
+async def ask_everybody(board: Board, system: System | None) -> None:
+    """Asks services and servers how they are; that takes a moment, for nobody knows how many will answer."""
+    now = datetime.now(UTC)
+    if board.broker is not None and board.broker.is_there:
+        answers = await board.broker.everybody("$SRV.STATS")
+        board.instances = tuple(i for each in answers if (i := instance_of(each, datetime.now(UTC))))
+        board.known |= {each.service: now for each in board.instances}
+    if system is not None:
+        try:
+            found = await system.servers()
+            board.servers = tuple(sorted(found, key=lambda server: server.name))
+            board.known |= {f"link:{link}": now for server in found for link in server.links}
+            board.missing = {} if found else {"servers": "no answer"}
+        except (*AWAY, Refused) as away:
+            board.missing = {"servers": type(away).__name__}
+    board.known = {name: at for name, at in board.known.items() if at > now - FORGET}
+
+
+async def look(board: Board, sessions: Sessions) -> None:
     """Makes a new picture and shows it. What does not answer is told in it; the rest of it stays as it
     was."""
-    faults: dict[str, str] = {}
+    faults: dict[str, str] = dict(board.missing)
     before, now = board.picture, datetime.now(UTC)
     try:
         picture = await _ask(board, now)
@@ -105,22 +132,17 @@ async def look(board: Board, sessions: Sessions, system: System | None) -> None:
     except Exception as away:  # whatever the database says when it is away
         faults["database"] = type(away).__name__
         counts, limbo = dict(board.counts), {}
-    try:
-        servers = await _servers(board, system)
-    except (*AWAY, Refused) as away:
-        faults["servers"] = type(away).__name__
-        servers = board.servers
     queues = tuple(replace(q, dead=counts.get(q.key, 0), limbo=limbo.get(q.key, 0)) for q in picture.queues)
     board.faults = faults
-    _remember(board, picture, servers, now)
-    missing = [name for name, at in board.known.items() if at < now - timedelta(seconds=SERVERS * 2)]
+    missing = [name for name, at in board.known.items() if at < now - MISSED]
     is_heard = "broker" not in faults
     await board.show(
         replace(
             picture,
             at=now if is_heard else before.at,
             queues=queues,
-            servers=servers,
+            instances=board.instances or picture.instances,
+            servers=board.servers or picture.servers,
             silent=tuple(sorted(n for n in missing if ":" not in n)) if is_heard else before.silent,
             lost_links=tuple(sorted(n.partition(":")[2] for n in missing if ":" in n)),
             faults=faults,
@@ -136,11 +158,7 @@ async def _ask(board: Board, now: datetime) -> Picture:
     said = await asyncio.gather(*(broker.consumers(s.name) for s in streams if s.consumers))
     queues = [queue_of(each) for some in said for each in some if each["config"].get("durable_name")]
     queues = await _aged(board, broker, queues, now)
-    answers = await broker.everybody("$SRV.STATS", board.expected)
-    instances = tuple(i for each in answers if (i := instance_of(each, datetime.now(UTC))))
-    board.expected = len(instances)
-    queues = _flowing(board, queues)
-    return Picture(at=now, streams=streams, queues=tuple(queues), instances=instances)
+    return Picture(at=now, streams=streams, queues=tuple(_flowing(board, queues)))
 
 
 async def _aged(board: Board, broker: Broker, queues: list[Queue], now: datetime) -> list[Queue]:
@@ -204,26 +222,6 @@ async def _letters(
             if not known and queue.answered_at and queue.answered_at < now - GRACE * 2:
                 limbo[queue.key] = 1
     return counts, limbo
-
-
-async def _servers(board: Board, system: System | None) -> tuple[Server, ...]:
-    if system is None or time.monotonic() - board.servers_at < SERVERS:
-        return board.servers
-    board.servers_at = time.monotonic()
-    found = tuple(await system.servers(len(board.servers)))
-    board.servers = tuple(sorted(found, key=lambda server: server.name))
-    return board.servers
-
-
-def _remember(board: Board, picture: Picture, servers: Iterable[Server], now: datetime) -> None:
-    if "broker" not in board.faults:
-        for each in picture.instances:
-            board.known[each.service] = now
-    if "servers" not in board.faults:
-        for name in {f"link:{link}" for server in servers for link in server.links}:
-            board.known[name] = now
-    for name in [n for n, at in board.known.items() if at < now - FORGET]:
-        del board.known[name]
 
 
 def recent(board: Board, died: Mapping[str, int], repeats: Mapping[str, tuple[int, int]]) -> Recent:

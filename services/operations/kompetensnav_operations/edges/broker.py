@@ -140,16 +140,14 @@ class Broker:
             with contextlib.suppress(nats.errors.Error):
                 await subscription.unsubscribe()
 
-    async def everybody(self, subject: str, expected: int = 0) -> list[dict[str, Any]]:
-        """What everybody answers who does so in a moment; at least one more than expected is waited for."""
+    async def everybody(self, subject: str) -> list[dict[str, Any]]:
+        """What everybody answers who does so in a moment."""
         found: list[dict[str, Any]] = []
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(GATHER), self._gathering(subject, None) as answers:
                 async for answer in answers:
                     if answer.data:
                         found.append(json.loads(answer.data))
-                    if 0 < expected <= len(found):
-                        break
         return found
 
     async def pause(self, stream: str, consumer: str, until: datetime | None) -> None:
@@ -172,7 +170,7 @@ class System:
         self._url, self._seed, self._ca = url, seed, ca
         self._connection: Any = None
 
-    async def servers(self, expected: int) -> list[Server]:
+    async def servers(self) -> list[Server]:
         """Every server that answers. Raises one of AWAY."""
         if self._connection is None:
             tls = {"tls": ssl.create_default_context(cafile=self._ca)} if self._ca else {}
@@ -182,8 +180,9 @@ class System:
                     reconnect_time_wait=1, error_cb=_quiet, name="operations-system", **tls,
                 )  # fmt: skip
         ask = Broker(self._connection)
-        about = await ask.everybody("$SYS.REQ.SERVER.PING.VARZ", expected)
-        links = await ask.everybody("$SYS.REQ.SERVER.PING.LEAFZ", len(about))
+        about, links = await asyncio.gather(
+            *(ask.everybody(f"$SYS.REQ.SERVER.PING.{page}") for page in ("VARZ", "LEAFZ"))
+        )
         found: dict[str, list[str]] = {}
         for each in links:
             leafs = each.get("data", {}).get("leafs") or []

@@ -1,6 +1,5 @@
 """What is: the overview, a queue, the map; each goes on showing while somebody looks."""
 
-import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -19,14 +18,12 @@ from kompetensnav_operations.actions.looking import by_stream
 from kompetensnav_operations.domain.picture import Picture, Queue
 from kompetensnav_operations.edges.roles import Admin, Operator, Viewer
 from kompetensnav_operations.pages.drawing import chart, draw
-from kompetensnav_operations.pages.shown import problem, render, render_part
+from kompetensnav_operations.pages.shown import pieces, problem, render, render_part
 from kompetensnav_operations.tables import Pause, Sample
 
 router = APIRouter(include_in_schema=False)
 GROUPS = 8
 """Causes that the overview names."""
-LONGEST = 900
-"""Seconds after which a browser that looks on asks anew, and is asked who it is."""
 
 
 @router.get("/")
@@ -61,18 +58,12 @@ def _without_database(picture: Picture) -> Picture:
 @router.get("/live/overview", response_class=EventSourceResponse)
 async def live_overview(request: Request, me: Viewer, desk: TheDesk) -> AsyncIterator[ServerSentEvent]:
     """The overview, whenever it changes."""
-    async for _ in _looking(desk):
-        html = render_part(request, "_overview.html", me, here="overview", **await _overview(desk))
-        yield ServerSentEvent(raw_data=html)
 
+    async def made(_: Picture) -> str:
+        return render_part(request, "_overview.html", me, here="overview", **await _overview(desk))
 
-async def _looking(desk: Desk) -> AsyncIterator[Picture]:
-    """The picture again and again, for a while."""
-    end = asyncio.get_running_loop().time() + LONGEST
-    async for picture in desk.board.follow():
-        yield picture
-        if asyncio.get_running_loop().time() > end:
-            return
+    async for piece in pieces(desk.board, made):
+        yield piece
 
 
 @router.get("/queues/{stream}/{consumer}")
@@ -118,10 +109,13 @@ async def live_queue(
     request: Request, me: Viewer, desk: TheDesk, stream: str, consumer: str
 ) -> AsyncIterator[ServerSentEvent]:
     """The queue, whenever it changes."""
-    async for picture in _looking(desk):
-        if queue := picture.queue(stream, consumer):
-            html = render_part(request, "_queue.html", me, here="", **await _queue(desk, queue))
-            yield ServerSentEvent(raw_data=html)
+
+    async def made(picture: Picture) -> str:
+        queue = picture.queue(stream, consumer)
+        return render_part(request, "_queue.html", me, here="", **await _queue(desk, queue)) if queue else ""
+
+    async for piece in pieces(desk.board, made):
+        yield piece
 
 
 Why = Annotated[str, Form(min_length=3, max_length=500)]

@@ -13,8 +13,9 @@ from kompetensnav_chassis.errors import NotFound, Problem
 from kompetensnav_chassis.identity import Identity
 from kompetensnav_operations.actions import replays
 from kompetensnav_operations.actions.desk import Desk, TheDesk
+from kompetensnav_operations.domain.picture import Picture
 from kompetensnav_operations.edges.roles import Operator, Viewer
-from kompetensnav_operations.pages.shown import problem, render, render_part
+from kompetensnav_operations.pages.shown import pieces, problem, render, render_part
 from kompetensnav_operations.tables import Letter, Replay, ReplayLetter
 
 router = APIRouter(include_in_schema=False)
@@ -78,11 +79,18 @@ async def live_replay(
     request: Request, me: Viewer, desk: TheDesk, replay_id: UUID
 ) -> AsyncIterator[ServerSentEvent]:
     """It, until it has ended."""
-    async for _ in desk.board.follow():
+    ended = False
+
+    async def made(_: Picture) -> str:
+        nonlocal ended
+        if ended:
+            return ""
         values = await _values(desk, replay_id)
-        yield ServerSentEvent(raw_data=render_part(request, "_replay.html", me, here="replays", **values))
-        if values["replay"].state in replays.ENDED:
-            return
+        ended = values["replay"].state in replays.ENDED
+        return render_part(request, "_replay.html", me, here="replays", **values)
+
+    async for piece in pieces(desk.board, made):
+        yield piece
 
 
 @router.post("/replays/{replay_id}/begin")

@@ -1,18 +1,27 @@
 """What every page shares: templates, words, who looks, and how values are written."""
 
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import structlog
 from fastapi import Request
+from fastapi.sse import ServerSentEvent
 from jinja2 import Environment, FileSystemLoader, select_autoescape
 from starlette.responses import HTMLResponse
 
 from kompetensnav_chassis.identity import Identity
+from kompetensnav_operations.actions.looking import Board
+from kompetensnav_operations.domain.picture import Picture
 from kompetensnav_operations.edges.roles import ACT, EDIT
 from kompetensnav_operations.edges.texts import texts
 
+log = structlog.get_logger()
+LONGEST = 900.0
+"""Seconds after which a browser that looks on asks anew, and is asked who it is."""
 HERE = Path(__file__).parent
 ZONE = ZoneInfo("Europe/Stockholm")
 LANGUAGE = "operations-language"
@@ -144,3 +153,18 @@ def error_page(request: Request, status: int, refused: Any) -> HTMLResponse:
 
 def _policy(request: Request) -> dict[str, str]:
     return {"content-security-policy": POLICY.format(issuer=request.app.state.login.place)}
+
+
+async def pieces(board: Board, made: Callable[[Picture], Awaitable[str]]) -> AsyncIterator[ServerSentEvent]:
+    """A piece of a page whenever the picture changes, for a while; ends when it is empty or cannot be made,
+    and the browser asks anew."""
+    end = time.monotonic() + LONGEST
+    async for picture in board.follow():
+        try:
+            html = await made(picture)
+        except Exception as error:  # what it is of is gone, or the database is away
+            log.warning("piece_not_made", error=type(error).__name__)
+            return
+        if not html or time.monotonic() > end:
+            return
+        yield ServerSentEvent(raw_data=html)

@@ -18,7 +18,7 @@ export KOMPETENSNAV_TEST_BACKEND ?= local
 export VIRTUAL_ENV := $(CURDIR)/.venv
 
 .PHONY: help setup assets lock tools demo start stop status images up down logs containers test quick check
-.PHONY: soak model mutants bench events topology docs clean
+.PHONY: screenshots soak model mutants bench events topology docs clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -51,9 +51,13 @@ lock: ## resolve again and write requirements.lock; then `make docs`
 	$(BIN)/uv export -q --frozen --all-packages --all-groups --no-emit-workspace --format requirements-txt \
 	  --no-header --no-annotate -o requirements.lock
 
-tools: ## install what some tests of faults need and pip has not: strace, libfaketime (Debian, as root)
-	@command -v strace >/dev/null && test -n "$$(find /usr/lib -name libfaketime.so.1)" \
-	  || (apt-get -qq update && apt-get -qq install -y strace faketime >/dev/null)
+tools: ## install what some tests need and pip has not: strace, libfaketime, chromium (Debian, as root)
+	@command -v strace >/dev/null && command -v chromium >/dev/null \
+	  && test -n "$$(find /usr/lib -name libfaketime.so.1)" \
+	  || (apt-get -qq update && apt-get -qq install -y strace faketime chromium fonts-dejavu-core >/dev/null)
+
+screenshots: setup ## take the pictures of the console that the docs show
+	@KOMPETENSNAV_SCREENSHOTS=docs/operations $(BIN)/python -m pytest tests/browser -k picture
 
 demo: setup ## set up and run the main job (ONCE=1 stops at the end; DATA=folder; DECLINES=8)
 	@$(BIN)/kompetensnav demo $(if $(ONCE),--once) $(if $(DATA),--data $(DATA)) \

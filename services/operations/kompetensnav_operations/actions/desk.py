@@ -1,8 +1,9 @@
 """What everybody who comes in through a door needs: the board, a transaction, the broker, and a name."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -59,6 +60,16 @@ class Desk:
             if isinstance(away, OSError) and not isinstance(away, TimeoutError):
                 raise  # the database, which the chassis answers for
             raise Unavailable("NATS does not answer.", "NATS svarar inte.") from away
+
+    async def look_again(self) -> None:
+        """Returns when the picture is newer than what was just done, or after a while."""
+        now = datetime.now(UTC)
+        self.state.wake("look")
+        with suppress(TimeoutError):
+            async with asyncio.timeout(3):
+                async for picture in self.board.follow():
+                    if picture.at > now:
+                        return
 
     def queue(self, stream: str, consumer: str) -> Queue:
         """A queue of the picture. Raises NotFound."""

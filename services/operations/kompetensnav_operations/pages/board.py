@@ -140,7 +140,7 @@ async def pause(
             await pauses.pause(session, broker, desk.who(me), queue, until, why)
     except Problem as refused:
         return await _queue_page(request, me, desk, queue, 1, refused)
-    desk.state.wake("look")
+    await desk.look_again()
     return RedirectResponse(f"/queues/{stream}/{consumer}", 303)
 
 
@@ -154,7 +154,7 @@ async def resume(request: Request, me: Operator, desk: TheDesk, stream: str, con
             await pauses.resume(session, broker, desk.who(me), queue, why)
     except Problem as refused:
         return await _queue_page(request, me, desk, queue, 1, refused)
-    desk.state.wake("look")
+    await desk.look_again()
     return RedirectResponse(f"/queues/{stream}/{consumer}", 303)
 
 

@@ -1,0 +1,317 @@
+"""The console in a browser (Debian's Chromium): by keyboard, narrow and wide, with and without scripts, in
+Swedish and English, light and dark."""
+
+import json
+import os
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from playwright.async_api import async_playwright
+
+from kompetensnav_chassis.testing import eventually
+from support.console import slot
+
+pytestmark = [pytest.mark.real, pytest.mark.slow]
+ROOT = Path(__file__).parents[2]
+AXE = ROOT / "services/operations/assets/node_modules/axe-core/axe.min.js"
+SHOWN = ROOT / "docs/operations"
+QUEUE = "INT_LOCAL/matching-registry"
+WIDTHS = (360, 1280)
+
+
+@pytest.fixture(scope="session")
+async def chromium():
+    """Debian's; `make tools` installs it."""
+    program = shutil.which("chromium")
+    assert program, "chromium is not installed: run `make tools`"
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        yield browser
+        await browser.close()
+
+
+class Reader:
+    """Somebody before a browser, who has only a keyboard."""
+
+    def __init__(self, page, console):
+        self.page, self.console, self.complaints = page, console, []
+        page.on("console", self._said)
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.on("dialog", lambda dialog: self.complaints.append(f"a dialog: {dialog.message}"))
+
+    def _said(self, message):
+        if message.type in ("error", "warning") and "Failed to load resource" not in message.text:
+            self.complaints.append(message.text)
+
+    async def open(self, path="/"):
+        await self.page.goto(self.console.url + path)
+
+    async def to(self, selector):
+        """Tabs until the focus is there."""
+        for _ in range(400):
+            if await self.page.evaluate("s => document.activeElement?.matches(s) ?? false", selector):
+                return
+            await self.page.keyboard.press("Tab")
+        raise AssertionError(f"no way to {selector} by keyboard on {self.page.url}")
+
+    async def press(self, selector, key="Enter"):
+        """Goes there and presses a key; waits for what comes of it."""
+        await self.to(selector)
+        await self.page.keyboard.press(key)
+        await self.page.wait_for_load_state()
+
+    async def write(self, selector, text):
+        """Goes there and writes, in place of what stands there."""
+        await self.to(selector)
+        await self.page.keyboard.press("Control+A")
+        await self.page.keyboard.type(text)
+
+    async def follow(self, selector):
+        """Presses a link or a button that leads to another page."""
+        before = self.page.url
+        await self.to(selector)
+        async with self.page.expect_navigation():
+            await self.page.keyboard.press("Enter")
+        return before
+
+    async def log_in(self):
+        await self.open()
+        await self.follow("button")
+        await self.page.wait_for_url(self.console.url + "/**")
+
+    async def sees(self, text):
+        """The page says so, at the latest in a while."""
+
+        async def look():
+            return text in await self.page.inner_text("main")
+
+        await eventually(look, 30)
+
+    async def fits(self):
+        """Nothing makes the page itself wider than the window."""
+        wide = await self.page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+        assert wide <= 0, f"{self.page.url} is {wide} px too wide"
+
+
+@pytest.fixture
+def reader(chromium, console):
+    """Makes readers; each page of theirs must be free of complaints at the end."""
+    made = []
+
+    async def make(width=1280, language="sv-SE", scheme="light", scripts=True):
+        context = await chromium.new_context(
+            viewport={"width": width, "height": 900}, locale=language, color_scheme=scheme,
+            java_script_enabled=scripts,
+        )  # fmt: skip
+        one = Reader(await context.new_page(), console)
+        made.append((context, one))
+        await one.log_in()
+        return one
+
+    yield make
+    for _, one in made:
+        assert one.complaints == []
+
+
+async def poisoned(console, n=3, body=b'{"slot_id": "<script>alert(1)</script>", "seats": "tre"}'):
+    """So many letters of matching's, and the event's id of the last."""
+    ids = [await console.tell("1256", body) for _ in range(n)]
+    for id in ids:
+        await console.letters(1, text=id, consumer="matching-registry")
+    return ids
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+async def test_2_an_operators_tasks_by_keyboard(console, reader, width):
+    """Twelve tasks, one after the other, and nothing but Tab, keys and Enter."""
+    ids = await poisoned(console)
+    one = await reader(width)  # 1. log in
+    await one.sees("Vad behöver mig nu?")  # 2. see what needs me
+    await one.fits()
+    await one.follow('a[href="/queues/INT_LOCAL/reporting-erasures"]')  # 3. open a queue
+    await one.write("#minutes", "5")  # 4. pause it
+    await one.write("#why", "provar att pausa")
+    await one.follow('form[action$="/pause"] button')
+    await one.sees("Pausad till")
+    await one.sees("provar att pausa")
+    await one.fits()
+    await one.write("#why", "klar")  # 5. let it go on
+    await one.follow('form[action$="/resume"] button')
+    await one.sees("Pausa")
+    await one.follow('nav a[href="/letters"]')  # 6. find letters
+    await one.write("#text", ids[0])
+    await one.write("#consumer", "matching-registry")
+    await one.follow(".filter button")
+    await one.sees("Brev 1–1 av 1")
+    await one.fits()
+    await one.follow("tbody th a")  # 7. look into one
+    await one.sees("Bara formen visas")
+    assert "<script>" not in await one.page.inner_text("pre")
+    await one.follow('form[action*="/reveal"] button')
+    await one.sees("<script>alert(1)</script>")
+    await one.fits()
+    letter = re.search(r"/letters/(\d+)", one.page.url)[1]
+    await one.write("#why", "bara ett prov")  # 8. put it away
+    await one.follow('button[value="discard"]')
+    await one.sees("1 brev är undanlagda")
+    await one.open(f"/letters?state=discarded&text={ids[0]}&consumer=matching-registry")  # 9. take it back
+    await one.press(f'input[value="{letter}"]', "Space")
+    await one.write("#why", "ångrade mig")
+    await one.follow('button[value="restore"]')
+    await one.sees("1 brev är tillbakatagna")
+    await one.open(f"/letters?text={ids[0]}&consumer=matching-registry")  # 10. replay it
+    await one.press(f'input[value="{letter}"]', "Space")
+    await one.write("#why", "provar igen")
+    await one.follow('button[value="replay"]')
+    await one.sees("Provkörning: inget är skickat")
+    await one.fits()
+    await one.follow('form[action$="/begin"] button')
+    await one.sees("Brev i provet kom tillbaka")
+    await one.open(f"/search?text={ids[1]}")  # 11. search, and edit
+    await one.sees("Händelser")
+    await one.fits()
+    (other,) = await console.letters(text=ids[1], consumer="matching-registry")
+    await one.open(f"/letters/{other['letter_id']}")
+    await one.follow('a[href$="/edit"]')
+    await one.write("#text", "{")
+    await one.write("#why", "rättar")
+    await one.follow("form[action$='/edit'] button")
+    await one.sees("Det är inte JSON")
+    await one.write("#text", json.dumps(slot(seats=2)))
+    await one.follow("form[action$='/edit'] button")
+    await one.follow('form[action$="/begin"] button')
+    await one.sees("omhändertagna")
+    await one.follow('nav a[href="/audit"]')  # 12. check the audit
+    await one.follow('form[action="/audit"] button')
+    await one.sees("Kedjan är hel")
+    await one.fits()
+    await one.follow('button[name="language"]')
+    await one.sees("Audit log")
+
+
+async def test_2_a_page_follows_what_happens_by_itself(console, reader):
+    one = await reader()
+    await one.open("/letters?state=all")
+    await one.open("/")
+    before = len(await console.letters(consumer="matching-registry", state="waiting"))
+    await poisoned(console, 1)
+
+    async def shown():
+        row = one.page.locator(f'tr:has(a[href="/queues/{QUEUE}"]) td').nth(5)
+        return str(before + 1) in (await row.inner_text()).replace("\xa0", "")
+
+    await eventually(shown, 20)
+    focus = 'a[href="/queues/INT_LOCAL/reporting-placements"]'
+    await one.to(focus)
+    await poisoned(console, 1)
+    await eventually(lambda: one.page.evaluate("s => document.activeElement?.matches(s)", focus), 10)
+
+
+async def test_2_everything_works_without_scripts(console, reader):
+    (id,) = await poisoned(console, 1)
+    one = await reader(scripts=False)
+    await one.page.locator('nav a[href="/letters"]').click()
+    await one.page.fill("#text", id)
+    await one.page.fill("#consumer", "matching-registry")
+    await one.page.click(".filter button")
+    await one.page.check('input[name="ids"]')
+    await one.page.fill("#why", "utan skript")
+    await one.page.click('button[value="discard"]')
+    assert "1 brev är undanlagda" in await one.page.inner_text("main")
+
+
+async def test_2_a_body_of_the_largest_size_or_of_no_text_is_shown_safely(console, reader):
+    large = json.dumps({"text": "x" * 890_000}).encode()
+    ids = [await console.tell("1256", body) for body in (large, b"\xff\xfe\x00<b>")]
+    one = await reader()
+    for id, words in zip(ids, ("<text>", "<6 bytes>"), strict=True):
+        (letter,) = await console.letters(1, text=id, consumer="matching-registry")
+        await one.open(f"/letters/{letter['letter_id']}")
+        assert words in await one.page.inner_text("pre")
+        await one.page.click('form[action*="/reveal"] button')
+        await one.sees("Värdena visas")
+    await one.sees("Inte text (UTF-8)")
+    assert "fffe 003c 623e" in await one.page.inner_text("pre")
+
+
+async def test_2_a_stale_page_cannot_replay_what_was_replayed_meanwhile(console, reader):
+    (id,) = await poisoned(console, 1)
+    one = await reader()
+    await one.open(f"/letters?text={id}&consumer=matching-registry")
+    (letter,) = await console.letters(text=id, consumer="matching-registry")
+    await console.replayed({"ids": [letter["letter_id"]]}, subject="bertil")
+    await one.page.check('input[name="ids"]')
+    await one.page.fill("#why", "från en gammal sida")
+    await one.page.click('button[value="replay"]')
+    await one.sees("redan omspelade eller rättade")
+    assert await one.page.locator('form[action$="/begin"]').count() == 0
+
+
+PAGES = {
+    "overview": "/", "queue": f"/queues/{QUEUE}", "letters": "/letters", "letter": "", "edit": "",
+    "replays": "/replays", "replay": "", "search": "", "event": "/events/INT_LOCAL/1", "alerts": "/alerts",
+    "runbook": "/runbooks/age", "audit": "/audit?verify=true", "map": "/map", "missing": "/letters/999999999",
+    "empty": "/letters?text=nothing-has-this",
+}  # fmt: skip
+
+
+async def addresses(console):
+    """Page -> its address, with something to see on each."""
+    ids = await poisoned(console, 2)
+    (letter,) = await console.letters(text=ids[0], consumer="matching-registry")
+    wanted = {"letters": {"ids": [letter["letter_id"]]}, "reason": "efter uppgradering"}
+    plan = await console.ask("POST", "/replays", json=wanted)
+    at = f"/letters/{letter['letter_id']}"
+    return PAGES | {
+        "letter": at, "edit": f"{at}/edit", "replay": f"/replays/{plan['replay_id']}",
+        "search": f"/search?text={ids[0]}",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("language", ["sv-SE", "en-GB"])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_2_axe_finds_nothing_on_any_page(console, reader, language, scheme):
+    source = AXE.read_text()
+    for width in WIDTHS:
+        one = await reader(width, language, scheme)
+        for name, path in (await addresses(console)).items():
+            await one.open(path)
+            await one.fits()
+            assert await one.page.get_attribute("html", "lang") == language[:2]
+            await one.page.evaluate(source)
+            found = await one.page.evaluate("axe.run()")
+            wrong = [
+                (v["id"], v["nodes"][0]["html"][:200], v["nodes"][0]["failureSummary"][:200])
+                for v in found["violations"]
+            ]
+            assert wrong == [], f"{name} at {width} px"
+
+
+async def test_2_axe_finds_nothing_while_nats_is_away(console, reader):
+    one = await reader()
+    with console.rig.stopped("nats"):
+        await one.sees("Svarar inte: NATS")
+        await one.page.evaluate(AXE.read_text())
+        assert (await one.page.evaluate("axe.run()"))["violations"] == []
+        await one.open(f"/queues/{QUEUE}")
+        await one.page.fill("#why", "går det?")
+        await one.page.click('form[action$="/pause"] button')
+        await one.sees("NATS svarar inte, så det går inte att göra nu")
+    await console.rig.back()
+
+
+async def test_2_there_is_a_picture_of_every_page(console, reader, tmp_path):
+    """`make screenshots` has them written where the docs show them."""
+    folder = Path(os.environ.get("KOMPETENSNAV_SCREENSHOTS", tmp_path))
+    pages = await addresses(console)
+    for width, scheme in ((1280, "light"), (360, "dark")):
+        one = await reader(width, scheme=scheme)
+        for name, path in pages.items():
+            await one.open(path)
+            await one.page.wait_for_load_state("load")
+            picture = f"{name}-{width}.png"
+            await one.page.screenshot(path=folder / picture)
+            assert (folder / picture).stat().st_size > 5_000
+            assert (SHOWN / picture).exists(), "run `make screenshots`"

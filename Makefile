@@ -42,9 +42,9 @@ assets: ## fetch what the console's pages are made with, as its lock file says
 	@command -v npm >/dev/null || { echo "npm is needed for the console's pages: it was not found"; exit 1; }
 	@npm ci --silent --ignore-scripts --no-audit --no-fund --prefix $(ASSETS)
 	@mkdir -p $(VENDOR)
-	@cp $(ASSETS)/node_modules/@picocss/pico/css/pico.min.css \
-	  $(ASSETS)/node_modules/htmx.org/dist/htmx.min.js \
-	  $(ASSETS)/node_modules/htmx.org/dist/ext/hx-sse.min.js $(VENDOR)/
+	@cp $(ASSETS)/node_modules/@picocss/pico/css/pico.min.css $(VENDOR)/
+	@cd $(ASSETS)/node_modules/htmx.org/dist && sed -e '$$s/$$/;/' -e '/sourceMappingURL/d' htmx.min.js \
+	  ext/hx-sse.min.js > $(CURDIR)/$(VENDOR)/htmx.js # one file: htmx may begin before a second one is there
 
 lock: ## resolve again and write requirements.lock; then `make docs`
 	$(BIN)/uv lock --upgrade

@@ -87,7 +87,11 @@ class Reader:
         async def look():
             return text in await self.page.inner_text("main")
 
-        await eventually(look, 30)
+        try:
+            await eventually(look, 30)
+        except AssertionError:
+            shown = await self.page.inner_text("main")
+            raise AssertionError(f"{self.page.url} does not say {text!r}: {shown[:600]}") from None
 
     async def fits(self):
         """Nothing makes the page itself wider than the window."""

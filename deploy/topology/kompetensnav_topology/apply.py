@@ -130,7 +130,11 @@ def streams(
     ]
     advisory = StreamConfig(name=f"ADVISORY_{code}", subjects=advisories, max_age=14 * DAY, **shared)
     attempts = StreamConfig(
-        name=f"ATTEMPT_{code}", subjects=["attempt.>"], max_age=14 * DAY, max_bytes=NOTES, **shared
+        name=f"ATTEMPT_{code}",
+        subjects=["attempt.>"],
+        max_age=14 * DAY,
+        max_bytes=min(max_bytes, NOTES),
+        **shared,
     )
     return _marked([*events, fedin, dead, advisory, attempts])
 
@@ -168,9 +172,13 @@ def consumers(
         for durable, events in service.exchanges.items():
             filters = [f"nav.*.fed.*.{event}" for event in events] + [f"replay.fed.{durable}.>"]
             made.append((f"FEDIN_{code}", _consumer(durable, filters, ack_wait)))
-    collected = ["$JS.EVENT.ADVISORY.CONSUMER.>"]
-    made.append((f"ADVISORY_{code}", _consumer("collector", collected, ack_wait)))
+    made.append((f"ADVISORY_{code}", collector(ack_wait)))
     return made
+
+
+def collector(ack_wait: float) -> ConsumerConfig:
+    """The consumer by which services make dead letters of what the server gives up."""
+    return _consumer("collector", ["$JS.EVENT.ADVISORY.CONSUMER.>"], ack_wait)
 
 
 def partner_consumers(

@@ -18,6 +18,7 @@ from nats.js import JetStreamContext
 from rich.console import Console
 from rich.table import Table
 
+from kompetensnav_topology import adopt as adopting
 from kompetensnav_topology import apply as work
 from kompetensnav_topology import doctor, exchange, links, refusals, secrets, stackfile
 from kompetensnav_topology import render as server
@@ -259,6 +260,26 @@ def apply(
     for change in changes:
         table.add_row(change.verb, change.kind, change.name)
     Console().print(table if changes else f"Topology of {made.name}: nothing to change")
+
+
+@topology.command()
+def adopt(
+    streams: Annotated[list[str], typer.Argument(help="Streams of an application that is not ours.")],
+    stack: Stack,
+    url: Url = LOCAL,
+    seed: Seed = None,
+    dry_run: Annotated[bool, typer.Option("--plan", help="Only show what would be done.")] = False,
+) -> None:
+    """Make another application's streams ready for the operations console; safe to run again."""
+
+    async def go(js: JetStreamContext) -> list[work.Change]:
+        return await adopting.adopt(js, stack, streams, dry_run=dry_run)
+
+    changes = _at(url, seed, go)
+    table = Table("", "kind", "name", title=f"Adopted for {stack}: {'plan' if dry_run else 'done'}")
+    for change in changes:
+        table.add_row(change.verb, change.kind, change.name)
+    Console().print(table if changes else f"Adopted for {stack}: nothing to change")
 
 
 def _seed_of(seed: Path | None, user: str) -> Path | None:

@@ -29,7 +29,7 @@ from kompetensnav_operations.actions.reading import COME_OF
 from kompetensnav_operations.domain.letters import CANARY, Standing, State, hindrance, way
 from kompetensnav_operations.domain.picture import Picture, Queue
 from kompetensnav_operations.edges.broker import Broker, Stored
-from kompetensnav_operations.tables import Correction, Letter, Replay, ReplayLetter
+from kompetensnav_operations.tables import Bookmark, Correction, Letter, Replay, ReplayLetter
 
 AT_ONCE = 50
 """Letters sent in one turn of the job, at most."""
@@ -169,7 +169,7 @@ async def send(sessions: Sessions, broker: Broker, picture: Picture, dead: str, 
         ).all()
     more = False
     for replay in under_way:
-        await _settle(sessions, replay.replay_id, picture)
+        await _settle(sessions, broker, replay.replay_id, picture, dead)
         more |= await _turn(sessions, broker, picture, dead, replay, stack)
     return more
 
@@ -316,10 +316,15 @@ async def _publish(
     return seq
 
 
-async def _settle(sessions: Sessions, replay_id: UUID, picture: Picture) -> None:
+async def _settle(sessions: Sessions, broker: Broker, replay_id: UUID, picture: Picture, dead: str) -> None:
     """What has become of the letters that are sent: handled, when their consumer has answered everything up
-    to them and they are no new letter; returned, when they are."""
+    to them and they are no new letter; returned, when they are. Whether they are is known only when every
+    letter has been read that there was after the picture."""
+    last = await broker.last(dead)
     async with transaction(sessions, Scope()) as session:
+        read = await session.scalar(select(Bookmark.seq).where(Bookmark.stream == dead))
+        if last > (read or 0):
+            return
         rows = (
             await session.scalars(
                 select(Letter)

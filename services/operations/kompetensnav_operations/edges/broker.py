@@ -86,6 +86,10 @@ class Broker:
         """Every consumer of a stream, as the server tells of it."""
         return await self._pages(f"CONSUMER.LIST.{stream}", "consumers")
 
+    async def last(self, stream: str) -> int:
+        """The sequence of the newest message of a stream."""
+        return int((await self._ask(f"STREAM.INFO.{stream}"))["state"]["last_seq"])
+
     async def deleted(self, stream: str) -> list[int]:
         """The sequences of messages that were taken out of a stream."""
         said = await self._ask(f"STREAM.INFO.{stream}", {"deleted_details": True})

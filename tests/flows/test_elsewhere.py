@@ -1,0 +1,125 @@
+"""The console on an application that is not ours (docs/operations/elsewhere.md): FastStream and NATS, with no
+line of ours in it."""
+
+import asyncio
+import contextlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import nats
+import pytest
+from nats.js.api import AckPolicy, ConsumerConfig
+
+from kompetensnav_chassis import testing
+from kompetensnav_chassis.testing import eventually
+from kompetensnav_embedded import servers
+from kompetensnav_operations.tables import Outbox
+from support import backend
+
+pytestmark = pytest.mark.real
+BIN = Path(sys.executable).parent
+
+
+@contextlib.asynccontextmanager
+async def running(command, log, environment):
+    """A process, stopped at the end."""
+    with log.open("wb") as out:
+        process = subprocess.Popen(command, stdout=out, stderr=out, env=os.environ | environment)
+        try:
+            yield process
+        finally:
+            await asyncio.to_thread(backend.stop, process)
+
+
+async def test_6_the_console_mends_an_application_that_is_not_ours(tmp_path, admin_url, issuer):
+    port = servers.free_port()
+    (tmp_path / "nats.conf").write_text(
+        f'listen: "127.0.0.1:{port}"\njetstream {{ store_dir: {json.dumps(str(tmp_path / "store"))} }}\n'
+    )
+    url = f"nats://127.0.0.1:{port}"
+    with backend.nats_server(tmp_path / "nats.conf", local=True):
+
+        async def opened():
+            with contextlib.suppress(Exception):
+                return await nats.connect(url, allow_reconnect=False)
+
+        client = await eventually(opened)
+        js = client.jetstream()
+        await js.add_stream(name="SHOP", subjects=["shop.orders"])
+        await js.add_consumer("SHOP", ConsumerConfig(durable_name="billing", ack_policy=AckPolicy.EXPLICIT))
+        theirs = [sys.executable, "-m", "support.foreign", url, str(tmp_path)]
+        (tmp_path / "broken").touch()
+        path = {"PYTHONPATH": str(Path(__file__).parents[1])}
+        async with running(theirs, tmp_path / "theirs.log", path):
+
+            async def listens():
+                return "packing" in {c.name for c in await js.consumers_info("SHOP")}
+
+            await eventually(listens)
+            for _ in range(2):  # safe to run again
+                adopt = [BIN / "kompetensnav", "topology", "adopt", "SHOP", "--stack", "shop", "--url", url]
+                done = await asyncio.to_thread(subprocess.run, adopt, capture_output=True, text=True)
+                assert done.returncode == 0, done.stderr
+            assert "nothing to change" in done.stdout
+            async with testing.database(admin_url, "operations", Outbox) as database:
+                await through_the_console(tmp_path, url, js, database, issuer)
+        await client.close()
+
+
+async def through_the_console(tmp_path, url, js, database, issuer):
+    """An order dies, is seen, is replayed to the packers only, and is packed."""
+    port = servers.free_port()
+    settings = {
+        "STACK": "shop", "NATS_URL": url, "DATABASE_URL": database.urls["app"], "PORT": str(port),
+        "RELAY_DATABASE_URL": database.urls["relay"], "ISSUER": issuer.url, "SESSION_SECRET": "z" * 40,
+    }  # fmt: skip
+    environment = {f"OPERATIONS_{name}": value for name, value in settings.items()}
+    headers = {"authorization": f"Bearer {issuer.token('admin')}"}
+    console = [BIN / "kompetensnav-operations", "serve"]
+    async with (
+        running(console, tmp_path / "console.log", environment),
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}/api", headers=headers, timeout=30) as client,
+    ):
+        await js.publish("shop.orders", b'{"number": 7}')
+
+        async def queues():
+            with contextlib.suppress(httpx.HTTPError):
+                picture = (await client.get("/overview")).json()
+                return {q["name"]: q for q in picture["queues"] if q["stream"] == "SHOP"}
+
+        async def died():
+            with contextlib.suppress(httpx.HTTPError, KeyError):
+                return (await client.get("/letters", params={"consumer": "packing"})).json()["items"]
+
+        (letter,) = await eventually(died, 30)
+        assert (letter["reason"], letter["type"]) == ("max-deliveries", "shop.orders")
+
+        async def counted():
+            found = await queues()
+            return found if found and found.get("packing", {}).get("dead") == 1 else None
+
+        found = await eventually(counted)
+        waiting = found["billing"]["waiting"]
+        (tmp_path / "broken").unlink()
+        wanted = {"letters": {"consumer": "packing"}, "reason": "there is paper again"}
+        plan = (await client.post("/replays", json=wanted)).json()
+        assert plan["eligible"] == 1
+        assert (await client.post(f"/replays/{plan['replay_id']}/begin")).status_code == 200
+
+        async def ended():
+            replay = (await client.get(f"/replays/{plan['replay_id']}")).json()
+            return replay if replay["state"] == "done" else None
+
+        assert (await eventually(ended, 30))["outcomes"] == {"handled": 1}
+        assert (tmp_path / "packed").read_text() == "7\n"
+        assert (await queues())["billing"]["waiting"] == waiting, "nobody else heard it"
+
+        async def whole():
+            verdict = (await client.get("/audit/verify")).json()
+            return verdict["breaks"] == [] and verdict["anchored"] == verdict["entries"] > 0
+
+        await eventually(whole)

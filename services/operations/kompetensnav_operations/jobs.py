@@ -55,7 +55,7 @@ async def read(app: FastAPI) -> bool:
     if board.broker is None or "broker" in board.faults:
         return False
     try:
-        return await read_on(app.state.sessions, board.broker, board.picture.streams, board.names)
+        return await read_on(app.state.sessions, board.broker, board.picture.streams, board.names, board.read)
     except (*AWAY, Refused) as away:
         log.warning("stream_not_read", error=type(away).__name__)
         return False

@@ -23,6 +23,7 @@ from kompetensnav_operations.domain.picture import (
     Picture,
     Queue,
     Server,
+    Stream,
     as_json,
     flow,
     from_json,
@@ -68,6 +69,8 @@ class Board:
     past: deque[tuple[float, dict[str, Queue]]] = field(default_factory=lambda: deque(maxlen=SPAN))
     oldest: dict[str, tuple[int, datetime | None]] = field(default_factory=dict)
     """Queue -> (its floor, when the first message above it was stored)."""
+    read: dict[str, Stream] = field(default_factory=dict)
+    """Streams as they were when all of them had been read."""
     changed: asyncio.Condition = field(default_factory=asyncio.Condition)
     slow: dict[str, int] = field(default_factory=dict)
     faults: dict[str, str] = field(default_factory=dict)

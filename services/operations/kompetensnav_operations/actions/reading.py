@@ -52,19 +52,32 @@ class Names:
         return takes.get(stream, take_events)
 
 
-async def read_on(sessions: Sessions, broker: Broker, streams: Sequence[Stream], names: Names) -> bool:
-    """Reads every stream on; True when there may be more. Letters go first."""
+async def read_on(
+    sessions: Sessions, broker: Broker, streams: Sequence[Stream], names: Names, done: dict[str, Stream]
+) -> bool:
+    """Reads every stream on; True when there may be more. Letters go first. `done`: the streams as they were
+    when all of them was read; kept here."""
     more = False
     for stream in sorted(streams, key=lambda s: (s.name not in names.own, s.name)):
-        more |= await _read(sessions, broker, stream, names.take(stream.name))
+        if (before := done.get(stream.name)) and _is_same(before, stream):
+            continue
+        if await _read(sessions, broker, stream, names.take(stream.name)):
+            more = True
+        else:
+            done[stream.name] = stream
     return more
+
+
+def _is_same(one: Stream, other: Stream) -> bool:
+    """Whether nothing was added to a stream, or taken out of it."""
+    return (one.created, one.last_seq, one.deleted) == (other.created, other.last_seq, other.deleted)
 
 
 async def _read(sessions: Sessions, broker: Broker, stream: Stream, take: Take) -> bool:
     for _ in range(ROUNDS):
         async with transaction(sessions, Scope()) as session:
             if not await session.scalar(text("select pg_try_advisory_xact_lock(:key)"), {"key": LOCK}):
-                return False
+                return True
             at = await _bookmark(session, stream)
             if stream.deleted != at.deleted and take in (take_events, take_letters):
                 await _forget(session, broker, stream, at, take)

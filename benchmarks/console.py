@@ -35,7 +35,8 @@ insert into letter (seq, consumer, stream, origin_seq, subject, event_id, type, 
  fingerprint, died_at, deliveries, size, state)
 select n, 'matching-registry', 'INT_LOCAL', n, 'nav.x', gen_random_uuid()::text, 'registry.slot.posted.v1',
  array[gen_random_uuid()::text, gen_random_uuid()::text], 'failed', 'DBAPIError',
- md5((n % 20)::text)::char(12), now() - n * interval '1 second', 6, 400, 'waiting' from generate_series(1000000, 1000000 + $1::int - 1) n
+ md5((n % 20)::text)::char(12), now() - n * interval '1 second', 6, 400, 'waiting'
+ from generate_series(1000000, 1000000 + $1::int - 1) n
 """
 FILL_EVENTS = """
 insert into seen (stream, seq, at, subject, refs)

@@ -195,7 +195,7 @@ async def replicated(cluster: Cluster, instances: int) -> AsyncIterator[Replicat
     try:
         for name in ("postgres", "issuer", "mail"):
             run(name, {"LC_ALL": "C"} if name == "postgres" else {})
-        await eventually(lambda: asyncio.to_thread(embedded._opens, made.ports["postgres"]), 60)
+        await eventually(lambda: asyncio.to_thread(servers.opens, made.ports["postgres"]), 60)
         provision = [BIN / "kompetensnav", "provision", *SERVICES, "--migrate", "--out"]
         await asyncio.to_thread(
             subprocess.run, [*provision, made.folder / "databases.json"], check=True,

@@ -52,7 +52,7 @@ MUTANTS = (
         f"{CHASSIS}/broker.py",
         "        except Exception:\n"
         "            for message in messages:\n"
-        "                await self._alone(message)\n",
+        "                await self._alone(message, noted=True)\n",
         "        except Exception:\n"
         "            await asyncio.gather(*(message.ack() for message in messages))\n",
     ),
@@ -91,7 +91,7 @@ MUTANTS = (
     Mutant(
         "retry without delay",
         f"{CHASSIS}/retry.py",
-        "message.nak(self._delays[max(attempts, 1) - 1] * random.uniform(0.9, 1.1))",
+        "message.nak(pause)",
         "message.nak()",
     ),
     Mutant(
@@ -115,8 +115,8 @@ MUTANTS = (
     Mutant(
         "ended without a dead letter",
         f"{CHASSIS}/retry.py",
-        '    await js.publish(f"dead.{consumer}", data, headers={**kept, **about}, timeout=5)\n',
-        "",
+        '    ack = await js.publish(f"dead.{consumer}", data, headers={**kept, **about}, timeout=5)\n',
+        "    return\n",
     ),
     Mutant(
         "ended before the dead letter",

@@ -253,3 +253,14 @@ def test_4_a_threshold_stands_in_the_consumers_metadata():
     assert judge(Picture(NOW, queues=(mild,)), QUIET) == []
     odd = queue(waiting=10_001, metadata={"io.nats.monitor.unprocessed-critical": "many"})
     assert [f.limit for f in judge(Picture(NOW, queues=(odd,)), QUIET)] == [10_000]
+
+
+def test_3_only_a_replays_own_subject_is_a_door():
+    assert queue(name="orders", filters=("shop.orders.>",)).door == ""
+    assert queue(name="orders", filters=("shop.orders.>", "replay.s.orders.>")).door == "replay.s.orders."
+
+
+def test_3_a_letter_is_never_its_namesakes_in_another_stream():
+    picture = Picture(NOW, queues=(queue(stream="OTHER"),))
+    assert picture.of_consumer("c", "S") is None
+    assert picture.of_consumer("c") is not None

@@ -72,8 +72,9 @@ class Queue:
     @property
     def door(self) -> str:
         """The subject, before the original one, by which a message reaches this consumer and no other; empty
-        when it has none. A filter `<anything>.<consumer's name>.>` is such a door."""
-        return next((f[:-1] for f in self.filters if f.endswith(f".{self.name}.>")), "")
+        when it has none. A filter `replay.<anything>.<consumer's name>.>` is such a door."""
+        own = (f for f in self.filters if f.startswith("replay.") and f.endswith(f".{self.name}.>"))
+        return next((f[:-1] for f in own), "")
 
     @property
     def is_idle(self) -> bool:
@@ -137,7 +138,7 @@ class Picture:
     def of_consumer(self, name: str, stream: str = "") -> Queue | None:
         """The queue of a consumer, in the stream that a letter names, or in any."""
         found = [q for q in self.queues if q.name == name]
-        return next((q for q in found if q.stream == stream), found[0] if found else None)
+        return next((q for q in found if q.stream == stream or not stream), None)
 
 
 def flow(before: Queue, now: Queue, seconds: float) -> tuple[float, float]:

@@ -52,12 +52,13 @@ class Issuer:
         *roles: str,
         municipalities: tuple[str, ...] = ("2580",),
         administrations: tuple[str, ...] = ("school",),
+        audience: str = "kompetensnav",
     ) -> str:
         """A signed token."""
         wanted = Wanted(
             roles=list(roles), municipalities=list(municipalities), administrations=list(administrations)
         )
-        return sign(self.key, self.url, "kompetensnav", wanted)
+        return sign(self.key, self.url, audience, wanted)
 
 
 def pytest_report_header() -> str:

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+from datetime import UTC, datetime
 from importlib import import_module
 from itertools import product
 
@@ -12,6 +13,7 @@ import uuid_utils.compat as uuids
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 
 from kompetensnav_chassis.identity import May
+from kompetensnav_chassis.retry import dead_letter
 from kompetensnav_chassis.testing import eventually, headers_of
 from kompetensnav_contracts import subject
 from kompetensnav_contracts.events.registry import SlotPosted, SlotWithdrawn
@@ -209,6 +211,26 @@ async def letter_of(js, seq, consumer):
         if about.get("Kn-Dead-Seq") == str(seq) and about["Kn-Dead-Consumer"] == consumer:
             return found
     return None
+
+
+async def test_3_a_death_is_another_when_the_stream_was_made_anew(stack):
+    """Told again it is the same; of a message stored at another time, at that place, it is another."""
+    connection = await stack.nats("registry")
+    about = {"stack": "local", "subject": "nav.2321.int.x", "stream": "INT_LOCAL", "seq": 987_654_321,
+             "consumer": "matching-registry", "deliveries": 1, "reason": "made", "error": "made",
+             "data": b"{}", "headers": {}}  # fmt: skip
+    early, late = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 2, tzinfo=UTC)
+    care = await stack.nats()
+
+    async def count():
+        return (await care.jetstream().stream_info("DEAD_LOCAL")).state.messages
+
+    before = await count()
+    for stored in (early, early, late):
+        await dead_letter(connection.jetstream(), stored=stored, **about)
+    assert await count() - before == 2
+    await connection.close()
+    await care.close()
 
 
 POISON = {

@@ -12,13 +12,14 @@ from pathlib import Path
 import httpx
 import nats
 import pytest
-from nats.js.api import AckPolicy, ConsumerConfig
+from nats.js.api import AckPolicy, ConsumerConfig, RetentionPolicy
 
 from kompetensnav_chassis import testing
 from kompetensnav_chassis.testing import eventually
 from kompetensnav_embedded import servers
 from kompetensnav_operations.tables import Outbox
 from support import backend
+from support.console import AUDIENCE
 
 pytestmark = pytest.mark.real
 BIN = Path(sys.executable).parent
@@ -65,9 +66,25 @@ async def test_6_the_console_mends_an_application_that_is_not_ours(tmp_path, adm
                 done = await asyncio.to_thread(subprocess.run, adopt, capture_output=True, text=True)
                 assert done.returncode == 0, done.stderr
             assert "nothing to change" in done.stdout
+            await one_more_stream(url, js)
             async with testing.database(admin_url, "operations", Outbox) as database:
                 await through_the_console(tmp_path, url, js, database, issuer)
         await client.close()
+
+
+async def one_more_stream(url, js):
+    """Another of theirs, which keeps no message that is answered; and a name that is theirs already."""
+    await js.add_stream(name="JOBS", subjects=["jobs.x"], retention=RetentionPolicy.WORK_QUEUE)
+    await js.add_consumer("JOBS", ConsumerConfig(durable_name="worker", ack_policy=AckPolicy.EXPLICIT))
+    adopt = [BIN / "kompetensnav", "topology", "adopt", "JOBS", "--url", url, "--stack"]
+    await asyncio.to_thread(subprocess.run, [*adopt, "shop"], check=True, capture_output=True)
+    told = (await js.stream_info("ADVISORY_SHOP")).config.subjects
+    assert {s.split(".")[-2] for s in told} == {"SHOP", "JOBS"}, "what was adopted before stays"
+    await js.add_stream(name="INT_THEIRS", subjects=["theirs.>"])
+    refused = await asyncio.to_thread(subprocess.run, [*adopt, "theirs"], capture_output=True, text=True)
+    assert refused.returncode == 1
+    assert "INT_THEIRS holds something else: theirs.>" in refused.stderr
+    assert (await js.stream_info("INT_THEIRS")).config.subjects == ["theirs.>"]
 
 
 async def through_the_console(tmp_path, url, js, database, issuer):
@@ -78,7 +95,7 @@ async def through_the_console(tmp_path, url, js, database, issuer):
         "RELAY_DATABASE_URL": database.urls["relay"], "ISSUER": issuer.url, "SESSION_SECRET": "z" * 40,
     }  # fmt: skip
     environment = {f"OPERATIONS_{name}": value for name, value in settings.items()}
-    headers = {"authorization": f"Bearer {issuer.token('admin')}"}
+    headers = {"authorization": f"Bearer {issuer.token('admin', audience=AUDIENCE)}"}
     console = [BIN / "kompetensnav-operations", "serve"]
     async with (
         running(console, tmp_path / "console.log", environment),
@@ -117,6 +134,19 @@ async def through_the_console(tmp_path, url, js, database, issuer):
         assert (await eventually(ended, 30))["outcomes"] == {"handled": 1}
         assert (tmp_path / "packed").read_text() == "7\n"
         assert (await queues())["billing"]["waiting"] == waiting, "nobody else heard it"
+
+        await js.publish("jobs.x", b"a job")
+        (job,) = await (await js.pull_subscribe_bind("worker", "JOBS")).fetch(1, timeout=5)
+        await job.term()
+
+        async def given_up():
+            with contextlib.suppress(httpx.HTTPError, KeyError):
+                return (await client.get("/letters", params={"consumer": "worker"})).json()["items"]
+
+        (letter,) = await eventually(given_up, 30)
+        assert letter["reason"] == "terminated"
+        about = (await client.get(f"/letters/{letter['letter_id']}")).json()
+        assert about["body"] is None, "its stream has not kept it"
 
         async def whole():
             verdict = (await client.get("/audit/verify")).json()

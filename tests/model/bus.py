@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,8 @@ WINDOW = 600.0
 """Seconds in which the broker knows a message id again."""
 ACK_WAIT = 5.0
 MAX_DELIVER = 4
+STORED = datetime(2026, 11, 1, tzinfo=UTC)
+"""When every message was stored: the stream is never made anew here."""
 DELAYS = (1.0, 5.0)
 """Pauses before a failing message comes again."""
 
@@ -179,6 +182,7 @@ class Message:
         self.metadata = SimpleNamespace(
             num_delivered=deliveries, consumer=consumer.name, stream="INT_MODEL",
             sequence=SimpleNamespace(stream=stored.seq), num_pending=consumer.waiting(),
+            timestamp=STORED,
         )  # fmt: skip
 
     async def _settle(self, how: str, delay: float | None = None) -> None:
@@ -242,7 +246,9 @@ class JetStream:
         if not await self.process.cross("nats", "get"):
             raise nats.errors.TimeoutError
         stored = self.server.log[seq - 1]
-        return SimpleNamespace(subject=stored.subject, data=stored.data, headers=stored.headers)
+        return SimpleNamespace(
+            subject=stored.subject, data=stored.data, headers=stored.headers, time=STORED
+        )  # fmt: skip
 
     async def pull_subscribe_bind(self, durable: str, *_: Any, **__: Any) -> Subscription:
         """A subscription to a durable."""

@@ -109,13 +109,13 @@ MUTANTS = (
     Mutant(
         "dead letter not acknowledged (never ended)",
         f"{CHASSIS}/retry.py",
-        '        await message._client.publish(message.reply, f"+TERM {reason}".encode())\n',
+        '        await message._client.publish(message.reply, f"+TERM {ASIDE}{reason}".encode())\n',
         "",
     ),
     Mutant(
         "ended without a dead letter",
         f"{CHASSIS}/retry.py",
-        '    ack = await js.publish(f"dead.{consumer}", data, headers={**kept, **about}, timeout=5)\n',
+        '    ack = await js.publish(f"dead.{consumer}", data, headers=headers, timeout=5)\n',
         "    return\n",
     ),
     Mutant(

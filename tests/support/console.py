@@ -2,22 +2,29 @@
 
 import asyncio
 import base64
+import contextlib
 import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import httpx
 import uuid_utils.compat as uuids
+from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
+from nats.js.errors import NotFoundError
 
 from kompetensnav_chassis.testing import eventually, headers_of
 from kompetensnav_contracts.catalogue import catalogue
 from support.receiver import Receiver
 from support.rig import Rig
 
+STREAM = "INT_LOCAL"
+MATCHING = "matching-registry"
 ALL = ("viewer", "operator", "corrector", "admin")
+AUDIENCE = "kompetensnav-operations"
 SLOT = "registry.slot.posted.v1"
 STRANGERS = ("slow", "quitter", "killed", "napper", "napping", "stranger")
 STACK_FILE = f"""
@@ -48,7 +55,7 @@ class Console:
 
     def token(self, *roles: str, subject: str = "anna") -> str:
         """Of somebody with roles."""
-        return self.rig.stack.token(*(roles or ALL), municipalities=(), subject=subject)
+        return self.rig.stack.token(*(roles or ALL), municipalities=(), subject=subject, audience=AUDIENCE)
 
     async def ask(
         self,
@@ -154,3 +161,76 @@ def slot(**facts: Any) -> dict[str, Any]:
         "ends_on": "2027-03-26", "seats": 1,
     }  # fmt: skip
     return values | facts
+
+
+@asynccontextmanager
+async def a_consumer(console, name, municipality, *, ack_wait=0.5, max_deliver=2):
+    """A durable of somebody else's service, with a door of its own for replay."""
+    topology, theirs = await console.rig.stack.nats("topology"), await console.rig.stack.nats("stranger")
+    js = topology.jetstream()
+    with contextlib.suppress(NotFoundError):
+        await js.delete_consumer(STREAM, name)
+    config = ConsumerConfig(
+        durable_name=name, ack_policy=AckPolicy.EXPLICIT, ack_wait=ack_wait, max_deliver=max_deliver,
+        deliver_policy=DeliverPolicy.NEW,
+        filter_subjects=[f"nav.{municipality}.int.{SLOT}", f"replay.int.{name}.>"],
+    )  # fmt: skip
+    await js.add_consumer(STREAM, config)
+    try:
+        prefix = b"_INBOX_stranger."
+        yield await theirs.jetstream().pull_subscribe_bind(name, STREAM, inbox_prefix=prefix)
+    finally:
+        await js.delete_consumer(STREAM, name)
+        await topology.close()
+        await theirs.close()
+
+
+async def fetched(subscription, n):
+    """Exactly so many messages."""
+    found = []
+    while len(found) < n:
+        with contextlib.suppress(TimeoutError):
+            found += await subscription.fetch(n - len(found), timeout=1)
+    return found
+
+
+async def asked_once_more(subscription):
+    """Nothing is given any more; the server says instead that it has given up."""
+    with contextlib.suppress(TimeoutError):
+        await subscription.fetch(1, timeout=1)
+
+
+async def died(console, ids):
+    letters = await console.letters(consumer=MATCHING)
+    return ids <= {letter["event_id"] for letter in letters}
+
+
+async def replays_of(console, ids):
+    """The event ids of what was published on matching's own door, in order."""
+    care = await console.rig.stack.nats()
+    try:
+        config = ConsumerConfig(
+            filter_subjects=[f"replay.int.{MATCHING}.>"], ack_policy=AckPolicy.NONE, inactive_threshold=10
+        )
+        subscription = await care.jetstream().pull_subscribe("", stream=STREAM, config=config)
+        left = (await subscription.consumer_info()).num_pending or 0
+        return [m.headers["ce-id"] for m in await fetched(subscription, left) if m.headers["ce-id"] in ids]
+    finally:
+        await care.close()
+
+
+async def letter_of(console, consumer, body=b"{}", *, stream=STREAM, seq=1, **about):
+    """Puts a dead letter where the letters of a consumer are, as a service does; returns its event's id."""
+    id = str(uuids.uuid7())
+    said = {
+        "ce-id": id, "Kn-Dead-Consumer": consumer, "Kn-Dead-Stream": stream, "Kn-Dead-Seq": str(seq),
+        "Kn-Dead-Subject": f"nav.1256.int.{SLOT}", "Kn-Dead-Reason": "made", "Kn-Dead-Error": "made",
+        "Kn-Dead-Deliveries": "1", "Kn-Dead-At": datetime.now(UTC).isoformat(),
+    }  # fmt: skip
+    said |= {name.replace("_", "-"): value for name, value in about.items()}
+    connection = await console.rig.stack.nats("registry")
+    try:
+        await connection.jetstream().publish(f"dead.{consumer}", body, headers=said)
+    finally:
+        await connection.close()
+    return id

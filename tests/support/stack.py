@@ -38,15 +38,17 @@ class Stack:
         municipalities: tuple[str, ...],
         administrations: tuple[str, ...] = ("school",),
         subject: str = "developer",
+        audience: str = "",
     ) -> str:
         """A token from the stack's own issuer."""
-        key = (roles, municipalities, administrations, subject)
+        key = (roles, municipalities, administrations, subject, audience)
         if key not in self.tokens:
             wanted = {
                 "subject": subject,
                 "roles": roles,
                 "municipalities": municipalities,
                 "administrations": administrations,
+                "audience": audience,
             }
             answered = httpx.post(f"{self.running['issuer']}/token", json=wanted)
             self.tokens[key] = answered.raise_for_status().json()["token"]

@@ -37,6 +37,9 @@ async def replay(
             if not _is_meant(letter, consumer, seqs, reason):
                 continue
             why = letter.headers.get("Kn-Dead-Reason", "")
+            if letter.headers.get("Kn-Dead-Body"):
+                done.append(Replayed(letter.seq, why, "has no body: use the console"))
+                continue
             if dry_run:
                 done.append(Replayed(letter.seq, why, "would be replayed"))
                 continue

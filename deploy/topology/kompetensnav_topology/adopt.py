@@ -13,13 +13,19 @@ from kompetensnav_topology.apply import DAY, NOTES, Change, collector
 
 SPOKEN = "nav.*.int.operations.>"
 """What the console itself tells."""
+OWN = {SPOKEN: "nav.*.int.>"}
+"""Subjects that one of our own stacks has instead."""
+
+
+class Taken(Exception):
+    """A name that the console needs is another stream's; says which."""
 
 
 async def adopt(
     js: JetStreamContext, stack: str, names: Sequence[str], *, dry_run: bool = False
 ) -> list[Change]:
     """Makes what the console needs for these streams; returns what was, or would be, done. Raises
-    NotFoundError for a stream that is not there."""
+    NotFoundError for a stream that is not there, and Taken."""
     changes = [
         *await _own(js, stack, names, dry_run=dry_run),
         *[change for name in names for change in await _doors(js, name, dry_run=dry_run)],
@@ -55,19 +61,31 @@ async def _own(js: JetStreamContext, stack: str, names: Sequence[str], *, dry_ru
         try:
             there = (await js.stream_info(stream.name or "")).config
         except nats.js.errors.NotFoundError:
-            verb = "make"
-        else:
-            verb = "" if set(there.subjects or ()) == set(stream.subjects or ()) else "change"
-        if verb:
-            changes.append(Change(verb, "stream", stream.name or ""))
+            changes.append(Change("make", "stream", stream.name or ""))
             if not dry_run:
-                await (js.add_stream(stream) if verb == "make" else js.update_stream(stream))
+                await js.add_stream(stream)
+            continue
+        if lacking := _lacking(there, stream):
+            changes.append(Change("change", "stream", stream.name or ""))
+            if not dry_run:
+                there.subjects = [*(there.subjects or ()), *lacking]
+                await js.update_stream(there)
     with suppress(nats.js.errors.NotFoundError):
         await js.consumer_info(f"ADVISORY_{code}", "collector")
         return changes
     if not dry_run:
         await js.add_consumer(f"ADVISORY_{code}", collector(30.0))
     return [*changes, Change("make", "consumer", "collector")]
+
+
+def _lacking(there: StreamConfig, wanted: StreamConfig) -> list[str]:
+    """The subjects that a stream of that name is to hold besides its own: what was adopted before stays.
+    Raises Taken for one that holds another application's events."""
+    known = set(there.subjects or ())
+    lacking = [subject for subject in wanted.subjects or () if not known & {subject, OWN.get(subject)}]
+    if lacking and wanted.subjects == [SPOKEN]:
+        raise Taken(f"The stream {there.name} holds something else: {', '.join(sorted(known))}.")
+    return lacking
 
 
 async def _doors(js: JetStreamContext, name: str, *, dry_run: bool) -> list[Change]:

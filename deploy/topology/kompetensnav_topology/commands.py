@@ -275,7 +275,10 @@ def adopt(
     async def go(js: JetStreamContext) -> list[work.Change]:
         return await adopting.adopt(js, stack, streams, dry_run=dry_run)
 
-    changes = _at(url, seed, go)
+    try:
+        changes = _at(url, seed, go)
+    except adopting.Taken as taken:
+        sys.exit(f"{taken} Give --stack another name.")
     table = Table("", "kind", "name", title=f"Adopted for {stack}: {'plan' if dry_run else 'done'}")
     for change in changes:
         table.add_row(change.verb, change.kind, change.name)

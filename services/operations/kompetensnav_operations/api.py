@@ -2,11 +2,11 @@
 
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 from uuid import UUID
 
 from fastapi import APIRouter, FastAPI, Query, Request
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import AwareDatetime, BaseModel, Field, model_validator
 from sqlalchemy import select
 from starlette.responses import Response
 
@@ -37,11 +37,25 @@ class Chosen(BaseModel):
     text: Name = ""
     since: AwareDatetime | None = None
     until: AwareDatetime | None = None
+    upto: int = Field(0, ge=0, description="The newest letter that was seen; what came later is not meant.")
 
     @property
     def selection(self) -> Selection:
         """As the actions take it."""
-        return Selection(**{**self.model_dump(), "ids": tuple(self.ids)})
+        return Selection(**{**self.model_dump(exclude={"all"}), "ids": tuple(self.ids)})
+
+
+class Meant(Chosen):
+    """Which letters an act is of; all of them only when that is said."""
+
+    all: bool = Field(False, description="Every letter in that state, when nothing else is chosen.")
+
+    @model_validator(mode="after")
+    def _is_said(self) -> Self:
+        said = self.model_fields_set - {"state", "upto"}
+        if not any(getattr(self, name) for name in said):
+            raise ValueError("choose letters by ids or by a filter, or say all")
+        return self
 
 
 class ForReason(BaseModel):
@@ -53,7 +67,7 @@ class ForReason(BaseModel):
 class OfLetters(ForReason):
     """An act on letters."""
 
-    letters: Chosen
+    letters: Meant
 
 
 class ToReplay(OfLetters):
@@ -121,7 +135,7 @@ def answer(app: FastAPI) -> None:
 
 async def enter_denied(request: Request) -> None:
     """Enters that somebody tried what they may not do."""
-    identity = getattr(request.state, "denied", None)
+    identity = getattr(request.state, "identity", None)
     if identity is not None:
         who = audit.Who(identity.subject, tuple(sorted(identity.roles)), request.app.state.stack)
         async with transaction(request.app.state.sessions, Scope()) as session:
@@ -202,10 +216,7 @@ async def show_letter(_: Viewer, desk: TheDesk, letter_id: int) -> dict[str, Any
         "letter": LetterView.model_validate(letter),
         "stack": original.header("Kn-Dead-Stack") if original else "",
         "body": masked(original.data) if original else None,
-        "attempts": [
-            {n: getattr(t, n) for n in ("delivery", "phase", "at", "host", "version", "error", "again_in")}
-            for t in tries
-        ],
+        "attempts": [asdict(each) for each in tries],
     }
 
 
@@ -227,9 +238,10 @@ async def correct(who: Corrector, desk: TheDesk, letter_id: int, edited: Edited)
     original = await desk.original(await desk.letter(letter_id))
     if original is None:
         raise NotFound("Its message is not there any more.", "Meddelandet finns inte kvar.")
+    held = await desk.held()
     async with desk.begin() as session:
         plan = await editing.correct(
-            session, desk.who(who), desk.board.picture, letter_id, original, edited.body, edited.reason
+            session, desk.who(who), desk.board.picture, held, letter_id, original, edited.body, edited.reason
         )
     return asdict(plan)
 
@@ -253,10 +265,10 @@ async def restore(who: Operator, desk: TheDesk, wanted: OfLetters) -> dict[str, 
 @router.post("/replays")
 async def plan_replay(who: Operator, desk: TheDesk, wanted: ToReplay) -> dict[str, Any]:
     """A dry run: what would be sent, what not and why. Nothing is sent."""
-    desk.broker  # noqa: B018 (a plan made without it would call every letter hindered)
+    held, chosen = await desk.held(), wanted.letters.selection
     async with desk.begin() as session:
         plan = await replays.plan(
-            session, desk.who(who), desk.board.picture, wanted.letters.selection, wanted.reason, wanted.rate
+            session, desk.who(who), desk.board.picture, held, chosen, wanted.reason, wanted.rate
         )
     return asdict(plan)
 
@@ -291,7 +303,7 @@ async def act_on_replay(who: Operator, desk: TheDesk, replay_id: UUID, act: str)
     if act not in acts:
         raise NotFound("There is no such act.", "Det finns ingen sådan åtgärd.")
     if act != "stop":
-        desk.broker  # noqa: B018 (said now, and not only seen later)
+        await desk.held()  # said now, and not only seen later
     async with desk.begin() as session:
         row = await acts[act](session, desk.who(who), replay_id)
         found = _replay(row, await replays.outcomes(session, replay_id))

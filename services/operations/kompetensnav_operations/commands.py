@@ -67,8 +67,9 @@ def _token() -> str:
         _leave("Set KOMPETENSNAV_TOKEN to a token of the issuer, and KOMPETENSNAV_OPERATIONS_URL.")
     issuer = json.loads(state.read_text())["issuer"]
     roles = ["viewer", "operator", "corrector", "admin"]
+    wanted = {"roles": roles, "municipalities": [], "audience": "kompetensnav-operations"}
     try:
-        answered = httpx.post(f"{issuer}/token", json={"roles": roles, "municipalities": []}, timeout=5)
+        answered = httpx.post(f"{issuer}/token", json=wanted, timeout=5)
         return str(answered.raise_for_status().json()["token"])
     except httpx.HTTPError as down:
         return str(_leave(f"No issuer answers at {issuer}: {type(down).__name__}"))

@@ -64,12 +64,10 @@ async def read(app: FastAPI) -> bool:
 async def replay(app: FastAPI) -> bool:
     """Sends what is to be replayed."""
     board = _board(app)
-    if board.broker is None or not board.broker.is_there:
+    if board.broker is None or not board.broker.is_there or not board.is_live:
         return False
     try:
-        return await replays.send(
-            app.state.sessions, board.broker, board.picture, board.names.dead, board.stack
-        )
+        return await replays.send(app.state.sessions, board)
     except (*AWAY, Refused) as away:
         log.warning("replay_waits", error=type(away).__name__)
         return False
@@ -78,7 +76,7 @@ async def replay(app: FastAPI) -> bool:
 async def keep(app: FastAPI) -> bool:
     """Keeps the picture and, once a minute, a sample of each queue; enters pauses that are over."""
     board = _board(app)
-    if board.faults or not board.picture.streams:
+    if {"broker", "database"} & board.faults.keys() or not board.picture.streams:
         return False
     now = datetime.now(UTC)
     await looking.keep(board, app.state.sessions)
@@ -99,11 +97,7 @@ async def mind(app: FastAPI) -> bool:
             return False
         died = await alerts.died(session)
         before = await alerts.before(session)
-        repeats = {}
-        for queue in board.picture.queues:
-            if (then := before.get(queue.key)) and queue.redelivered > then.redelivered:
-                done = max(queue.redelivered - then.redelivered, 1)
-                repeats[queue.key] = (done, max(done, round(queue.rate_out * 600) + done))
+        repeats = alerts.repeats(board.picture.queues, await alerts.failed(session), before)
         findings = judge(board.picture, looking.recent(board, died, repeats))
         if await alerts.enter_findings(session, findings, channels, datetime.now(UTC)):
             app.state.wake("notices")
@@ -111,7 +105,8 @@ async def mind(app: FastAPI) -> bool:
 
 
 async def notices(app: FastAPI) -> bool:
-    """Tells those concerned; what is not taken is tried again later."""
+    """Tells one of those concerned, that is, one notice; what is not taken is tried again later. One
+    transaction each, so that a kill repeats one notice at most."""
     now = datetime.now(UTC)
     async with transaction(app.state.sessions, Scope()) as session:
         due = await session.execute(
@@ -119,24 +114,24 @@ async def notices(app: FastAPI) -> bool:
             .join(Alert, Alert.alert_id == Notice.alert_id)
             .where(Notice.sent_at.is_(None), Notice.due_at <= now)
             .order_by(Notice.due_at)
-            .limit(20)
+            .limit(1)
             .with_for_update(of=Notice, skip_locked=True)
         )
-        rows = list(due)
-        for notice, alert in rows:
-            channel = app.state.channels.get(notice.channel)
-            if channel is None:  # it is not used any more
-                notice.sent_at = now
-                continue
-            try:
+        if (row := due.first()) is None:
+            return False
+        notice, alert = row
+        channel = app.state.channels.get(notice.channel)
+        try:
+            if channel is not None:  # else it is not used any more
                 await channel.tell(_told(app, notice, alert))
-                notice.sent_at = now
-            except Failed as why:
-                notice.attempts += 1
-                wait = alerts.AGAIN[min(notice.attempts, len(alerts.AGAIN)) - 1]
-                notice.due_at = now + timedelta(seconds=wait)
-                log.warning("alert_not_told", channel=notice.channel, why=str(why), again_in=wait)
-    return len(rows) == 20
+            notice.sent_at = now
+        except Exception as why:  # whatever it is, the others are told
+            notice.attempts += 1
+            wait = alerts.AGAIN[min(notice.attempts, len(alerts.AGAIN)) - 1]
+            notice.due_at = now + timedelta(seconds=wait)
+            reason = str(why) if isinstance(why, Failed) else type(why).__name__
+            log.warning("alert_not_told", channel=notice.channel, why=reason, again_in=wait)
+    return True
 
 
 def _told(app: FastAPI, notice: Notice, alert: Alert) -> Told:

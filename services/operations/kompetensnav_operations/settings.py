@@ -1,7 +1,8 @@
 """What the console reads from its environment (prefix `OPERATIONS_`)."""
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import SettingsConfigDict
+from standardwebhooks.webhooks import Webhook
 
 from kompetensnav_chassis.settings import ServiceSettings
 
@@ -13,6 +14,11 @@ class Settings(ServiceSettings):
         env_prefix="OPERATIONS_", frozen=True, extra="ignore", env_ignore_empty=True
     )
 
+    audience: str = Field(
+        "kompetensnav-operations",
+        description="Audience a token must name; another than the other services', whose operators and"
+        " administrators may not act here by that.",
+    )
     system_seed: SecretStr | None = Field(
         None, description="nkey seed of the broker's system user; without it no server is looked at."
     )
@@ -36,3 +42,13 @@ class Settings(ServiceSettings):
     alert_webhook_secret: SecretStr | None = Field(
         None, description="Signs what is posted, as Standard Webhooks say (whsec_...)."
     )
+
+    @field_validator("alert_webhook_secret")
+    @classmethod
+    def _can_sign(cls, secret: SecretStr | None) -> SecretStr | None:
+        if secret is not None:
+            try:
+                Webhook(secret.get_secret_value())
+            except (ValueError, RuntimeError) as bad:
+                raise ValueError("it is no secret of Standard Webhooks: whsec_ and base64") from bad
+        return secret

@@ -1,19 +1,38 @@
 """The console's rows: letters, replays, the audit, and what it has seen. The streams hold the events; of a
 letter's body nothing is kept here but the ids it names."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, DateTime, Float, ForeignKey, Identity, Index, String, Text, func
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    DateTime,
+    Float,
+    ForeignKey,
+    Identity,
+    Index,
+    String,
+    Text,
+    any_,
+    func,
+    literal,
+)
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.orm import DeclarativeBase, InstrumentedAttribute, Mapped, mapped_column
 
 from kompetensnav_chassis.db import metadata
 from kompetensnav_chassis.inbox import InboxRow
 from kompetensnav_chassis.outbox import OutboxRow
 
 NAME = String(200)
+
+
+def among(column: InstrumentedAttribute[int], ids: Iterable[int]) -> ColumnElement[bool]:
+    """Whether a column is one of many numbers, as one parameter however many they are."""
+    return column == any_(literal(list(ids), ARRAY(BigInteger)))
 
 
 class Base(DeclarativeBase):
@@ -38,11 +57,12 @@ class Inbox(InboxRow, Base):
 
 
 class Letter(Base):
-    """A dead letter: where it came from, why it died, and what has become of it."""
+    """A dead letter: where it came from, why it died, and what has become of it. A death is one by its time
+    too, for a stream that is made anew counts from 1 again."""
 
     __tablename__ = "letter"
     __table_args__ = (
-        Index("uq_letter_origin", "consumer", "stream", "origin_seq", unique=True),
+        Index("uq_letter_death", "consumer", "stream", "origin_seq", "died_at", unique=True),
         Index("ix_letter_state", "state", "consumer", "died_at"),
         Index("ix_letter_died_at", "died_at"),
         Index("ix_letter_fingerprint", "fingerprint"),
@@ -108,7 +128,10 @@ class ReplayLetter(Base):
     """A letter of a replay, and what came of it there."""
 
     __tablename__ = "replay_letter"
-    __table_args__ = (Index("ix_replay_letter_letter_id", "letter_id"),)
+    __table_args__ = (
+        Index("ix_replay_letter_letter_id", "letter_id"),
+        Index("ix_replay_letter_sent", "replay_id", postgresql_where="outcome = 'sent'"),
+    )
 
     replay_id: Mapped[UUID] = mapped_column(
         ForeignKey("replay.replay_id", ondelete="CASCADE"), primary_key=True
@@ -116,14 +139,18 @@ class ReplayLetter(Base):
     letter_id: Mapped[int] = mapped_column(primary_key=True)
     outcome: Mapped[str | None] = mapped_column(String(20))
     """None = not yet; `sent`, `handled`, `returned`, or why it was left out."""
+    tries: Mapped[int] = mapped_column(server_default="0")
+    """How often the broker has not taken it."""
 
 
 class Correction(Base):
-    """An edited letter: the event that it became. The body is kept until the event is sent."""
+    """An edited letter: the event that it becomes by one replay, and by no other. The body is kept until the
+    event is sent, for a day at most."""
 
     __tablename__ = "correction"
 
     event_id: Mapped[UUID] = mapped_column(primary_key=True)
+    replay_id: Mapped[UUID] = mapped_column(ForeignKey("replay.replay_id"), unique=True)
     letter_id: Mapped[int]
     by: Mapped[str] = mapped_column(NAME)
     at: Mapped[datetime] = mapped_column(server_default=func.now())
@@ -137,17 +164,14 @@ class Attempt(Base):
     """A try of a message that did not succeed."""
 
     __tablename__ = "attempt"
-    __table_args__ = (Index("ix_attempt_message", "consumer", "stream", "origin_seq"),
-                      Index("ix_attempt_at", "at"))  # fmt: skip
+    __table_args__ = (Index("ix_attempt_at", "at"),)
 
-    seq: Mapped[int] = mapped_column(primary_key=True)
-    """Its place in the stream of notes."""
-    consumer: Mapped[str] = mapped_column(NAME)
-    stream: Mapped[str] = mapped_column(NAME)
-    origin_seq: Mapped[int]
-    delivery: Mapped[int]
-    phase: Mapped[str] = mapped_column(String(10))
-    at: Mapped[datetime]
+    consumer: Mapped[str] = mapped_column(NAME, primary_key=True)
+    stream: Mapped[str] = mapped_column(NAME, primary_key=True)
+    origin_seq: Mapped[int] = mapped_column(primary_key=True)
+    delivery: Mapped[int] = mapped_column(primary_key=True)
+    phase: Mapped[str] = mapped_column(String(10), primary_key=True)
+    at: Mapped[datetime] = mapped_column(primary_key=True)
     host: Mapped[str] = mapped_column(NAME)
     version: Mapped[str] = mapped_column(NAME)
     error: Mapped[str] = mapped_column(Text)
@@ -193,6 +217,8 @@ class Bookmark(Base):
     seq: Mapped[int]
     deleted: Mapped[int] = mapped_column(server_default="0")
     """Messages that had been taken out of it at the last look."""
+    first: Mapped[int] = mapped_column(server_default="0")
+    """The first message that it held then."""
 
 
 class Sample(Base):
@@ -208,6 +234,8 @@ class Sample(Base):
     oldest: Mapped[float]
     dead: Mapped[int]
     redelivered: Mapped[int]
+    delivered: Mapped[int]
+    """The consumer's own count of deliveries."""
     rate_in: Mapped[float]
     rate_out: Mapped[float]
 
@@ -250,6 +278,8 @@ class Alert(Base):
     limit: Mapped[float]
     began_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]
+    quiet_at: Mapped[datetime | None]
+    """Since when the rule holds again; the alert ends when it has done so for a while."""
     seen_by: Mapped[str | None] = mapped_column(NAME)
     """Who has said that they look after it."""
 

@@ -7,7 +7,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
+from kompetensnav_operations.actions import alerts as alerting
+from kompetensnav_operations.actions.looking import Board, recent
 from kompetensnav_operations.domain import alerts, chain
 from kompetensnav_operations.domain.alerts import Recent, judge
 from kompetensnav_operations.domain.letters import (
@@ -32,6 +35,9 @@ from kompetensnav_operations.domain.picture import (
     from_json,
     has_gap,
 )
+from kompetensnav_operations.edges.broker import Held, moment, plain
+from kompetensnav_operations.settings import Settings
+from kompetensnav_operations.tables import Sample
 
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
 QUIET = Recent({}, {}, {})
@@ -264,3 +270,58 @@ def test_3_a_letter_is_never_its_namesakes_in_another_stream():
     picture = Picture(NOW, queues=(queue(stream="OTHER"),))
     assert picture.of_consumer("c", "S") is None
     assert picture.of_consumer("c") is not None
+
+
+def test_1_what_a_stream_holds():
+    """From its first to its last but what was taken out; a replica that lags answers nothing of what is
+    there."""
+    held = Held(3, 9, frozenset({5, 8, 9}))
+    assert [n for n in range(1, 11) if n in held] == [3, 4, 6, 7]
+    assert [held.has_after(n) for n in (0, 3, 6, 7, 9)] == [True, True, True, False, False]
+    assert not Held(10, 9, frozenset()).has_after(0), "all of it is gone"
+
+
+@pytest.mark.parametrize(("text", "shown"), [("a\0b", "a\ufffdb"), ("\udc80", "?"), ("Åsa", "Åsa")])
+def test_what_no_database_takes_is_made_plain(text, shown):
+    assert plain(text) == shown
+
+
+def test_times_are_read_whatever_they_say():
+    assert moment("2026-11-26T12:00:00.123456789Z") == datetime(2026, 11, 26, 12, 0, 0, 123456, UTC)
+    assert moment("2026-11-26T12:00:00") == datetime(2026, 11, 26, 12, tzinfo=UTC)
+    assert moment("0001-01-01T00:00:00Z") is moment("soon") is moment("9999-12-31T23:59:59-23:00") is None
+
+
+def test_half_a_character_is_shown_as_it_was_written():
+    body = b'{"name": "\\ud800"}'
+    kind, text = readable(body)
+    assert (kind, text.encode().decode()) == ("json", text)
+    assert json.loads(text) == json.loads(body)
+    assert masked(b'{"\\ud800": 1}').isascii()
+
+
+def test_4_repeats_are_tries_that_failed_or_what_is_held_to_be_repeated():
+    then = Sample(queue="S/c", delivered=100)
+    looked = alerting.repeats([queue(delivered=160, redelivered=2)], {"S/c": 15}, {"S/c": then})
+    assert looked == {"S/c": (15, 60)}
+    assert alerting.repeats([queue(delivered=160, redelivered=20)], {}, {"S/c": then}) == {"S/c": (20, 60)}
+    assert alerting.repeats([queue(delivered=5)], {}, {"S/c": then}) == {}, "it was made anew since"
+
+
+def test_4_slow_consumers_are_those_of_the_last_while():
+    board = Board("x", Picture(at=NOW))
+
+    def seen(count):
+        board.servers = (Server("n", "", 1, count, 0, 0, None),)
+        return recent(board, {}, {}).slow["n"]
+
+    assert [seen(n) for n in (7, 7, 9, 9)] == [0, 0, 2, 2]
+    assert [seen(n) for n in (0, 1)] == [0, 1], "the server has begun anew"
+
+
+def test_4_a_secret_that_cannot_sign_is_refused_at_the_start():
+    given = {"database_url": "postgresql://x/x", "relay_database_url": "postgresql://x/x", "stack": "x",
+             "issuer": "http://127.0.0.1:1", "session_secret": "z" * 40}  # fmt: skip
+    Settings(**given, alert_webhook_secret="whsec_" + "QUJD" * 8)
+    with pytest.raises(ValidationError, match="no secret of Standard Webhooks"):
+        Settings(**given, alert_webhook_secret="whsec_not base64!")

@@ -171,23 +171,25 @@ class Allow:
         """401 for nobody, 403 without one of the roles."""
         identity = await who(request)
         if not self.roles & identity.roles:
-            request.state.denied = identity
             raise Forbidden("No role of yours may do this.", "Din roll får inte göra detta.")
         return identity
 
 
 async def who(request: Request) -> Identity:
     """The identity behind a request's bearer token, or behind what the service itself recognises
-    (`app.state.recognise`, a session's cookie). Raises Unauthorised."""
+    (`app.state.recognise`, a session's cookie); `request.state.identity` from then on. Raises
+    Unauthorised."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     recognise = getattr(request.app.state, "recognise", None)
     if not token and recognise and (known := recognise(request)) is not None:
         identity: Identity = known
+        request.state.identity = identity
         return identity
     if scheme.lower() != "bearer" or not token:
         raise Unauthorised("Send a bearer token.", "Logga in först.")
     tokens: Tokens = request.app.state.tokens
-    return await tokens.identity(token)
+    request.state.identity = await tokens.identity(token)
+    return request.state.identity  # type: ignore[no-any-return]
 
 
 async def open_to_all() -> None:

@@ -49,6 +49,8 @@ class Wanted(BaseModel):
     roles: list[str]
     municipalities: list[str]
     administrations: list[str] = []
+    audience: str = ""
+    """Empty = the services'."""
 
 
 def is_loopback(host: str | None) -> bool:
@@ -131,7 +133,7 @@ def app(key: ECKey, issuer: str, audience: str = "kompetensnav", networks: Seque
 
     @api.post("/token", dependencies=[Depends(open_to_all)])
     async def issue(wanted: Wanted) -> dict[str, str]:
-        return {"token": sign(key, issuer, audience, wanted)}
+        return {"token": sign(key, issuer, wanted.audience or audience, wanted)}
 
     return api
 
@@ -189,11 +191,17 @@ def token(
     role: Annotated[list[str], typer.Option(help="Role; may be given many times.")],
     municipality: Annotated[list[str], typer.Option(help="SCB code; may be given many times.")],
     administration: Annotated[list[str] | None, typer.Option(help="`school` when none is given.")] = None,
+    audience: Annotated[str, typer.Option(help="Whom it is for; the services when left out.")] = "",
     issuer: Annotated[str, typer.Option(envvar="KOMPETENSNAV_ISSUER")] = "",
 ) -> None:
     """Print a development token from the issuer on this machine."""
     issuer = issuer or _running_issuer()
-    wanted = Wanted(roles=role, municipalities=municipality, administrations=administration or ["school"])
+    wanted = Wanted(
+        roles=role,
+        municipalities=municipality,
+        administrations=administration or ["school"],
+        audience=audience,
+    )
     try:
         answered = httpx.post(f"{issuer}/token", json=wanted.model_dump(), timeout=5).raise_for_status()
     except httpx.HTTPError as down:

@@ -184,6 +184,7 @@ class Relay:
         try:
             while not await connection.fetchval("select pg_try_advisory_lock($1)", LOCK):
                 self.answered_at = time.monotonic()
+                self.backlog, self.oldest, self.parked = 0, 0.0, 0  # the one that works tells of them
                 await asyncio.sleep(1)
             while True:
                 self._woken.clear()

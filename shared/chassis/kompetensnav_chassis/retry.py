@@ -29,8 +29,13 @@ GIVEN_UP = {
     "max_deliver": ("max-deliveries", "every delivery ended without an answer (crash, kill or time-out)"),
     "terminated": ("terminated", "the listener gave it up"),
 }
-"""Kind of advisory -> reason and words of the dead letter. Whoever puts a message aside terminates it as
-well: that letter is there already, and has the same message id."""
+"""Kind of advisory -> reason and words of the dead letter."""
+ASIDE = "aside: "
+"""How the reason begins with which a message is terminated that is a dead letter already."""
+BODY = "Kn-Dead-Body"
+"""Header of a dead letter without its body: `left` where it was, for want of room, or `gone`."""
+ROOM = 1_048_576
+"""Bytes that a server takes in one message, headers and body, unless it is told otherwise."""
 
 
 class Aside:
@@ -67,6 +72,7 @@ class Aside:
                 stream=about.stream,
                 seq=about.sequence.stream,
                 consumer=about.consumer,
+                stored=about.timestamp,
                 deliveries=about.num_delivered,
                 reason=error.reason if isinstance(error, Unfit) else "failed",
                 error=f"{type(error).__name__}: {error}"
@@ -82,7 +88,7 @@ class Aside:
             return
         failpoint(f"{about.consumer}.after-dead-letter")
         reason = error.reason if isinstance(error, Unfit) else type(error).__name__
-        await message._client.publish(message.reply, f"+TERM {reason}".encode())
+        await message._client.publish(message.reply, f"+TERM {ASIDE}{reason}".encode())
         message._ackd = True
 
 
@@ -94,16 +100,21 @@ async def dead_letter(
     stream: str,
     seq: int,
     consumer: str,
+    stored: datetime,
     deliveries: int,
     reason: str,
     error: str,
     data: bytes,
     headers: Mapping[str, str],
     frames: str = "",
+    body: str = "",
 ) -> None:
     """Publishes a dead letter: the original body and headers, and what happened. Awaits the server's ack.
 
-    `frames` is where it happened: functions and lines, without values, which might be personal.
+    `frames` is where it happened: functions and lines, without values, which might be personal. `stored`:
+    when the stream took the message; with its sequence it tells it from all others, for a stream that is
+    made anew counts from 1 again. `body`: why there is none, `gone`; a message with no room for more headers
+    has `left` it where it is.
     """
     kept = {
         name: value for name, value in headers.items() if not name.lower().startswith(("nats-", "kn-dead-"))
@@ -119,9 +130,14 @@ async def dead_letter(
         "Kn-Dead-Stack": frames,
         "Kn-Dead-In": stack,
         "Kn-Dead-At": datetime.now(UTC).isoformat(),
-        "Nats-Msg-Id": f"dead:{consumer}:{stream}:{seq}",
+        "Nats-Msg-Id": f"dead:{consumer}:{stream}:{seq}:{stored.timestamp():.0f}",
     }
-    ack = await js.publish(f"dead.{consumer}", data, headers={**kept, **about}, timeout=5)
+    headers = {**kept, **about, **({BODY: body} if body else {})}
+    size = len(data) + sum(len(f"{name}: {value}\r\n".encode()) for name, value in headers.items())
+    if size > ROOM - 1000:
+        short = {name: value for name, value in kept.items() if len(value) < 1000}
+        data, headers = b"", short | about | {BODY: "left"}
+    ack = await js.publish(f"dead.{consumer}", data, headers=headers, timeout=5)
     if not ack.duplicate:  # it is there already, and was told of then
         log.error("dead_letter", consumer=consumer, seq=seq, reason=reason)
 
@@ -155,24 +171,33 @@ async def _collect(js: JetStreamContext, stack: str, advisory: dict[str, Any]) -
     kind = advisory.get("type", "").rpartition(".")[2]
     if kind not in GIVEN_UP:
         return
+    if str(advisory.get("reason", "")).startswith(ASIDE):
+        return
     reason, error = GIVEN_UP[kind]
+    headers: Mapping[str, str]
     try:
         original = await js.get_msg(advisory["stream"], advisory["stream_seq"], direct=True)
-    except nats.js.errors.NotFoundError:
-        log.error("advisory_without_message", seq=advisory["stream_seq"], consumer=advisory["consumer"])
-        return
+    except nats.js.errors.NotFoundError:  # a stream that keeps no message that is answered
+        subject, data, headers, body = "", b"", {}, "gone"
+        stored = datetime.fromisoformat(advisory["timestamp"][:19] + "+00:00")
+    else:
+        subject, data, headers = original.subject or "", original.data or b"", original.headers or {}
+        body = ""
+        stored = original.time or datetime.now(UTC)
     await dead_letter(
         js,
         stack=stack,
-        subject=original.subject or "",
+        subject=subject,
         stream=advisory["stream"],
         seq=advisory["stream_seq"],
         consumer=advisory["consumer"],
+        stored=stored,
         deliveries=advisory["deliveries"],
         reason=reason,
         error=advisory.get("reason") or error,
-        data=original.data or b"",
-        headers=original.headers or {},
+        data=data,
+        headers=headers,
+        body=body,
     )
 
 

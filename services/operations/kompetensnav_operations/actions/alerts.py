@@ -13,9 +13,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from kompetensnav_chassis.errors import NotFound
 from kompetensnav_operations.actions.audit import Who, enter
 from kompetensnav_operations.domain.alerts import Finding
-from kompetensnav_operations.tables import Alert, Letter, Notice, Sample
+from kompetensnav_operations.domain.picture import Queue
+from kompetensnav_operations.tables import Alert, Attempt, Letter, Notice, Sample
 
 SPAN = timedelta(minutes=10)
+QUIET = timedelta(seconds=10)
+"""How long a rule holds again before its alert is over, so that one that flickers is told once."""
 AGAIN = (5, 30, 120, 600, 3600)
 """Seconds before each new try to tell somebody."""
 
@@ -28,6 +31,29 @@ async def died(session: AsyncSession) -> dict[str, int]:
         .group_by(Letter.stream, Letter.consumer)
     )
     return {f"{stream}/{consumer}": n for stream, consumer, n in rows}
+
+
+async def failed(session: AsyncSession) -> dict[str, int]:
+    """Queue -> tries that failed in the last ten minutes, of those who note them."""
+    rows = await session.execute(
+        select(Attempt.stream, Attempt.consumer, func.count())
+        .where(Attempt.at > datetime.now(UTC) - SPAN, Attempt.phase == "failed")
+        .group_by(Attempt.stream, Attempt.consumer)
+    )
+    return {f"{stream}/{consumer}": n for stream, consumer, n in rows}
+
+
+def repeats(
+    queues: Sequence[Queue], tries: Mapping[str, int], then: Mapping[str, Sample]
+) -> dict[str, tuple[int, int]]:
+    """Queue -> (repeats, deliveries) of the last ten minutes. Whoever notes no tries is judged by what the
+    server holds for repeating at this moment."""
+    found = {}
+    for queue in queues:
+        if (sample := then.get(queue.key)) and sample.delivered <= queue.delivered:
+            again = max(tries.get(queue.key, 0), queue.redelivered)
+            found[queue.key] = (again, max(again, queue.delivered - sample.delivered))
+    return found
 
 
 async def before(session: AsyncSession) -> Mapping[str, Sample]:
@@ -51,6 +77,7 @@ async def enter_findings(
     for key, finding in found.items():
         if key in there:
             there[key].value = max(there[key].value, finding.value)
+            there[key].quiet_at = None
             continue
         id = uuids.uuid7()
         session.add(
@@ -64,7 +91,10 @@ async def enter_findings(
             )
         )
         await _notices(session, id, "began", channels, now)
-    ended = [row for key, row in there.items() if key not in found]
+    quiet = [row for key, row in there.items() if key not in found]
+    ended = [row for row in quiet if row.quiet_at and now - row.quiet_at >= QUIET]
+    for row in quiet:
+        row.quiet_at = row.quiet_at or now
     for row in ended:
         row.ended_at = now
         await _notices(session, row.alert_id, "ended", channels, now)

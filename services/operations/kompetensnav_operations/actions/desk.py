@@ -16,8 +16,9 @@ from kompetensnav_chassis.errors import NotFound, Unavailable
 from kompetensnav_chassis.identity import Identity
 from kompetensnav_operations.actions.audit import Verdict, Who, enter, verify
 from kompetensnav_operations.actions.looking import Board
+from kompetensnav_operations.actions.reading import original
 from kompetensnav_operations.domain.picture import Queue
-from kompetensnav_operations.edges.broker import AWAY, BATCH, Broker, Refused, Stored
+from kompetensnav_operations.edges.broker import AWAY, BATCH, Broker, Held, Refused, Stored
 from kompetensnav_operations.tables import Letter
 
 
@@ -46,6 +47,20 @@ class Desk:
                 "NATS svarar inte, så det går inte att göra nu. Inget har ändrats.",
             )
         return self.board.broker
+
+    async def held(self) -> Held:
+        """What the stream of dead letters holds, when something can be sent: the broker is there, and what
+        is known of it is of now. Raises Unavailable."""
+        broker = self.broker
+        if not self.board.is_live:
+            raise Unavailable(
+                "What the console knows of NATS is too old to act on. Nothing has changed.",
+                "Det som är känt om NATS är för gammalt för att göra något. Inget har ändrats.",
+            )
+        try:
+            return await broker.held(self.board.names.dead)
+        except (*AWAY, Refused) as away:
+            raise Unavailable("NATS does not answer.", "NATS svarar inte.") from away
 
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[AsyncSession]:
@@ -87,8 +102,11 @@ class Desk:
         return found
 
     async def original(self, letter: Letter) -> Stored | None:
-        """The letter as it lies in the stream of dead letters; None when it is gone. Raises Unavailable."""
-        return await self.message(self.board.names.dead, letter.seq)
+        """The letter's message with its body; None when it is gone. Raises Unavailable."""
+        try:
+            return await original(self.broker, self.board.names.dead, letter)
+        except AWAY as away:
+            raise Unavailable("NATS does not answer.", "NATS svarar inte.") from away
 
     async def message(self, stream: str, seq: int) -> Stored | None:
         """A message of a stream; None when it is not there. Raises Unavailable."""

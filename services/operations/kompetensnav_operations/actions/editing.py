@@ -9,7 +9,7 @@ from typing import Any
 
 import uuid_utils.compat as uuids
 from pydantic import ValidationError
-from sqlalchemy import select
+from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from kompetensnav_chassis.errors import BadRows, Conflict
@@ -19,7 +19,7 @@ from kompetensnav_operations.actions.letters import Selection
 from kompetensnav_operations.actions.replays import Plan, plan
 from kompetensnav_operations.domain.letters import State, differences
 from kompetensnav_operations.domain.picture import Picture
-from kompetensnav_operations.edges.broker import Stored
+from kompetensnav_operations.edges.broker import Held, Stored
 from kompetensnav_operations.tables import Correction, Letter
 
 LARGEST = 900_000
@@ -44,7 +44,11 @@ def check(original: Stored, text: str) -> Checked:
         raise BadRows(
             f"It is no JSON: {where}.", f"Det är inte JSON: {where}.", errors=[{"where": where}]
         ) from bad
-    body = json.dumps(after, ensure_ascii=False, separators=(",", ":")).encode()
+    try:
+        body = json.dumps(after, ensure_ascii=False, separators=(",", ":")).encode()
+    except UnicodeEncodeError as bad:
+        raise BadRows("It names half a character (\\ud800 to \\udfff).",
+                      "Det innehåller ett halvt tecken (\\ud800 till \\udfff).") from bad  # fmt: skip
     if len(body) > LARGEST:
         raise BadRows(f"It is larger than {LARGEST} bytes.", f"Det är större än {LARGEST} byte.")
     try:
@@ -74,6 +78,7 @@ async def correct(
     session: AsyncSession,
     who: Who,
     picture: Picture,
+    held: Held,
     letter_id: int,
     original: Stored,
     text: str,
@@ -87,20 +92,19 @@ async def correct(
     checked = check(original, text)
     if not checked.paths:
         raise Conflict("Nothing was changed.", "Inget är ändrat.")
-    # a letter has at most one correction that is not sent
-    earlier = await session.scalar(
-        select(Correction).where(Correction.letter_id == letter_id, Correction.sent_seq.is_(None))
-    )
-    if earlier is not None:
-        await session.delete(earlier)
+    # a letter has at most one correction that can be sent
+    earlier = update(Correction).where(Correction.letter_id == letter_id, Correction.sent_seq.is_(None))
+    await session.execute(earlier.values(body=None))
     id = uuids.uuid7()
     cause = original.header("ce-id")
     headers = {k: v for k, v in original.headers.items() if not k.lower().startswith(("kn-dead-", "nats-"))}
     if cause:
         headers |= {"ce-id": str(id), "ce-causationid": cause, "ce-time": datetime.now(UTC).isoformat()}
+    made = await plan(session, who, picture, held, Selection(ids=(letter_id,)), reason, 50)
     session.add(
         Correction(
             event_id=id,
+            replay_id=made.replay_id,
             letter_id=letter_id,
             by=who.subject[:200],
             subject=letter.subject,
@@ -114,4 +118,4 @@ async def correct(
         after=hashlib.sha256(checked.body).hexdigest(),
         schema=original.header("ce-type") if checked.is_known else "",
     )  # fmt: skip
-    return await plan(session, who, picture, Selection(ids=(letter_id,)), reason, 50)
+    return made

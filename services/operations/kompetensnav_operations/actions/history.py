@@ -3,14 +3,16 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from kompetensnav_operations.domain.picture import Picture
-from kompetensnav_operations.tables import Attempt, GivenUp, Notice, Sample
+from kompetensnav_operations.tables import Attempt, Correction, GivenUp, Notice, Sample
 
 KEPT = timedelta(days=14)
+UNSENT = timedelta(days=1)
+"""How long the body of an edit is kept that nobody sends."""
 STEPS = 60
 """Points of a line."""
 
@@ -21,7 +23,8 @@ async def sample(session: AsyncSession, picture: Picture, now: datetime) -> None
     rows = [
         {
             "queue": q.key, "at": at, "waiting": q.waiting, "in_flight": q.in_flight, "oldest": q.oldest,
-            "dead": q.dead, "redelivered": q.redelivered, "rate_in": q.rate_in, "rate_out": q.rate_out,
+            "dead": q.dead, "redelivered": q.redelivered, "delivered": q.delivered,
+            "rate_in": q.rate_in, "rate_out": q.rate_out,
         }
         for q in picture.queues
     ]  # fmt: skip
@@ -34,6 +37,8 @@ async def prune(session: AsyncSession, now: datetime) -> None:
     for column in (Sample.at, Attempt.at, GivenUp.at):
         await session.execute(delete(column.class_).where(column < now - KEPT))
     await session.execute(delete(Notice).where(Notice.sent_at < now - KEPT * 6))
+    unsent = update(Correction).where(Correction.at < now - UNSENT, Correction.sent_seq.is_(None))
+    await session.execute(unsent.values(body=None))
 
 
 async def last(session: AsyncSession, span: timedelta = timedelta(hours=1)) -> dict[str, list[Sample]]:

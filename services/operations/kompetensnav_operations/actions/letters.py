@@ -13,7 +13,7 @@ from kompetensnav_chassis.outbox import tell
 from kompetensnav_contracts.events.operations import LetterDiscarded
 from kompetensnav_operations.actions.audit import Who, enter
 from kompetensnav_operations.domain.letters import UNDO, State
-from kompetensnav_operations.tables import Attempt, Letter, Seen
+from kompetensnav_operations.tables import Attempt, Letter, Seen, among
 
 PAGE = 50
 MOST = 100_000
@@ -35,13 +35,14 @@ class Selection:
     """An id of an event, a trace or a thing; or a part of the error's words."""
     since: datetime | None = None
     until: datetime | None = None
-    replay: str = ""
+    upto: int = 0
+    """The newest letter that was seen when they were chosen; what came later is not meant. 0 = all."""
 
     @property
     def conditions(self) -> list[ColumnElement[bool]]:
         """As the database is asked."""
         if self.ids:
-            return [Letter.letter_id.in_(self.ids)]
+            return [among(Letter.letter_id, self.ids)]
         found: list[ColumnElement[bool]] = []
         if self.state != "all":
             found.append(Letter.state == self.state)
@@ -50,6 +51,8 @@ class Selection:
                 found.append(getattr(Letter, name) == value)
         if self.since:
             found.append(Letter.died_at >= self.since)
+        if self.upto:
+            found.append(Letter.letter_id <= self.upto)
         if self.until:
             found.append(Letter.died_at < self.until)
         if self.text:
@@ -113,18 +116,61 @@ async def count(session: AsyncSession, selection: Selection) -> int:
     return await session.scalar(found) or 0
 
 
-async def attempts(session: AsyncSession, letter: Letter) -> Sequence[Attempt]:
-    """Every try of a letter's message that is known of, the first one first."""
+async def newest(session: AsyncSession) -> int:
+    """The letter entered last; 0 when there is none."""
+    return await session.scalar(select(func.max(Letter.letter_id))) or 0
+
+
+@dataclass(frozen=True)
+class Try:
+    """A delivery of a letter's message, and how it ended."""
+
+    delivery: int
+    phase: str
+    """`began`: nothing is known of its end; `failed`; `unanswered`: nothing is known of it at all."""
+    at: datetime | None = None
+    host: str = ""
+    version: str = ""
+    error: str = ""
+    again_in: float | None = None
+
+
+MOST_TRIES = 200
+
+
+async def attempts(session: AsyncSession, letter: Letter) -> list[Try]:
+    """Every try of a letter's message, the first one first; those that nobody has noted, too. Notes of an
+    earlier death, of another message at that place or of the same one, are left out."""
+    same = (
+        Letter.consumer == letter.consumer,
+        Letter.stream == letter.stream,
+        Letter.origin_seq == letter.origin_seq,
+    )
+    before = await session.scalar(
+        select(func.max(Letter.died_at)).where(*same, Letter.died_at < letter.died_at)
+    )
+    after = await session.scalar(
+        select(func.min(Letter.died_at)).where(*same, Letter.died_at > letter.died_at)
+    )
+    spans = [Attempt.at > before] if before else []
+    spans += [Attempt.at < after] if after else []
     rows = await session.scalars(
         select(Attempt)
         .where(
             Attempt.consumer == letter.consumer,
             Attempt.stream == letter.stream,
             Attempt.origin_seq == letter.origin_seq,
+            *spans,
         )
-        .order_by(Attempt.delivery, Attempt.seq)
+        .order_by(Attempt.delivery, Attempt.at)
+        .limit(2 * MOST_TRIES)
     )
-    return rows.all()
+    names = ("delivery", "phase", "at", "host", "version", "error", "again_in")
+    noted = [Try(**{name: getattr(row, name) for name in names}) for row in rows]
+    known = {each.delivery for each in noted}
+    deliveries = range(1, min(letter.deliveries, MOST_TRIES) + 1)
+    lost = [Try(n, "unanswered") for n in deliveries if n not in known]
+    return sorted([*noted, *lost], key=lambda each: each.delivery)
 
 
 async def discard(session: AsyncSession, who: Who, selection: Selection, reason: str) -> int:

@@ -15,6 +15,7 @@ from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
 
 from kompetensnav_chassis.db import Scope, Sessions, transaction
+from kompetensnav_operations.actions import alerts
 from kompetensnav_operations.actions.reading import Names
 from kompetensnav_operations.domain.alerts import Recent
 from kompetensnav_operations.domain.letters import State
@@ -45,6 +46,8 @@ SPAN = 10
 """Looks over which a rate is taken: seconds."""
 GRACE = timedelta(seconds=5)
 """How long a message may be between being given up and being a letter."""
+STALE = 15.0
+"""Seconds after which nothing is done by a picture."""
 MISSED = timedelta(seconds=10)
 """After which a service or a link that does not answer is missed."""
 FORGET = timedelta(days=14)
@@ -66,13 +69,16 @@ class Board:
     servers: tuple[Server, ...] = ()
     missing: dict[str, str] = field(default_factory=dict)
     """What did not answer when everybody was asked: `servers`."""
+    heard: dict[str, datetime] = field(default_factory=dict)
+    """Since when `services` and `servers` are asked without a break: only then is somebody missed."""
     past: deque[tuple[float, dict[str, Queue]]] = field(default_factory=lambda: deque(maxlen=SPAN))
     oldest: dict[str, tuple[int, datetime | None]] = field(default_factory=dict)
     """Queue -> (its floor, when the first message above it was stored)."""
     read: dict[str, Stream] = field(default_factory=dict)
     """Streams as they were when all of them had been read."""
     changed: asyncio.Condition = field(default_factory=asyncio.Condition)
-    slow: dict[str, int] = field(default_factory=dict)
+    slow: dict[str, deque[tuple[float, int]]] = field(default_factory=dict)
+    """Server -> its count of slow consumers over the last while."""
     faults: dict[str, str] = field(default_factory=dict)
     """What does not answer: `broker`, `database`, `servers`."""
 
@@ -85,6 +91,23 @@ class Board:
     def age(self) -> float:
         """Seconds since the picture was made."""
         return (datetime.now(UTC) - self.picture.at).total_seconds()
+
+    @property
+    def ready_broker(self) -> Broker:
+        """The broker. Raises ConnectionError when there has never been one."""
+        if self.broker is None:
+            raise ConnectionError("not connected yet")
+        return self.broker
+
+    @property
+    def is_live(self) -> bool:
+        """Whether the picture is of now, so that something can be done by it."""
+        return bool(self.past) and self.age < STALE
+
+    def was(self, seconds: float) -> Mapping[str, Queue]:
+        """The queues at a look that is at least so long ago; none when there is no such look."""
+        until = time.monotonic() - seconds
+        return next((queues for at, queues in reversed(self.past) if at <= until), {})
 
     async def show(self, picture: Picture) -> None:
         """Has everybody who looks see this."""
@@ -104,7 +127,10 @@ class Board:
 async def ask_everybody(board: Board, system: System | None) -> None:
     """Asks services and servers how they are; that takes a moment, for nobody knows how many will answer."""
     now = datetime.now(UTC)
-    if board.broker is not None and board.broker.is_there:
+    if board.broker is None or not board.broker.is_there:
+        board.heard.pop("services", None)
+    else:
+        board.heard.setdefault("services", now)
         answers = await board.broker.everybody("$SRV.STATS")
         board.instances = tuple(i for each in answers if (i := instance_of(each, datetime.now(UTC))))
         board.known |= {each.service: now for each in board.instances}
@@ -116,6 +142,10 @@ async def ask_everybody(board: Board, system: System | None) -> None:
             board.missing = {} if found else {"servers": "no answer"}
         except (*AWAY, Refused) as away:
             board.missing = {"servers": type(away).__name__}
+        if board.missing:
+            board.heard.pop("servers", None)
+        else:
+            board.heard.setdefault("servers", now)
     board.known = {name: at for name, at in board.known.items() if at > now - FORGET}
 
 
@@ -139,6 +169,7 @@ async def look(board: Board, sessions: Sessions) -> None:
     board.faults = faults
     missing = [name for name, at in board.known.items() if at < now - MISSED]
     is_heard = "broker" not in faults
+    services, servers = (_is_known(board, who, now) for who in ("services", "servers"))
     await board.show(
         replace(
             picture,
@@ -146,11 +177,19 @@ async def look(board: Board, sessions: Sessions) -> None:
             queues=queues,
             instances=board.instances or picture.instances,
             servers=board.servers or picture.servers,
-            silent=tuple(sorted(n for n in missing if ":" not in n)) if is_heard else before.silent,
-            lost_links=tuple(sorted(n.partition(":")[2] for n in missing if ":" in n)),
+            silent=tuple(sorted(n for n in missing if ":" not in n)) if services else before.silent,
+            lost_links=tuple(sorted(n.partition(":")[2] for n in missing if ":" in n))
+            if servers
+            else before.lost_links,
             faults=faults,
         )
     )
+
+
+def _is_known(board: Board, who: str, now: datetime) -> bool:
+    """Whether they have been asked long enough for those that do not answer to be missed."""
+    since = board.heard.get(who)
+    return since is not None and now - since > MISSED
 
 
 async def _ask(board: Board, now: datetime) -> Picture:
@@ -176,7 +215,7 @@ async def _aged(board: Board, broker: Broker, queues: list[Queue], now: datetime
             with suppress(*AWAY):
                 first = await broker.first(queue.stream, queue.floor + 1, queue.filters)
                 at = first.at if first else None
-            board.oldest[queue.key] = (queue.floor, at)
+                board.oldest[queue.key] = (queue.floor, at)
         return replace(queue, oldest=max(0.0, (now - at).total_seconds()) if at else 0.0)
 
     return list(await asyncio.gather(*(of(queue) for queue in queues)))
@@ -228,11 +267,16 @@ async def _letters(
 
 
 def recent(board: Board, died: Mapping[str, int], repeats: Mapping[str, tuple[int, int]]) -> Recent:
-    """What the rules need besides the picture; slow consumers count from the last look on."""
-    slow = {
-        s.name: max(0, s.slow_consumers - board.slow.get(s.name, s.slow_consumers)) for s in board.servers
-    }
-    board.slow = {s.name: s.slow_consumers for s in board.servers}
+    """What the rules need besides the picture; slow consumers are those of the last ten minutes."""
+    now, slow = time.monotonic(), {}
+    for server in board.servers:
+        counts = board.slow.setdefault(server.name, deque())
+        if counts and counts[-1][1] > server.slow_consumers:  # it counts from 0 since a restart
+            counts.clear()
+        counts.append((now, server.slow_consumers))
+        while counts[0][0] < now - alerts.SPAN.total_seconds():
+            counts.popleft()
+        slow[server.name] = server.slow_consumers - counts[0][1]
     return Recent(died, repeats, slow)
 
 

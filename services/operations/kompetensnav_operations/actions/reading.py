@@ -4,26 +4,32 @@ never skips one."""
 
 import json
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import delete, select, text, update
+import structlog
+from sqlalchemy import delete, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from kompetensnav_chassis.db import Scope, Sessions, transaction
 from kompetensnav_operations.domain.letters import State, fingerprint, references
 from kompetensnav_operations.domain.picture import Stream
-from kompetensnav_operations.edges.broker import BATCH, Broker, Stored, moment
-from kompetensnav_operations.tables import Attempt, Bookmark, GivenUp, Letter, Seen
+from kompetensnav_operations.edges.broker import Broker, Stored, moment, plain
+from kompetensnav_operations.tables import Attempt, Bookmark, GivenUp, Letter, Seen, among
 
+log = structlog.get_logger()
 LOCK = 7_312
 """Key of the advisory lock of whoever reads: one instance at a time."""
 ROUNDS = 20
 """Batches of one stream before the others have their turn."""
 COME_OF = "Kn-Replay"
 """Header of what is replayed: the letter that it comes of."""
+MALFORMED = (ValueError, TypeError, KeyError, AttributeError, ArithmeticError)
+SOON = timedelta(minutes=1)
+"""A message that the server gives up is a letter by then, or it is in limbo."""
 Take = Callable[[AsyncSession, Sequence[Stored]], Awaitable[None]]
 
 
@@ -40,6 +46,11 @@ class Names:
         """Those of a stack."""
         code = stack.upper()
         return cls(f"DEAD_{code}", f"ATTEMPT_{code}", f"ADVISORY_{code}")
+
+    @property
+    def deaths(self) -> tuple[str, str]:
+        """Those that tell what died."""
+        return self.dead, self.advisories
 
     @property
     def own(self) -> set[str]:
@@ -61,35 +72,63 @@ async def read_on(
     for stream in sorted(streams, key=lambda s: (s.name not in names.own, s.name)):
         if (before := done.get(stream.name)) and _is_same(before, stream):
             continue
-        if await _read(sessions, broker, stream, names.take(stream.name)):
-            more = True
-        else:
+        left = await _read(sessions, broker, stream, names.take(stream.name))
+        if left is False:
             done[stream.name] = stream
+        more |= bool(left)
     return more
 
 
 def _is_same(one: Stream, other: Stream) -> bool:
     """Whether nothing was added to a stream, or taken out of it."""
-    return (one.created, one.last_seq, one.deleted) == (other.created, other.last_seq, other.deleted)
+    names = ("created", "first_seq", "last_seq", "deleted")
+    return all(getattr(one, name) == getattr(other, name) for name in names)
 
 
-async def _read(sessions: Sessions, broker: Broker, stream: Stream, take: Take) -> bool:
+async def _read(sessions: Sessions, broker: Broker, stream: Stream, take: Take) -> bool | None:
+    """Whether there is more to read; None when it cannot be had at this moment."""
     for _ in range(ROUNDS):
         async with transaction(sessions, Scope()) as session:
             if not await session.scalar(text("select pg_try_advisory_xact_lock(:key)"), {"key": LOCK}):
-                return True
+                return None
             at = await _bookmark(session, stream)
-            if stream.deleted != at.deleted and take in (take_events, take_letters):
+            if (stream.deleted, stream.first_seq) != (at.deleted, at.first):
                 await _forget(session, broker, stream, at, take)
             if at.seq >= stream.last_seq:
                 return False
             stored = await broker.read(stream.name, at.seq + 1)
             if stored:
-                await take(session, stored)
-            at.seq = stored[-1].seq if stored else stream.last_seq
-            if len(stored) < BATCH:
-                return False
+                await _take(session, take, stored)
+                at.seq = stored[-1].seq
+                continue
+            held = await broker.held(stream.name)
+            if held.has_after(at.seq):  # the replica that was asked lags behind
+                return None
+            at.seq = held.last
     return True
+
+
+async def _take(session: AsyncSession, take: Take, stored: Sequence[Stored]) -> None:
+    """Takes messages; one that cannot be taken is told of and left out, and keeps no other one back."""
+    try:
+        async with session.begin_nested():
+            await take(session, stored)
+    except (*MALFORMED, DBAPIError) as bad:
+        if isinstance(bad, DBAPIError) and not _is_of_a_value(bad):
+            raise
+        if len(stored) == 1:
+            log.error(
+                "message_left_out", stream=stored[0].stream, seq=stored[0].seq, error=type(bad).__name__
+            )
+            return
+        for each in stored:
+            await _take(session, take, [each])
+
+
+def _is_of_a_value(error: DBAPIError) -> bool:
+    """Whether it is a value that the database does not take, and not the database that is away."""
+    state = getattr(error.orig, "sqlstate", None)
+    return not error.connection_invalidated and (state is None or state[:2] in ("22", "23", "54"))
 
 
 async def _bookmark(session: AsyncSession, stream: Stream) -> Bookmark:
@@ -98,20 +137,21 @@ async def _bookmark(session: AsyncSession, stream: Stream) -> Bookmark:
         at = Bookmark(stream=stream.name, created=stream.created, seq=0, deleted=0)
         session.add(at)
     elif at.created != stream.created:  # made anew: what was read is of another stream of that name
-        at.created, at.seq, at.deleted = stream.created, 0, 0
+        at.created, at.seq, at.deleted, at.first = stream.created, 0, 0, 0
         await session.execute(delete(Seen).where(Seen.stream == stream.name))
     return at
 
 
 async def _forget(session: AsyncSession, broker: Broker, stream: Stream, at: Bookmark, take: Take) -> None:
     """What was taken out of a stream is not found here either, nor by what it named."""
-    gone = await broker.deleted(stream.name)
+    held = await broker.held(stream.name)
     if take is take_letters:
-        bare = update(Letter).where(Letter.seq.in_(gone), Letter.seq <= at.seq)
-        await session.execute(bare.values(refs=[]))
-    else:
-        await session.execute(delete(Seen).where(Seen.stream == stream.name, Seen.seq.in_(gone)))
-    at.deleted = stream.deleted
+        is_out = or_(among(Letter.seq, held.deleted), Letter.seq < held.first)
+        await session.execute(update(Letter).where(is_out, Letter.seq <= at.seq).values(refs=[]))
+    elif take is take_events:
+        is_out = or_(among(Seen.seq, held.deleted), Seen.seq < held.first)
+        await session.execute(delete(Seen).where(Seen.stream == stream.name, is_out))
+    at.deleted, at.first = stream.deleted, stream.first_seq
 
 
 async def take_events(session: AsyncSession, stored: Sequence[Stored]) -> None:
@@ -135,11 +175,14 @@ def trace(message: Stored) -> str | None:
 
 async def take_letters(session: AsyncSession, stored: Sequence[Stored]) -> None:
     """Enters new letters; one that is the end of a replay marks the letter it comes of."""
-    rows = [_letter(message) for message in stored if message.header("Kn-Dead-Consumer")]
+    rows = [_letter(message) for message in stored if _is_letter(message)]
     if not rows:
         return
-    made = insert(Letter).on_conflict_do_nothing(index_elements=["consumer", "stream", "origin_seq"])
-    await session.execute(made, rows)
+    made = insert(Letter)
+    death = ["consumer", "stream", "origin_seq", "died_at"]
+    # the same death in a stream that was made anew of what was kept: only its place is another
+    place = {"seq": made.excluded.seq}
+    await session.execute(made.on_conflict_do_update(index_elements=death, set_=place), rows)
     for row in rows:
         await session.execute(
             delete(GivenUp).where(
@@ -148,10 +191,16 @@ async def take_letters(session: AsyncSession, stored: Sequence[Stored]) -> None:
                 GivenUp.origin_seq == row["origin_seq"],
             )
         )
-    came_of = [row["came_of"] for row in rows if row["came_of"]]
-    if came_of:
-        returned = update(Letter).where(Letter.letter_id.in_(came_of))
-        await session.execute(returned.values(state=State.RETURNED))
+    for row in (row for row in rows if row["came_of"]):
+        theirs = (Letter.letter_id == row["came_of"], Letter.consumer == row["consumer"])
+        sent = Letter.state != State.DISCARDED
+        await session.execute(update(Letter).where(*theirs, sent).values(state=State.RETURNED))
+
+
+def _is_letter(message: Stored) -> bool:
+    """Whether it was put where its consumer's letters are, by somebody who may do that."""
+    consumer = message.header("Kn-Dead-Consumer")
+    return bool(consumer) and message.subject == f"dead.{consumer}"
 
 
 def _letter(message: Stored) -> dict[str, Any]:
@@ -159,7 +208,7 @@ def _letter(message: Stored) -> dict[str, Any]:
         return message.header(f"Kn-Dead-{name}") or default
 
     type = message.header("ce-type") or said("Subject")
-    came_of = message.header(COME_OF)
+    is_replay = said("Subject").startswith("replay.")  # nobody else's word is taken for it
     return {
         "seq": message.seq,
         "consumer": said("Consumer")[:200],
@@ -177,12 +226,36 @@ def _letter(message: Stored) -> dict[str, Any]:
         "deliveries": _number(said("Deliveries"), 0),
         "size": len(message.data),
         "state": State.WAITING,
-        "came_of": int(came_of) if came_of.isdigit() else None,
+        "came_of": _number(message.header(COME_OF), 0) or None if is_replay else None,
     }
 
 
 def _number(text: str, default: int) -> int:
-    return int(text) if text.isdigit() else default
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else default
+
+
+def is_of(message: Stored | None, letter: Letter) -> bool:
+    """Whether a message of the stream of dead letters is that letter, and not another one at its place in a
+    stream that was made anew."""
+    if message is None or not _is_letter(message):
+        return False
+    theirs = _letter(message)
+    return all(theirs[name] == getattr(letter, name) for name in ("consumer", "stream", "origin_seq")) and (
+        theirs["died_at"] == letter.died_at
+    )
+
+
+async def original(broker: Broker, dead: str, letter: Letter) -> Stored | None:
+    """The letter's message with its body; None when it is gone. Raises one of AWAY."""
+    message = await broker.message(dead, letter.seq)
+    if message is None or not is_of(message, letter):
+        return None
+    if not (missing := message.header("Kn-Dead-Body")):
+        return message
+    theirs = await broker.message(letter.stream, letter.origin_seq) if missing == "left" else None
+    if theirs is None or theirs.subject != letter.subject:
+        return None
+    return replace(message, data=theirs.data, headers={**theirs.headers, **message.headers})
 
 
 async def take_attempts(session: AsyncSession, stored: Sequence[Stored]) -> None:
@@ -193,28 +266,28 @@ async def take_attempts(session: AsyncSession, stored: Sequence[Stored]) -> None
             said = json.loads(message.data)
             rows.append(
                 {
-                    "seq": message.seq,
-                    "consumer": str(said["consumer"])[:200],
-                    "stream": str(said["stream"])[:200],
+                    "consumer": plain(str(said["consumer"]))[:200],
+                    "stream": plain(str(said["stream"]))[:200],
                     "origin_seq": int(said["seq"]),
                     "delivery": int(said["delivery"]),
                     "phase": "failed" if said["phase"] == "failed" else "began",
-                    "at": datetime.fromisoformat(said["at"]),
-                    "host": str(said["host"])[:200],
-                    "version": str(said["version"])[:200],
-                    "error": str(said["error"]),
-                    "frames": str(said["frames"]),
-                    "again_in": said["again_in"],
+                    "at": moment(said["at"]) or message.at,
+                    "host": plain(str(said["host"]))[:200],
+                    "version": plain(str(said["version"]))[:200],
+                    "error": plain(str(said["error"])),
+                    "frames": plain(str(said["frames"])),
+                    "again_in": float(said["again_in"]) if said["again_in"] is not None else None,
                 }
             )
-        except (ValueError, KeyError, TypeError):  # somebody else's; a note is no promise
+        except MALFORMED:  # somebody else's; a note is no promise
             continue
     if rows:
         await session.execute(insert(Attempt).on_conflict_do_nothing(), rows)
 
 
 async def take_advisories(session: AsyncSession, stored: Sequence[Stored]) -> None:
-    """Enters what the server gave up, unless it is a letter already."""
+    """Enters what the server gave up, unless it is a letter already: one of that death, not of an earlier
+    life of the stream."""
     rows = {}
     for message in stored:
         said = json.loads(message.data)
@@ -223,8 +296,12 @@ async def take_advisories(session: AsyncSession, stored: Sequence[Stored]) -> No
             rows[key] = moment(said.get("timestamp")) or message.at
     for (consumer, stream, seq), at in rows.items():
         there = select(Letter.letter_id).where(
-            Letter.consumer == consumer, Letter.stream == stream, Letter.origin_seq == seq
-        )
+            Letter.consumer == consumer, Letter.stream == stream, Letter.origin_seq == seq,
+            Letter.died_at > at - SOON,
+        )  # fmt: skip
         if not await session.scalar(there):
             given_up = {"consumer": consumer, "stream": stream, "origin_seq": seq, "at": at}
-            await session.execute(insert(GivenUp).on_conflict_do_nothing(), given_up)
+            again = insert(GivenUp).on_conflict_do_update(
+                index_elements=["consumer", "stream", "origin_seq"], set_={"at": at}
+            )
+            await session.execute(again, given_up)

@@ -1,41 +1,60 @@
 """Replay: letters are given to the consumer that failed, and to no other, as they were.
 
-A letter is taken by one replay at a time, under its row's lock, and sent with a message id of its own
-(`replay:<letter>:<n>`): whoever was killed in between sends it again, and the broker has it once. First goes
-a canary; only when its letters are handled does the rest follow, no faster than the rate.
+A letter is taken by one replay at a time, under its row's lock, and sent with a message id of its own:
+whoever was killed in between sends it again, and the broker has it once. First goes a canary; only when its
+letters are handled does the rest follow, no faster than the rate.
 """
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 from uuid import UUID
 
+import structlog
 import uuid_utils.compat as uuids
-from sqlalchemy import func, select, update
+from sqlalchemy import Update, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from kompetensnav_chassis.db import Scope, Sessions, transaction
-from kompetensnav_chassis.errors import Conflict
+from kompetensnav_chassis.errors import Conflict, Forbidden
 from kompetensnav_chassis.failpoints import failpoint
 from kompetensnav_chassis.outbox import tell
 from kompetensnav_contracts.events.operations import LetterReplayed
 from kompetensnav_operations.actions.audit import Who, console, enter
 from kompetensnav_operations.actions.letters import MOST, Selection, chosen, target
-from kompetensnav_operations.actions.reading import COME_OF
+from kompetensnav_operations.actions.looking import Board
+from kompetensnav_operations.actions.reading import COME_OF, original
 from kompetensnav_operations.domain.letters import CANARY, Standing, State, hindrance, way
 from kompetensnav_operations.domain.picture import Picture, Queue
-from kompetensnav_operations.edges.broker import Broker, Stored
-from kompetensnav_operations.tables import Bookmark, Correction, Letter, Replay, ReplayLetter
+from kompetensnav_operations.edges.broker import AWAY, Broker, Held, Refused, Stored
+from kompetensnav_operations.edges.roles import EDIT
+from kompetensnav_operations.tables import (
+    Bookmark,
+    Correction,
+    GivenUp,
+    Letter,
+    Replay,
+    ReplayLetter,
+    among,
+)
 
+log = structlog.get_logger()
 AT_ONCE = 50
 """Letters sent in one turn of the job, at most."""
-CANARY_PATIENCE = 120.0
-"""Seconds that the canary may take to be handled."""
+CANARY_PATIENCE = 1800.0
+"""Seconds that the canary may take to be handled: longer than a failing message is tried again."""
+TRIES = 5
+"""How often a letter is offered to a broker that does not take it."""
+LAG = 1.5
+"""Seconds after its consumer has answered until everything is told that the server gave up then."""
+UNDER_WAY = ("canary", "running")
 ENDED = ("done", "stopped")
+SENT = ("sent", "handled", "returned")
 
 
 @dataclass(frozen=True)
@@ -48,18 +67,27 @@ class Plan:
     consumers: Mapping[str, int]
     boomerangs: int
     """Eligible letters that are themselves the end of a replay."""
+    paused: Sequence[str] = ()
+    """Consumers among them that are paused, and hear nothing until they go on."""
 
 
 async def plan(
-    session: AsyncSession, who: Who, picture: Picture, selection: Selection, reason: str, rate: int
+    session: AsyncSession,
+    who: Who,
+    picture: Picture,
+    held: Held,
+    selection: Selection,
+    reason: str,
+    rate: int,
 ) -> Plan:
-    """Chooses the letters and writes them down; nothing is sent. Raises Conflict for too many."""
+    """Chooses the letters and writes them down; nothing is sent. `held`: what the stream of dead letters
+    holds. Raises Conflict for too many."""
     rows = (await session.scalars(chosen(selection).limit(MOST + 1))).all()
     if len(rows) > MOST:
         raise Conflict(
             f"More than {MOST} letters fit; choose fewer.", f"Fler än {MOST} brev passar; välj färre."
         )
-    outcomes = {row.letter_id: _hindrance(row, picture) for row in rows}
+    outcomes = {row.letter_id: _hindrance(row, picture, row.seq in held) for row in rows}
     id = uuids.uuid7()
     session.add(
         Replay(
@@ -78,12 +106,15 @@ async def plan(
         ]
         await session.execute(insert(ReplayLetter), values)
     fit = [row for row in rows if not outcomes[row.letter_id]]
+    consumers = {(row.consumer, row.stream) for row in fit}
+    queues = [queue for name, stream in consumers if (queue := picture.of_consumer(name, stream))]
     return Plan(
         replay_id=id,
         eligible=len(fit),
         hindered=_counted(why for why in outcomes.values() if why),
         consumers=_counted(row.consumer for row in fit),
         boomerangs=sum(1 for row in fit if row.came_of),
+        paused=sorted(queue.name for queue in queues if queue.paused),
     )
 
 
@@ -94,13 +125,17 @@ def _counted(values: Any) -> dict[str, int]:
     return dict(sorted(found.items(), key=lambda item: -item[1]))
 
 
-def _hindrance(letter: Letter, picture: Picture, is_there: bool = True) -> str:
-    return hindrance(Standing(letter.state, is_there), picture.of_consumer(letter.consumer, letter.stream))
+def _hindrance(letter: Letter, picture: Picture, is_there: bool, is_taken: bool = False) -> str:
+    """Why it cannot be sent. `is_taken`: by the very replay that is about to send it."""
+    state = State.WAITING if is_taken else letter.state
+    return hindrance(Standing(state, is_there), picture.of_consumer(letter.consumer, letter.stream))
 
 
 async def begin(session: AsyncSession, who: Who, replay_id: UUID) -> Replay:
-    """Has a planned replay sent. Raises Conflict when it is begun already, or nothing is left to send."""
+    """Has a planned replay sent. Raises Conflict when it is begun already, or nothing is left to send, and
+    Forbidden for an edited letter that they may not edit."""
     replay = await _locked(session, replay_id)
+    await _may(session, who, replay_id)
     if replay.state != "planned":
         raise Conflict("This replay has begun already.", "Omspelningen är redan påbörjad.")
     left = await _left(session, replay_id)
@@ -118,13 +153,25 @@ async def begin(session: AsyncSession, who: Who, replay_id: UUID) -> Replay:
 
 
 async def go_on(session: AsyncSession, who: Who, replay_id: UUID) -> Replay:
-    """Has a stopped replay go on with the rest, in spite of its canary. Raises Conflict."""
+    """Has a stopped replay go on: with its canary, when somebody had stopped that; with the rest in spite of
+    its canary otherwise. Raises Conflict, and Forbidden."""
     replay = await _locked(session, replay_id)
+    await _may(session, who, replay_id)
     if replay.state != "stopped" or not await _left(session, replay_id):
         raise Conflict("There is nothing to go on with.", "Det finns inget att fortsätta med.")
     await enter(session, who, "replay-on", f"replay {replay_id}", reason=replay.reason)
-    replay.state, replay.stopped_why, replay.ended_at = "running", None, None
+    found = await outcomes(session, replay_id)
+    is_early = replay.stopped_why == "asked" and sum(found.get(each, 0) for each in SENT) <= CANARY
+    replay.state = "canary" if is_early else "running"
+    replay.began_at, replay.stopped_why, replay.ended_at = datetime.now(UTC), None, None
     return replay
+
+
+async def _may(session: AsyncSession, who: Who, replay_id: UUID) -> None:
+    """What is edited is sent by whoever may edit."""
+    edited = await session.scalar(select(Correction.event_id).where(Correction.replay_id == replay_id))
+    if edited is not None and not EDIT.roles & set(who.roles):
+        raise Forbidden("Only a corrector may send what is edited.", "Bara den som får rätta får skicka det.")
 
 
 async def stop(session: AsyncSession, who: Who, replay_id: UUID, why: str = "asked") -> Replay:
@@ -159,27 +206,52 @@ async def outcomes(session: AsyncSession, replay_id: UUID) -> dict[str, int]:
     return {outcome: n for outcome, n in rows}
 
 
-async def send(sessions: Sessions, broker: Broker, picture: Picture, dead: str, stack: str) -> bool:
-    """A turn of every replay that is under way; True when there is more to do at once."""
+async def send(sessions: Sessions, board: Board) -> bool:
+    """A turn of every replay that is under way, and of what others have left behind; True when there is more
+    to do at once. What one cannot do keeps no other one back. Raises one of AWAY when the broker is away."""
     async with transaction(sessions, Scope()) as session:
         under_way = (
+            await session.scalars(select(Replay).where(Replay.state.in_(UNDER_WAY)).order_by(Replay.began_at))
+        ).all()
+        sent = (
             await session.scalars(
-                select(Replay).where(Replay.state.in_(("canary", "running"))).order_by(Replay.began_at)
+                select(ReplayLetter.replay_id).where(ReplayLetter.outcome == "sent").distinct()
             )
         ).all()
+        taken = (
+            await session.execute(
+                select(Replay.replay_id, Letter.letter_id)
+                .join(Replay, Replay.replay_id == Letter.replay_id)
+                .where(Letter.state == State.TAKEN, Replay.state.in_(ENDED))
+                .limit(AT_ONCE)
+            )
+        ).all()
+    turns: list[Callable[[], Awaitable[bool]]] = []
+    if sent:
+        turns.append(partial(_settle, sessions, board, sent))
+    for replay_id, letter_id in taken:  # it may be sent already, so it is sent, once more
+        turns.append(partial(_finish, sessions, board, replay_id, letter_id))
+    turns += [partial(_turn, sessions, board, replay) for replay in under_way]
     more = False
-    for replay in under_way:
-        await _settle(sessions, broker, replay.replay_id, picture, dead)
-        more |= await _turn(sessions, broker, picture, dead, replay, stack)
+    for turn in turns:
+        try:
+            more |= await turn()
+        except (*AWAY, Refused) as away:
+            if not board.ready_broker.is_there:
+                raise
+            log.warning("replay_waits", error=type(away).__name__)
     return more
 
 
-async def _turn(
-    sessions: Sessions, broker: Broker, picture: Picture, dead: str, replay: Replay, stack: str
-) -> bool:
+async def _finish(sessions: Sessions, board: Board, replay_id: UUID, letter_id: int) -> bool:
+    await _one(sessions, board, replay_id, letter_id)
+    return False
+
+
+async def _turn(sessions: Sessions, board: Board, replay: Replay) -> bool:
     async with transaction(sessions, Scope()) as session:
         found = await outcomes(session, replay.replay_id)
-    sent = sum(n for outcome, n in found.items() if outcome in ("sent", "handled", "returned"))
+    sent = sum(n for outcome, n in found.items() if outcome in SENT)
     state, why = _next(replay, found, sent)
     if state != replay.state:
         async with transaction(sessions, Scope()) as session:
@@ -189,17 +261,16 @@ async def _turn(
             row.state, row.stopped_why = state, why or None
             if state in ENDED:
                 row.ended_at = datetime.now(UTC)
-                result = {"done": "done", "stopped": "stopped"}[state]
                 await enter(
-                    session, console(stack), "replay-end", f"replay {replay.replay_id}", reason=why,
-                    result=result, outcomes=found,
+                    session, console(board.stack), "replay-end", f"replay {replay.replay_id}", reason=why,
+                    result=state, outcomes=found,
                 )  # fmt: skip
         return True
     quota = CANARY - sent if replay.state == "canary" else AT_ONCE
     if quota <= 0 or not found.get("left"):
         return False
     began = time.monotonic()
-    done = await _some(sessions, broker, picture, dead, replay, min(quota, max(1, replay.rate // 5)))
+    done = await _some(sessions, board, replay, min(quota, max(1, replay.rate // 5)))
     if done:
         pause = done / replay.rate - (time.monotonic() - began)
         await asyncio.sleep(max(0.0, pause))
@@ -208,28 +279,28 @@ async def _turn(
 
 def _next(replay: Replay, found: Mapping[str, int], sent: int) -> tuple[str, str]:
     """The state that a replay should be in, and why it stops."""
+    refused, left = found.get("refused", 0), found.get("left", 0)
+    if refused and (replay.state == "canary" or refused >= CANARY) and left:
+        return "stopped", "refused"
     if replay.state == "canary":
         if found.get("returned"):
             return "stopped", "canary-returned"
-        if found.get("handled", 0) and found.get("handled", 0) == sent and (
-            sent >= CANARY or not found.get("left")
-        ):  # fmt: skip
-            return ("running" if found.get("left") else "done"), ""
-        if not found.get("left") and not sent:
+        if found.get("handled", 0) and found.get("handled", 0) == sent and (sent >= CANARY or not left):
+            return ("running" if left else "done"), ""
+        if not left and not sent:
             return "done", ""
         began = replay.began_at or replay.made_at
         if sent and (datetime.now(UTC) - began).total_seconds() > CANARY_PATIENCE:
             return "stopped", "canary-slow"
         return "canary", ""
-    if not found.get("left") and not found.get("sent"):
+    if not left and not found.get("sent"):
         return "done", ""
     return "running", ""
 
 
-async def _some(
-    sessions: Sessions, broker: Broker, picture: Picture, dead: str, replay: Replay, most: int
-) -> int:
-    """Sends some letters; returns how many were settled one way or another."""
+async def _some(sessions: Sessions, board: Board, replay: Replay, most: int) -> int:
+    """Sends some letters; returns how many were settled one way or another. Ends with one that the broker
+    does not take."""
     async with transaction(sessions, Scope()) as session:
         rows = await session.scalars(
             select(ReplayLetter.letter_id)
@@ -238,121 +309,142 @@ async def _some(
             .limit(most)
         )
         ids = rows.all()
-    for id in ids:
-        await _one(sessions, broker, picture, dead, replay.replay_id, id)
+    for n, id in enumerate(ids):
+        if not await _one(sessions, board, replay.replay_id, id):
+            return n
     return len(ids)
 
 
-async def _one(
-    sessions: Sessions, broker: Broker, picture: Picture, dead: str, replay_id: UUID, letter_id: int
-) -> None:
-    """Takes a letter, sends it, and writes down that it is sent. Each step may be the last one of this
-    process: the next one begins with a letter that is taken already, and sends it with the same id."""
+async def _one(sessions: Sessions, board: Board, replay_id: UUID, letter_id: int) -> bool:
+    """Takes a letter, sends it, and writes down that it is sent; False when the broker does not take it. Each
+    step may be the last one of this process: the next one begins with a letter that is taken already, and
+    sends it with the same id."""
+    broker = board.ready_broker
     async with transaction(sessions, Scope()) as session:
         letter = await session.get(Letter, letter_id, with_for_update=True)
         mine = await session.get(ReplayLetter, (replay_id, letter_id), with_for_update=True)
         state = await session.scalar(select(Replay.state).where(Replay.replay_id == replay_id))
-        if letter is None or mine is None or mine.outcome is not None or state in ENDED:
-            return
-        is_mine = letter.state == State.TAKEN and letter.replay_id == replay_id
-        original = await broker.message(dead, letter.seq)
-        if not is_mine:
-            if why := _hindrance(letter, picture, _is_it(original, letter)):
-                mine.outcome = why
-                return
+        if letter is None or mine is None or mine.outcome is not None:
+            return True
+        is_taken = letter.state == State.TAKEN and letter.replay_id == replay_id
+        if state in ENDED and not is_taken:
+            return True
+        message = await original(broker, board.names.dead, letter)
+        queue = board.picture.of_consumer(letter.consumer, letter.stream)
+        corrected = await session.scalar(select(Correction).where(Correction.replay_id == replay_id))
+        why = _hindrance(letter, board.picture, message is not None, is_taken)
+        if corrected is not None and corrected.body is None:
+            why = why or "withdrawn"
+        if why or message is None or queue is None:
+            mine.outcome = why or "gone"
+            if is_taken:
+                _put_back(letter)
+            return True
+        if not is_taken:
             letter.state, letter.replay_id, letter.replays = State.TAKEN, replay_id, letter.replays + 1
-        corrected = await session.scalar(
-            select(Correction).where(Correction.letter_id == letter_id, Correction.sent_seq.is_(None))
-        )
     failpoint("operations.replay.taken")
-    queue = picture.of_consumer(letter.consumer, letter.stream)
-    if original is None or queue is None or not queue.door:
-        await _put_back(sessions, replay_id, letter_id, "gone" if original is None else "no-door")
-        return
-    seq = await _publish(broker, letter, original, queue, corrected)
+    try:
+        seq = await _publish(broker, letter, message, queue, corrected)
+    except (*AWAY, ValueError) as refused:
+        if not broker.is_there:
+            raise
+        await _refused(sessions, replay_id, letter_id, refused)
+        return False
     failpoint("operations.replay.sent")
     async with transaction(sessions, Scope()) as session:
-        await session.execute(
-            update(Letter)
-            .where(Letter.letter_id == letter_id, Letter.state == State.TAKEN)
-            .values(state=State.REPLAYED, sent_at=func.now(), sent_seq=seq)
-        )
-        mine_now = update(ReplayLetter).where(
-            ReplayLetter.replay_id == replay_id, ReplayLetter.letter_id == letter_id
-        )
-        await session.execute(mine_now.values(outcome="sent"))
+        taken = (Letter.letter_id == letter_id, Letter.state == State.TAKEN)
+        replayed = update(Letter).where(*taken, Letter.replay_id == replay_id)
+        await session.execute(replayed.values(state=State.REPLAYED, sent_at=func.now(), sent_seq=seq))
+        await session.execute(_outcome(replay_id, [letter_id], "sent"))
         if corrected is not None:
             sent = update(Correction).where(Correction.event_id == corrected.event_id)
             await session.execute(sent.values(sent_seq=seq, body=None))
+    return True
 
 
-def _is_it(original: Stored | None, letter: Letter) -> bool:
-    """Whether the message in the stream of dead letters is the letter, and not another one's in a stream
-    made anew."""
-    return original is not None and original.header("Kn-Dead-Seq") in (str(letter.origin_seq), "")
+def _put_back(letter: Letter) -> None:
+    """Nobody has it any more. It keeps its number, so that the broker knows it again if it was sent."""
+    letter.state, letter.replays = State.WAITING, letter.replays - 1
 
 
-async def _put_back(sessions: Sessions, replay_id: UUID, letter_id: int, why: str) -> None:
+async def _refused(sessions: Sessions, replay_id: UUID, letter_id: int, why: Exception) -> None:
+    """Counts that the broker has not taken a letter; in the end it is left out."""
+    log.warning("replay_refused", letter=letter_id, error=type(why).__name__)
     async with transaction(sessions, Scope()) as session:
-        letter = update(Letter).where(Letter.letter_id == letter_id)
-        await session.execute(letter.values(state=State.WAITING))
-        mine = update(ReplayLetter).where(
-            ReplayLetter.replay_id == replay_id, ReplayLetter.letter_id == letter_id
-        )
-        await session.execute(mine.values(outcome=why))
+        letter = await session.get(Letter, letter_id, with_for_update=True)
+        mine = await session.get(ReplayLetter, (replay_id, letter_id), with_for_update=True)
+        if letter is None or mine is None or (letter.state, letter.replay_id) != (State.TAKEN, replay_id):
+            return
+        mine.tries += 1
+        if mine.tries >= TRIES:
+            mine.outcome = "refused"
+            _put_back(letter)
+
+
+def _outcome(replay_id: UUID, letters: Sequence[int], outcome: str) -> Update:
+    mine = update(ReplayLetter).where(
+        ReplayLetter.replay_id == replay_id, among(ReplayLetter.letter_id, letters)
+    )
+    return mine.values(outcome=outcome)
 
 
 async def _publish(
-    broker: Broker, letter: Letter, original: Stored, queue: Queue, corrected: Correction | None
+    broker: Broker, letter: Letter, message: Stored, queue: Queue, corrected: Correction | None
 ) -> int:
-    headers: dict[str, str] = dict(corrected.headers) if corrected else original.headers
-    body = corrected.body if corrected and corrected.body is not None else original.data
+    headers: dict[str, str] = dict(corrected.headers) if corrected else message.headers
+    body = corrected.body if corrected and corrected.body is not None else message.data
     kept = {k: v for k, v in headers.items() if not k.lower().startswith(("kn-dead-", "nats-"))}
     kept |= {
-        "Nats-Msg-Id": f"replay:{letter.letter_id}:{letter.replays}",
+        # a number of the console's own would be another letter's in a database made anew
+        "Nats-Msg-Id": f"replay:{letter.consumer}:{letter.origin_seq}:{letter.died_at.timestamp():.6f}"
+        f":{letter.replays}",
         COME_OF: str(letter.letter_id),
     }
     seq, _ = await broker.publish(way(queue, letter.subject), body, kept)
     return seq
 
 
-async def _settle(sessions: Sessions, broker: Broker, replay_id: UUID, picture: Picture, dead: str) -> None:
+async def _settle(sessions: Sessions, board: Board, replays: Sequence[UUID]) -> bool:
     """What has become of the letters that are sent: handled, when their consumer has answered everything up
-    to them and they are no new letter; returned, when they are. Whether they are is known only when every
-    letter has been read that there was after the picture."""
-    last = await broker.last(dead)
+    to them and they are no new letter; returned, when they are.
+
+    Whoever puts a message aside makes the letter first. So it is none when its consumer had answered a moment
+    before now, everything is read of letters and of what the server gave up, and that does not name it.
+    """
+    was = board.was(LAG)
+    last = {name: await board.ready_broker.last(name) for name in board.names.deaths}
     async with transaction(sessions, Scope()) as session:
-        read = await session.scalar(select(Bookmark.seq).where(Bookmark.stream == dead))
-        if last > (read or 0):
-            return
-        rows = (
-            await session.scalars(
-                select(Letter)
-                .join(ReplayLetter, ReplayLetter.letter_id == Letter.letter_id)
-                .where(ReplayLetter.replay_id == replay_id, ReplayLetter.outcome == "sent")
-            )
-        ).all()
-        for outcome, ids in _settled(rows, picture).items():
+        for name, seq in last.items():
+            if seq > (await session.scalar(select(Bookmark.seq).where(Bookmark.stream == name)) or 0):
+                return False
+        given_up = select(GivenUp.origin_seq).where(
+            GivenUp.stream == Letter.stream,
+            GivenUp.consumer == Letter.consumer,
+            GivenUp.origin_seq == Letter.sent_seq,
+        )
+        rows = await session.execute(
+            select(ReplayLetter.replay_id, Letter)
+            .join(ReplayLetter, ReplayLetter.letter_id == Letter.letter_id)
+            .where(ReplayLetter.replay_id.in_(replays), ReplayLetter.outcome == "sent")
+            .where(~given_up.exists())
+            .with_for_update(of=ReplayLetter)
+        )
+        for (replay_id, outcome), ids in _settled(rows.tuples(), was).items():
             if outcome == "handled":
-                handled = update(Letter).where(Letter.letter_id.in_(ids), Letter.state == State.REPLAYED)
+                handled = update(Letter).where(among(Letter.letter_id, ids), Letter.state == State.REPLAYED)
                 await session.execute(handled.values(state=State.HANDLED, settled_at=func.now()))
-            mine = update(ReplayLetter).where(
-                ReplayLetter.replay_id == replay_id, ReplayLetter.letter_id.in_(ids)
-            )
-            await session.execute(mine.values(outcome=outcome))
+            await session.execute(_outcome(replay_id, ids, outcome))
+    return False
 
 
-LAG = 1.5
-"""Seconds after its consumer has answered until a message can be taken to be no new letter."""
-
-
-def _settled(rows: Sequence[Letter], picture: Picture) -> dict[str, list[int]]:
-    found: dict[str, list[int]] = {}
-    for letter in rows:
-        queue = picture.of_consumer(letter.consumer, letter.stream)
+def _settled(
+    rows: Iterable[tuple[UUID, Letter]], was: Mapping[str, Queue]
+) -> dict[tuple[UUID, str], list[int]]:
+    found: dict[tuple[UUID, str], list[int]] = {}
+    for replay_id, letter in rows:
+        queue = was.get(f"{letter.stream}/{letter.consumer}")
         if letter.state == State.RETURNED:
-            found.setdefault("returned", []).append(letter.letter_id)
-        elif queue and letter.sent_seq and letter.sent_at and queue.floor >= letter.sent_seq:
-            if (picture.at - letter.sent_at).total_seconds() > LAG:
-                found.setdefault("handled", []).append(letter.letter_id)
+            found.setdefault((replay_id, "returned"), []).append(letter.letter_id)
+        elif queue and letter.sent_seq and queue.floor >= letter.sent_seq:
+            found.setdefault((replay_id, "handled"), []).append(letter.letter_id)
     return found

@@ -75,17 +75,31 @@ def may_undo(discarded_at: datetime, now: datetime) -> bool:
     return now - discarded_at <= UNDO
 
 
-def readable(body: bytes) -> tuple[str, str]:
+def readable(body: bytes, most: int = SHOWN) -> tuple[str, str]:
     """(kind, text) of a body: `json` with its values in order, `text`, or `bytes` in hexadecimal. What is too
     long is cut."""
     try:
         text = body.decode()
     except UnicodeDecodeError:
-        return "bytes", body[: SHOWN // 3].hex(" ", 2)
+        return "bytes", body[: most // 3].hex(" ", 2)
     try:
-        return "json", json.dumps(json.loads(text), indent=2, ensure_ascii=False)[:SHOWN]
+        return "json", _written(json.loads(text))[:most]
     except (ValueError, RecursionError):
-        return "text", text[:SHOWN]
+        return "text", text[:most]
+
+
+def _written(value: Any) -> str:
+    """JSON over lines; in ASCII when it names half a character (a lone surrogate), which no page can show."""
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    return text if text.isascii() or _is_whole(text) else json.dumps(value, indent=2)
+
+
+def _is_whole(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def masked(body: bytes) -> str:
@@ -95,7 +109,7 @@ def masked(body: bytes) -> str:
         shape = _shape(json.loads(body), 0)
     except (ValueError, RecursionError):
         return f"<{len(body)} bytes>"
-    return json.dumps(shape, indent=2, ensure_ascii=False)[:SHOWN]
+    return _written(shape)[:SHOWN]
 
 
 def _shape(value: Any, depth: int) -> Any:

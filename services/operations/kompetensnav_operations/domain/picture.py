@@ -22,6 +22,7 @@ class Stream:
     """(name, seconds since a sign of it; None = none since the server began)."""
     deleted: int = 0
     created: str = ""
+    first_seq: int = 0
 
 
 @dataclass(frozen=True)

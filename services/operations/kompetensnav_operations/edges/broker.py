@@ -48,6 +48,23 @@ class Stored:
         return next((v for k, v in self.headers.items() if k.lower() == lower), "")
 
 
+@dataclass(frozen=True)
+class Held:
+    """Which messages a stream holds: from the first to the last, but those that were taken out."""
+
+    first: int
+    last: int
+    deleted: frozenset[int]
+
+    def __contains__(self, seq: int) -> bool:
+        return self.first <= seq <= self.last and seq not in self.deleted
+
+    def has_after(self, seq: int) -> bool:
+        """Whether there is a message after this one."""
+        after = max(seq + 1, self.first)
+        return self.last - after + 1 > sum(1 for each in self.deleted if each >= after)
+
+
 class Broker:
     """Asks over one connection, which reconnects by itself. Every method raises one of AWAY."""
 
@@ -90,14 +107,14 @@ class Broker:
         """The sequence of the newest message of a stream."""
         return int((await self._ask(f"STREAM.INFO.{stream}"))["state"]["last_seq"])
 
-    async def deleted(self, stream: str) -> list[int]:
-        """The sequences of messages that were taken out of a stream."""
-        said = await self._ask(f"STREAM.INFO.{stream}", {"deleted_details": True})
-        return list(said["state"].get("deleted") or ())
+    async def held(self, stream: str) -> Held:
+        """Which messages a stream holds."""
+        state = (await self._ask(f"STREAM.INFO.{stream}", {"deleted_details": True}))["state"]
+        return Held(state["first_seq"], state["last_seq"], frozenset(state.get("deleted") or ()))
 
     async def read(self, stream: str, seq: int, most: int = BATCH, subject: str = ">") -> list[Stored]:
-        """The messages from a sequence on, at most so many; empty at the end. The stream must allow direct
-        gets."""
+        """The messages from a sequence on, at most so many, fewer when they are large; empty at the end, or
+        when the replica that answers lags behind. The stream must allow direct gets."""
         question = {"seq": max(seq, 1), "batch": most, "next_by_subj": subject}
         found = []
         async with self._gathering(f"$JS.API.DIRECT.GET.{stream}", question) as answers:
@@ -220,20 +237,26 @@ def _server(said: dict[str, Any], links: Sequence[str]) -> Server:
 
 
 def _stored(stream: str, answer: Any) -> Stored:
-    headers = dict(answer.headers or {})
+    headers = {plain(name): plain(value) for name, value in (answer.headers or {}).items()}
     seq, at, subject = (headers.pop(f"Nats-{n}", "") for n in ("Sequence", "Time-Stamp", "Subject"))
     for name in ("Nats-Stream", "Nats-Num-Pending", "Nats-Last-Sequence"):
         headers.pop(name, None)
-    return Stored(stream, int(seq), moment(at) or datetime.now(UTC), subject, headers, answer.data)
+    return Stored(stream, int(seq), moment(at) or datetime.now(UTC), plain(subject), headers, answer.data)
+
+
+def plain(text: str) -> str:
+    """Text as a database and a page can hold it: what is no character, and NUL, become the sign for that."""
+    return text.encode("utf-8", "replace").decode().replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 
 def moment(text: str | None) -> datetime | None:
-    """A time as Go or Python write it in RFC 3339, with any number of decimals; None for none, and for Go's
-    zero time."""
+    """A time as Go or Python write it in RFC 3339, with any number of decimals, in UTC when it says no zone;
+    None for none, and for Go's zero time."""
     if not text or text.startswith("0001-"):
         return None
-    with contextlib.suppress(ValueError):
-        return datetime.fromisoformat(re.sub(r"(\.\d{6})\d+", r"\1", text))
+    with contextlib.suppress(ValueError, OverflowError):
+        at = datetime.fromisoformat(re.sub(r"(\.\d{6})\d+", r"\1", text))
+        return (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC)
     return None
 
 
@@ -254,6 +277,7 @@ def stream_of(said: dict[str, Any]) -> Stream:
         ),
         deleted=state.get("num_deleted", 0),
         created=said.get("created", ""),
+        first_seq=state.get("first_seq", 0),
     )
 
 

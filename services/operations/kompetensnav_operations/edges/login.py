@@ -129,9 +129,11 @@ class Login:
         said = self._open(request.cookies.get(COOKIE), "session")
         if said is None:
             return None
-        if request.method not in SAFE and not _is_ours(request):
-            raise Forbidden("Another site may not do this.", "En annan webbplats får inte göra detta.")
-        return Identity(str(said["sub"]), frozenset(said["roles"]), (), ())
+        identity = Identity(str(said["sub"]), frozenset(said["roles"]), (), ())
+        if request.method not in SAFE:
+            request.state.identity = identity
+            only_ours(request)
+        return identity
 
     async def _about(self) -> dict[str, Any]:
         try:
@@ -147,11 +149,15 @@ def _away() -> Unavailable:
     return Unavailable("The login does not answer; try again.", "Inloggningen svarar inte; försök igen.")
 
 
-def _is_ours(request: Request) -> bool:
-    """Whether a change is asked for by one of our own pages: the browser says so itself."""
+def only_ours(request: Request) -> None:
+    """Returns when a change is asked for by one of our own pages; the browser says so itself. Raises
+    Forbidden."""
     if site := request.headers.get("sec-fetch-site"):
-        return site == "same-origin"
-    return urlsplit(request.headers.get("origin", "")).netloc == request.headers.get("host")
+        is_ours = site == "same-origin"
+    else:
+        is_ours = urlsplit(request.headers.get("origin", "")).netloc == request.headers.get("host")
+    if not is_ours:
+        raise Forbidden("Another site may not do this.", "En annan webbplats får inte göra detta.")
 
 
 def safe_path(then: str) -> str:

@@ -44,11 +44,15 @@ async def _overview(desk: Desk) -> dict[str, Any]:
                 found["lines"] = await history.last(session)
         except Exception:  # it is said on the page that the database does not answer
             picture = _without_database(picture)
-    found["lines"] = {
-        q.key: chart([s.waiting for s in found["lines"].get(q.key, ())] or [q.waiting], 120, 22)
-        for q in picture.queues
-    }
+    found["lines"] = {q.key: _rates(found["lines"].get(q.key, ()) or [q]) for q in picture.queues}
     return found | {"picture": picture, "streams": by_stream(picture.queues), "age": desk.board.age}
+
+
+def _rates(samples: Sequence[Sample | Queue]) -> tuple[str, str]:
+    """The lines of what came in and of what was answered, on one scale."""
+    came, went = ([getattr(each, name) for each in samples] for name in ("rate_in", "rate_out"))
+    most = max([*came, *went, 0.1])
+    return chart(came, 120, 22, most), chart(went, 120, 22, most)
 
 
 def _without_database(picture: Picture) -> Picture:

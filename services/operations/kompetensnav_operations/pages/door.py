@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Form, Request
 from starlette.responses import RedirectResponse
 
 from kompetensnav_chassis.identity import open_to_all
-from kompetensnav_operations.edges.login import COOKIE, LASTS, STEP, STEP_LASTS, Login, safe_path
+from kompetensnav_operations.edges.login import COOKIE, LASTS, STEP, STEP_LASTS, Login, only_ours, safe_path
 from kompetensnav_operations.pages.shown import LANGUAGE
 
 router = APIRouter(include_in_schema=False, dependencies=[Depends(open_to_all)])
@@ -32,7 +32,7 @@ async def back(request: Request) -> RedirectResponse:
     return answer
 
 
-@router.post("/logout")
+@router.post("/logout", dependencies=[Depends(only_ours)])
 async def logout() -> RedirectResponse:
     """Forgets who it is."""
     answer = RedirectResponse("/login", 303)
@@ -40,7 +40,7 @@ async def logout() -> RedirectResponse:
     return answer
 
 
-@router.post("/language")
+@router.post("/language", dependencies=[Depends(only_ours)])
 async def choose_language(
     language: Annotated[str, Form(pattern="^(sv|en)$")], then: Annotated[str, Form()] = "/"
 ) -> RedirectResponse:

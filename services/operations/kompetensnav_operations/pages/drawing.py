@@ -12,9 +12,10 @@ STEP = 40
 TOP = 34
 
 
-def chart(values: Sequence[float], width: int, height: int) -> str:
-    """The points of a line from left to right; the largest value is at the top, 0 at the bottom."""
-    most = max([*values, 1])
+def chart(values: Sequence[float], width: int, height: int, most: float = 0) -> str:
+    """The points of a line from left to right; the largest value (or `most`) is at the top, 0 at the
+    bottom."""
+    most = most or max([*values, 1])
     steps = max(len(values) - 1, 1)
     points = [*values, values[0]] if len(values) == 1 else values
     return " ".join(

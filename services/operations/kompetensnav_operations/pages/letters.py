@@ -1,5 +1,6 @@
 """Dead letters: found, looked into, chosen, put away, edited."""
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Any
 from urllib.parse import parse_qsl, urlencode
@@ -12,6 +13,7 @@ from kompetensnav_chassis.identity import Identity
 from kompetensnav_contracts.catalogue import catalogue
 from kompetensnav_operations.actions import editing, letters, replays
 from kompetensnav_operations.actions.desk import Desk, TheDesk, in_zone
+from kompetensnav_operations.actions.editing import LARGEST
 from kompetensnav_operations.actions.letters import PAGE, Selection
 from kompetensnav_operations.domain.letters import State, masked, readable
 from kompetensnav_operations.edges.roles import Corrector, Operator, Viewer
@@ -59,12 +61,12 @@ async def _list(
         chosen, refused = Selection(), bad
     async with desk.begin() as session:
         rows = (await session.scalars(letters.chosen(chosen).limit(PAGE).offset(offset))).all()
-        total = await letters.count(session, chosen)
+        total, upto = await letters.count(session, chosen), await letters.newest(session)
         groups = await letters.groups(session, chosen, 20)
     query = urlencode({k: v for k, v in given.items() if k in FIELDS and v})
     return render(
-        request, "letters.html", me, here="letters", rows=rows, total=total, groups=groups, chosen=chosen,
-        offset=offset, page=PAGE, query=query, said=_said(request, given),
+        request, "letters.html", me, here="letters", rows=rows, total=total, upto=upto, groups=groups,
+        chosen=chosen, offset=offset, page=PAGE, query=query, said=_said(request, given),
         consumers=sorted({q.name for q in desk.board.picture.queues}),
         problem=problem(request, refused) if refused else None, status=getattr(refused, "status", 200),
     )  # fmt: skip
@@ -89,15 +91,18 @@ async def act(
     query: Annotated[str, Form(max_length=2000)] = "",
     rate: Annotated[int, Form(ge=1, le=500)] = 50,
     ids: Annotated[list[int] | None, Form()] = None,
+    upto: Annotated[int, Form(ge=0, lt=2**63)] = 0,
 ) -> Any:
     """Does something with the letters that are chosen, or with all of the filter."""
     given = dict(parse_qsl(query))
     try:
-        selection = _selected(given, scope, ids or [])
+        selection = _selected(given, scope, ids or [], upto)
         if what == "replay":
-            desk.broker  # noqa: B018 (a plan made without it would call every letter hindered)
+            held = await desk.held()
             async with desk.begin() as session:
-                plan = await replays.plan(session, desk.who(me), desk.board.picture, selection, why, rate)
+                plan = await replays.plan(
+                    session, desk.who(me), desk.board.picture, held, selection, why, rate
+                )
             return RedirectResponse(f"/replays/{plan.replay_id}", 303)
         done = {"discard": letters.discard, "restore": letters.restore}[what]
         async with desk.begin() as session:
@@ -108,9 +113,9 @@ async def act(
     return RedirectResponse(f"/letters?{urlencode(given | {told: str(number)})}", 303)
 
 
-def _selected(given: dict[str, str], scope: str, ids: list[int]) -> Selection:
+def _selected(given: dict[str, str], scope: str, ids: list[int], upto: int) -> Selection:
     if scope == "all":
-        return _chosen(given)
+        return replace(_chosen(given), upto=upto)
     if not ids:
         raise Conflict("Choose letters first.", "Välj brev först.")
     return Selection(ids=tuple(id for id in ids[:10_000] if 0 < id < 2**63))
@@ -184,9 +189,11 @@ async def _editable(desk: Desk, letter_id: int) -> tuple[Letter, str, Any]:
     original = await desk.original(letter)
     if original is None:
         raise NotFound("Its message is not there any more.", "Meddelandet finns inte kvar.")
-    kind, text = readable(original.data)
+    kind, text = readable(original.data, LARGEST + 1)
     if kind == "bytes":
         raise Conflict("It is no text, so it cannot be edited.", "Det är inte text och kan inte rättas.")
+    if len(text) > LARGEST:
+        raise Conflict("It is too large to be edited here.", "Det är för stort för att rättas här.")
     return letter, text, original
 
 
@@ -202,9 +209,10 @@ async def correct(
     """Makes a new event of it, and plans its sending."""
     letter, _, original = await _editable(desk, letter_id)
     try:
+        held = await desk.held()
         async with desk.begin() as session:
             plan = await editing.correct(
-                session, desk.who(me), desk.board.picture, letter_id, original, text, why
+                session, desk.who(me), desk.board.picture, held, letter_id, original, text, why
             )
     except Problem as refused:
         return _edit(request, me, letter, text, why, refused)

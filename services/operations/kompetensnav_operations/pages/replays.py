@@ -63,11 +63,13 @@ async def _values(desk: Desk, replay_id: UUID) -> dict[str, Any]:
         )
         rows = list(consumers)
     total = sum(outcomes.values())
+    paused = {queue.name for queue in desk.board.picture.queues if queue.paused}
     return {
         "replay": replay,
         "outcomes": outcomes,
         "step": STEPS[replay.state],
         "consumers": {name: n for name, n, _ in rows},
+        "paused": sorted(paused & {name for name, *_ in rows}),
         "boomerangs": sum(n for _, _, n in rows),
         "total": total,
         "done": total - outcomes.get("left", 0) - outcomes.get("sent", 0),
@@ -114,7 +116,7 @@ async def go_on(request: Request, me: Operator, desk: TheDesk, replay_id: UUID) 
 async def _act(request: Request, me: Identity, desk: Desk, replay_id: UUID, act: Any) -> Any:
     try:
         if act is not replays.stop:
-            desk.broker  # noqa: B018 (said now, and not only seen later)
+            await desk.held()  # said now, and not only seen later
         async with desk.begin() as session:
             await act(session, desk.who(me), replay_id)
     except Problem as refused:

@@ -136,12 +136,7 @@ def problem(request: Request, refused: Any) -> dict[str, Any]:
 
 def error_page(request: Request, status: int, refused: Any) -> HTMLResponse:
     """What somebody sees when it did not work."""
-    me = getattr(request.state, "denied", None)
-    if me is None:
-        try:
-            me = request.app.state.recognise(request)
-        except Exception:  # another site's request, which was refused for that
-            me = None
+    me = getattr(request.state, "identity", None)
     errors = refused.errors() if callable(getattr(refused, "errors", None)) else None
     listed = [{"where": ".".join(map(str, e["loc"])), "reason": e["msg"]} for e in errors or []]
     words = "" if errors else said(request, refused)

@@ -21,6 +21,7 @@ def upgrade() -> None:
         sa.Column("limit", sa.Float(), nullable=False),
         sa.Column("began_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("quiet_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("seen_by", sa.String(length=200), nullable=True),
         sa.PrimaryKeyConstraint("alert_id", name=op.f("pk_alert")),
     )
@@ -29,7 +30,6 @@ def upgrade() -> None:
     )
     op.create_table(
         "attempt",
-        sa.Column("seq", sa.BigInteger(), nullable=False),
         sa.Column("consumer", sa.String(length=200), nullable=False),
         sa.Column("stream", sa.String(length=200), nullable=False),
         sa.Column("origin_seq", sa.BigInteger(), nullable=False),
@@ -41,10 +41,11 @@ def upgrade() -> None:
         sa.Column("error", sa.Text(), nullable=False),
         sa.Column("frames", sa.Text(), nullable=False),
         sa.Column("again_in", sa.Float(), nullable=True),
-        sa.PrimaryKeyConstraint("seq", name=op.f("pk_attempt")),
+        sa.PrimaryKeyConstraint(
+            "consumer", "stream", "origin_seq", "delivery", "phase", "at", name=op.f("pk_attempt")
+        ),
     )
     op.create_index("ix_attempt_at", "attempt", ["at"], unique=False)
-    op.create_index("ix_attempt_message", "attempt", ["consumer", "stream", "origin_seq"], unique=False)
     op.create_table(
         "audit",
         sa.Column("number", sa.BigInteger(), autoincrement=False, nullable=False),
@@ -61,18 +62,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("number", name=op.f("pk_audit")),
     )
     op.create_index("ix_audit_target", "audit", ["target"], unique=False)
-    op.create_table(
-        "correction",
-        sa.Column("event_id", sa.Uuid(), nullable=False),
-        sa.Column("letter_id", sa.BigInteger(), nullable=False),
-        sa.Column("by", sa.String(length=200), nullable=False),
-        sa.Column("at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
-        sa.Column("subject", sa.Text(), nullable=False),
-        sa.Column("headers", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
-        sa.Column("body", sa.LargeBinary(), nullable=True),
-        sa.Column("sent_seq", sa.BigInteger(), nullable=True),
-        sa.PrimaryKeyConstraint("event_id", name=op.f("pk_correction")),
-    )
     op.create_table(
         "given_up",
         sa.Column("consumer", sa.String(length=200), nullable=False),
@@ -133,7 +122,7 @@ def upgrade() -> None:
         "ix_letter_sent", "letter", ["sent_at"], unique=False, postgresql_where="state = 'replayed'"
     )
     op.create_index("ix_letter_state", "letter", ["state", "consumer", "died_at"], unique=False)
-    op.create_index("uq_letter_origin", "letter", ["consumer", "stream", "origin_seq"], unique=True)
+    op.create_index("uq_letter_death", "letter", ["consumer", "stream", "origin_seq", "died_at"], unique=True)
     op.create_table(
         "notice",
         sa.Column("alert_id", sa.Uuid(), nullable=False),
@@ -183,6 +172,7 @@ def upgrade() -> None:
         sa.Column("created", sa.String(length=40), nullable=False),
         sa.Column("seq", sa.BigInteger(), nullable=False),
         sa.Column("deleted", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("first", sa.BigInteger(), server_default="0", nullable=False),
         sa.PrimaryKeyConstraint("stream", name=op.f("pk_bookmark")),
     )
     op.create_table(
@@ -208,6 +198,7 @@ def upgrade() -> None:
         sa.Column("oldest", sa.Float(), nullable=False),
         sa.Column("dead", sa.BigInteger(), nullable=False),
         sa.Column("redelivered", sa.BigInteger(), nullable=False),
+        sa.Column("delivered", sa.BigInteger(), nullable=False),
         sa.Column("rate_in", sa.Float(), nullable=False),
         sa.Column("rate_out", sa.Float(), nullable=False),
         sa.PrimaryKeyConstraint("queue", "at", name=op.f("pk_sample")),
@@ -229,12 +220,35 @@ def upgrade() -> None:
         sa.Column("replay_id", sa.Uuid(), nullable=False),
         sa.Column("letter_id", sa.BigInteger(), nullable=False),
         sa.Column("outcome", sa.String(length=20), nullable=True),
+        sa.Column("tries", sa.BigInteger(), server_default="0", nullable=False),
         sa.ForeignKeyConstraint(
             ["replay_id"], ["replay.replay_id"], name=op.f("fk_replay_letter_replay_id"), ondelete="CASCADE"
         ),
         sa.PrimaryKeyConstraint("replay_id", "letter_id", name=op.f("pk_replay_letter")),
     )
     op.create_index("ix_replay_letter_letter_id", "replay_letter", ["letter_id"], unique=False)
+    op.create_index(
+        "ix_replay_letter_sent",
+        "replay_letter",
+        ["replay_id"],
+        unique=False,
+        postgresql_where="outcome = 'sent'",
+    )
+    op.create_table(
+        "correction",
+        sa.Column("event_id", sa.Uuid(), nullable=False),
+        sa.Column("replay_id", sa.Uuid(), nullable=False),
+        sa.Column("letter_id", sa.BigInteger(), nullable=False),
+        sa.Column("by", sa.String(length=200), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.Column("subject", sa.Text(), nullable=False),
+        sa.Column("headers", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("body", sa.LargeBinary(), nullable=True),
+        sa.Column("sent_seq", sa.BigInteger(), nullable=True),
+        sa.ForeignKeyConstraint(["replay_id"], ["replay.replay_id"], name=op.f("fk_correction_replay_id")),
+        sa.PrimaryKeyConstraint("event_id", name=op.f("pk_correction")),
+        sa.UniqueConstraint("replay_id", name=op.f("uq_correction_replay_id")),
+    )
     op.execute(
         """
         create function audit_is_only_added_to() returns trigger language plpgsql as $$

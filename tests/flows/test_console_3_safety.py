@@ -1,0 +1,369 @@
+"""What must not go wrong at the console, whoever does what in whichever order: real servers."""
+
+import contextlib
+import json
+from datetime import UTC, datetime, timedelta
+
+import httpx
+import pytest
+import uuid_utils.compat as uuids
+from nats.js.api import AckPolicy, ConsumerConfig, StreamConfig, StreamSource
+from nats.js.errors import NotFoundError
+
+from kompetensnav_chassis.testing import eventually
+from support.console import MATCHING, SLOT, STREAM, a_consumer, fetched, letter_of, replays_of, slot
+
+pytestmark = [pytest.mark.real, pytest.mark.slow]
+NOBODY = "stranger-nobody"
+"""A consumer that there is not."""
+
+
+@contextlib.asynccontextmanager
+async def a_stream(console, name, **how):
+    """A stream of somebody else's in the stack's account, with a door for replay."""
+    topology = await console.rig.stack.nats("topology")
+    js = topology.jetstream()
+    subjects = [f"{name.lower()}.x", f"replay.{name.lower()}.>"]
+    with contextlib.suppress(NotFoundError):
+        await js.delete_stream(name)
+    await js.add_stream(StreamConfig(name=name, subjects=subjects, allow_direct=True, **how))
+    try:
+        yield js
+    finally:
+        await js.delete_stream(name)
+        await topology.close()
+
+
+async def settled(console, id, outcomes):
+    """Waits until a replay's outcomes are these."""
+
+    async def look():
+        found = await console.ask("GET", f"/replays/{id}")
+        return found if found["outcomes"] == outcomes else None
+
+    return await eventually(look, 40)
+
+
+def now():
+    """As the server reads it."""
+    return datetime.now(UTC).isoformat().replace("+00:00", "Z")
+
+
+async def one(console, id, **chosen):
+    """The letter of an event."""
+    (found,) = await console.letters(1, text=id, **chosen)
+    return found
+
+
+async def test_3_an_edit_that_nobody_sent_is_not_sent_by_a_plain_replay(console):
+    """What a corrector left lying is sent by its own replay only, and only by whoever may edit."""
+    facts = slot(seats="three")
+    id = await console.tell("1256", json.dumps(facts).encode())
+    letter = await one(console, id, consumer=MATCHING)
+    mended = {"body": json.dumps(facts | {"seats": 3}), "reason": "seats is a number"}
+    at = f"/letters/{letter['letter_id']}/correct"
+    left = await console.ask("POST", at, json=mended, roles=("corrector",), subject="cecilia")
+    denied = await console.ask(
+        "POST", f"/replays/{left['replay_id']}/begin", roles=("operator",), subject="oskar", status=403
+    )
+    assert "corrector" in denied["detail"] or "rätta" in denied["detail"]
+    (newest, *_) = await console.ask("GET", "/audit")
+    assert (newest["act"], newest["actor"]) == ("denied", "oskar")
+    found = await console.replayed({"ids": [letter["letter_id"]]})
+    assert found["outcomes"] == {"returned": 1}, "the original went, and it is as wrong as before"
+    rows = await console.rig.stack.sql(
+        "matching", "select 1 from open_slot where slot_id = $1", uuids.UUID(facts["slot_id"])
+    )
+    assert rows == []
+    await console.ask("POST", f"/replays/{left['replay_id']}/begin")
+    await settled(console, left["replay_id"], {"already": 1})
+
+
+async def test_3_a_second_edit_withdraws_the_first(console):
+    facts = slot(seats="four")
+    id = await console.tell("1256", json.dumps(facts).encode())
+    letter = await one(console, id, consumer=MATCHING)
+    at = f"/letters/{letter['letter_id']}/correct"
+    plans = [
+        await console.ask("POST", at, json={"body": json.dumps(facts | {"seats": n}), "reason": "a number"})
+        for n in (4, 5)
+    ]
+    await console.ask("POST", f"/replays/{plans[0]['replay_id']}/begin")
+    await settled(console, plans[0]["replay_id"], {"withdrawn": 1})
+    await console.ask("POST", f"/replays/{plans[1]['replay_id']}/begin")
+    await settled(console, plans[1]["replay_id"], {"handled": 1})
+    half = {"body": '{"seats": "\\ud800"}', "reason": "half a character"}
+    other = await console.tell("1256", b"{}")
+    letter = await one(console, other, consumer=MATCHING)
+    await console.ask("POST", f"/letters/{letter['letter_id']}/correct", json=half, status=422)
+
+
+async def test_3_what_is_malformed_keeps_no_letter_back(console):
+    """Numbers that are none or too large, times that are none, characters that no database takes; and one
+    that somebody put where another's letters are."""
+    for about in (
+        {"Kn_Dead_Seq": "²"}, {"Kn_Dead_Seq": "9" * 40}, {"Kn_Dead_Deliveries": "-1"}, {"Kn_Replay": "²"},
+        {"Kn_Dead_At": "yesterday"}, {"Kn_Dead_At": "9999-12-31T23:59:59-23:00"}, {"Kn_Dead_Error": "a\0b"},
+        {"Kn_Replay": "1"},
+    ):  # fmt: skip
+        await letter_of(console, NOBODY, **about)
+    forged = await letter_of(console, NOBODY, Kn_Dead_Consumer=MATCHING)
+    last = await letter_of(console, NOBODY)
+    assert await one(console, last)
+    assert await console.letters(text=forged) == []
+    there = await console.letters(consumer=NOBODY)
+    assert len([each for each in there if each["reason"] == "made"]) >= 8
+    assert {each["came_of"] for each in there} == {None}, "nobody else's word is taken for a replay's"
+
+
+async def test_3_a_stream_made_anew_counts_from_one_and_its_deaths_are_new(console):
+    first = await letter_of(console, NOBODY, seq=77, Kn_Dead_At="2026-11-01T08:00:00+00:00")
+    one_letter = await one(console, first)
+    wanted = {"letters": {"ids": [one_letter["letter_id"]]}, "reason": "of the old stream"}
+    await console.ask("POST", "/letters/discard", json=wanted)
+    second = await letter_of(console, NOBODY, seq=77, Kn_Dead_At="2026-11-02T08:00:00+00:00")
+    assert (await one(console, second))["state"] == "waiting"
+    place = "update letter set seq = seq + 1000000 where letter_id = $1"
+    await console.rig.stack.sql("operations", place, one_letter["letter_id"], role="owner")
+    again = await letter_of(console, NOBODY, seq=77, Kn_Dead_At="2026-11-01T08:00:00+00:00")
+    assert await console.letters(text=again) == [], "the same death, in a stream that was put back"
+
+    async def found_again():
+        about = await console.ask("GET", f"/letters/{one_letter['letter_id']}")
+        return about["body"] is not None
+
+    await eventually(found_again)
+
+
+async def test_3_a_strangers_message_is_not_shown_or_sent_as_the_letter(console):
+    mine, theirs = [await letter_of(console, MATCHING, f'{{"n": {n}}}'.encode(), seq=n) for n in (901, 902)]
+    mine, theirs = await one(console, mine), await one(console, theirs)
+    swap = "update letter set seq = (select seq from letter where letter_id = $2) where letter_id = $1"
+    await console.rig.stack.sql("operations", swap, mine["letter_id"], theirs["letter_id"], role="owner")
+    about = await console.ask("GET", f"/letters/{mine['letter_id']}")
+    assert about["body"] is None
+    await console.ask("POST", f"/letters/{mine['letter_id']}/reveal", status=404)
+    plan = {"letters": {"ids": [mine["letter_id"]]}, "reason": "does not fit"}
+    id = (await console.ask("POST", "/replays", json=plan))["replay_id"]
+    await console.ask("POST", f"/replays/{id}/begin")
+    await settled(console, id, {"gone": 1})
+    assert (await console.ask("GET", f"/letters/{mine['letter_id']}"))["letter"]["state"] == "waiting"
+
+
+MANY = 40_000
+
+
+async def test_3_more_letters_than_a_statement_has_parameters_are_settled(console):
+    """Forty thousand that are sent, of a replay that is stopped, and have come back."""
+    id = uuids.uuid7()
+    sql = console.rig.stack.sql
+    replay = "insert into replay (replay_id, by, reason, selection, rate, state)"
+    await sql("operations", f"{replay} values ($1, 'anna', 'many', '{{}}', 50, 'stopped')", id, role="owner")
+    made = """
+        with made as (
+            insert into letter (seq, consumer, stream, origin_seq, subject, type, refs, reason, error,
+                fingerprint, died_at, deliveries, size, state)
+            select 0, 'many', 'X', n, 'x', 'x', '{}', 'x', 'x', 'x', now(), 1, 1, 'returned'
+            from generate_series(1, $2::int) n returning letter_id)
+        insert into replay_letter select $1, letter_id, 'sent' from made"""
+    await sql("operations", made, id, MANY, role="owner")
+    await settled(console, str(id), {"returned": MANY})
+    chosen = {"letters": {"consumer": "many", "state": "returned"}, "reason": "many"}
+    plan = await console.ask("POST", "/replays", json=chosen)
+    assert plan["hindered"] == {"already": MANY}
+    await sql("operations", "delete from letter where consumer = 'many'", role="owner")
+
+
+async def test_3_a_letter_that_nats_refuses_stops_its_replay_and_no_other(console):
+    """A stream that takes no message of that size."""
+    async with a_stream(console, "TRIAL", max_msg_size=300) as js:
+        name = "stranger-stranger"
+        await js.add_consumer(
+            "TRIAL",
+            ConsumerConfig(
+                durable_name=name, ack_policy=AckPolicy.EXPLICIT,
+                filter_subjects=["trial.x", f"replay.trial.{name}.>"],
+            ),
+        )  # fmt: skip
+
+        async def known():
+            return await console.queue(name)
+
+        await eventually(known)
+        large = json.dumps({"words": "x" * 300}).encode()
+        for n in (1, 2):
+            await letter_of(console, name, large, stream="TRIAL", seq=n, Kn_Dead_Subject="trial.x")
+        await console.letters(2, consumer=name, reason="made", state="waiting")
+        refused = await console.begun({"consumer": name, "state": "waiting"})
+        facts = slot(seats="five")
+        other = await one(console, await console.tell("1256", json.dumps(facts).encode()), consumer=MATCHING)
+        found = await console.replayed({"ids": [other["letter_id"]]})
+        assert found["outcomes"] == {"returned": 1}, "another replay goes on meanwhile"
+        found = await console.ended(refused)
+        assert (found["state"], found["stopped_why"]) == ("stopped", "refused")
+        assert found["outcomes"] == {"refused": 1, "left": 1}
+        states = {each["state"] for each in await console.letters(consumer=name, reason="made")}
+        assert states == {"waiting"}, "none is lost"
+
+
+async def test_3_what_a_stopped_replay_has_sent_is_settled_and_what_it_took_is_finished(console):
+    """Stopped while its consumer works; and the console killed in between for another of its letters."""
+    name = "stranger-stranger"
+    async with a_consumer(console, name, "1256", ack_wait=60) as subscription:
+        for n in (1, 2):
+            await letter_of(console, name, seq=n, Kn_Dead_Reason="halted")
+        letters = await console.letters(2, consumer=name, reason="halted", state="waiting")
+        ids = sorted(each["letter_id"] for each in letters)[:1]
+
+        async def known():
+            return await console.queue(name)
+
+        await eventually(known)
+        id = await console.begun({"ids": ids})
+        await settled(console, id, {"sent": 1})
+        (message,) = await fetched(subscription, 1)
+        await console.ask("POST", f"/replays/{id}/stop")
+        await message.ack()
+        await settled(console, id, {"handled": 1})
+        taken = max(each["letter_id"] for each in letters)
+        sql = console.rig.stack.sql
+        add = "insert into replay_letter (replay_id, letter_id) values ($1, $2)"
+        await sql("operations", add, uuids.UUID(id), taken, role="owner")
+        take = "update letter set state = 'taken', replay_id = $1, replays = 1 where letter_id = $2"
+        await sql("operations", take, uuids.UUID(id), taken, role="owner")
+        await settled(console, id, {"handled": 1, "sent": 1})
+        (message,) = await fetched(subscription, 1)
+        await message.ack()
+        await settled(console, id, {"handled": 2})
+    nobody = await one(console, await letter_of(console, NOBODY, seq=5))
+    await sql("operations", add, uuids.UUID(id), nobody["letter_id"], role="owner")
+    await sql("operations", take, uuids.UUID(id), nobody["letter_id"], role="owner")
+    await settled(console, id, {"handled": 2, "no-consumer": 1})
+    about = await console.ask("GET", f"/letters/{nobody['letter_id']}")
+    assert (about["letter"]["state"], about["letter"]["replays"]) == ("waiting", 0), "it is given back"
+
+
+async def test_3_all_is_only_what_was_seen_and_only_when_it_is_said(console):
+    for letters in ({}, {"ids": []}, {"state": "waiting"}, {"consumer": ""}):
+        for act in ("letters/discard", "letters/restore", "replays"):
+            await console.ask("POST", f"/{act}", json={"letters": letters, "reason": "all?"}, status=422)
+    seen = await one(console, await letter_of(console, NOBODY, Kn_Dead_Reason="upto"))
+    late = await one(console, await letter_of(console, NOBODY, Kn_Dead_Reason="upto"))
+    chosen = {"reason": "upto", "upto": seen["letter_id"]}
+    done = await console.ask("POST", "/letters/discard", json={"letters": chosen, "reason": "seen ones"})
+    assert done == {"discarded": 1}
+    states = {x["letter_id"]: x["state"] for x in await console.letters(reason="upto")}
+    assert states == {seen["letter_id"]: "discarded", late["letter_id"]: "waiting"}
+    headers = {"authorization": f"Bearer {console.token()}"}
+    async with httpx.AsyncClient(base_url=console.url, headers=headers) as client:
+        page = await client.get("/letters", params={"reason": "upto"})
+        assert 'name="upto"' in page.text
+        form = {"what": "discard", "why": "all of it", "scope": "all", "query": "reason=upto"}
+        await client.post("/letters/act", data=form | {"upto": str(seen["letter_id"])})
+        assert (await one(console, late["event_id"]))["state"] == "waiting", "it came after the page"
+        await client.post("/letters/act", data=form | {"upto": str(late["letter_id"])})
+        assert (await one(console, late["event_id"]))["state"] == "discarded"
+
+
+async def test_3_what_is_taken_out_of_a_stream_is_not_found_any_more(console):
+    """What falls out at its beginning, too: refs of what is erased do not stay here."""
+    source = StreamSource(name=STREAM, filter_subject=f"nav.1256.int.{SLOT}", opt_start_time=now())
+    async with a_stream(console, "TRIAL", sources=[source]) as js:
+        ids = [await console.tell("1256", b"{}") for _ in range(3)]
+
+        async def found(id):
+            events = (await console.ask("GET", "/search", params={"text": id}))["events"]
+            return [event for event in events if event["stream"] == "TRIAL"]
+
+        await eventually(lambda: found(ids[2]))
+        assert await found(ids[0])
+        config = (await js.stream_info("TRIAL")).config
+        config.max_msgs = 1
+        await js.update_stream(config)
+
+        async def forgotten():
+            return not await found(ids[0]) and not await found(ids[1])
+
+        await eventually(forgotten)
+        assert await found(ids[2])
+
+
+async def test_3_a_dry_run_tells_what_is_gone_and_who_is_paused(console):
+    gone = await one(console, await letter_of(console, MATCHING, Kn_Dead_Reason="gone"))
+    place = "update letter set seq = 900000000 where letter_id = $1"
+    await console.rig.stack.sql("operations", place, gone["letter_id"], role="owner")
+    wanted = {"letters": {"ids": [gone["letter_id"]]}, "reason": "is it there"}
+    plan = await console.ask("POST", "/replays", json=wanted)
+    assert (plan["eligible"], plan["hindered"]) == (0, {"gone": 1})
+    name = "stranger-stranger"
+    async with a_consumer(console, name, "1256"):
+
+        async def known():
+            return await console.queue(name)
+
+        await eventually(known)
+        until = (datetime.now(UTC) + timedelta(minutes=5)).isoformat()
+        at = f"/queues/{STREAM}/{name}"
+        await console.ask("POST", f"{at}/pause", json={"until": until, "reason": "mending"})
+
+        async def paused():
+            return (await console.queue(name))["paused"]
+
+        await eventually(paused)
+        letter = await one(console, await letter_of(console, name, Kn_Dead_Reason="paused"))
+        wanted = {"letters": {"ids": [letter["letter_id"]]}, "reason": "while it is paused"}
+        plan = await console.ask("POST", "/replays", json=wanted)
+        assert (plan["eligible"], plan["paused"]) == (1, [name])
+        headers = {"authorization": f"Bearer {console.token()}", "accept-language": "en"}
+        async with httpx.AsyncClient(headers=headers) as client:
+            page = await client.get(f"{console.url}/replays/{plan['replay_id']}")
+        assert f"Paused: {name}" in page.text
+
+
+async def test_3_a_canary_that_somebody_stopped_goes_on_as_a_canary(console):
+    name = "stranger-stranger"
+    async with a_consumer(console, name, "1256", ack_wait=60) as subscription:
+        for n in range(12):
+            await letter_of(console, name, seq=n + 1, Kn_Dead_Reason="canary")
+        letters = await console.letters(12, consumer=name, reason="canary", state="waiting")
+
+        async def known():
+            return await console.queue(name)
+
+        await eventually(known)
+        id = await console.begun({"ids": [each["letter_id"] for each in letters]})
+        await settled(console, id, {"sent": 10, "left": 2})
+        await console.ask("POST", f"/replays/{id}/stop")
+        went_on = await console.ask("POST", f"/replays/{id}/go-on")
+        assert went_on["state"] == "canary"
+        for message in await fetched(subscription, 10):
+            await message.ack()
+        for message in await fetched(subscription, 2):
+            await message.ack()
+        await settled(console, id, {"handled": 12})
+
+
+async def test_3_a_message_without_room_for_a_letters_headers_is_a_letter_all_the_same(console):
+    """The body stays where it is, and is shown and replayed from there."""
+    body = b"x" * 1_047_900
+    id = await console.tell("1256", body)
+    letter = await one(console, id, consumer=MATCHING, reason="bad-json")
+    shown = await console.ask("POST", f"/letters/{letter['letter_id']}/reveal")
+    assert shown["body"].startswith("xxx")
+    found = await console.replayed({"ids": [letter["letter_id"]]})
+    assert found["outcomes"] == {"returned": 1}
+    assert await replays_of(console, {id}) == [id]
+
+
+async def test_3_a_try_that_nobody_noted_is_told_of(console):
+    name = "stranger-stranger"
+    async with a_consumer(console, name, "1290") as subscription:
+        id = await console.tell("1290")
+        for _ in range(2):
+            await fetched(subscription, 1)
+        with contextlib.suppress(TimeoutError):
+            await subscription.fetch(1, timeout=1)
+        letter = await one(console, id, consumer=name)
+    about = await console.ask("GET", f"/letters/{letter['letter_id']}")
+    tries = [(each["delivery"], each["phase"]) for each in about["attempts"]]
+    assert tries == [(1, "unanswered"), (2, "unanswered")]

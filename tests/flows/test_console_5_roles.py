@@ -1,0 +1,128 @@
+"""Who may do what at the console."""
+
+import re
+
+import httpx
+import pytest
+import uuid_utils.compat as uuids
+
+from kompetensnav_operations.main import ROUTERS
+from support.console import (
+    ALL,
+    STREAM,
+)
+
+pytestmark = [pytest.mark.real, pytest.mark.slow]
+
+
+def routes():
+    for router in ROUTERS:
+        for route in router.routes:
+            guards = [d.call for d in route.dependant.dependencies]
+            guard = next((g for g in guards if hasattr(g, "roles")), None)
+            for method in sorted(route.methods - {"HEAD"}):
+                yield method, route.path, guard
+
+
+FILL = {
+    "stream": STREAM, "consumer": "nobody", "letter_id": "999999999", "replay_id": str(uuids.uuid7()),
+    "alert_id": str(uuids.uuid7()), "seq": "1", "rule": "age", "name": "nobody", "act": "begin",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("role", ["", *ALL, "coordinator"])
+async def test_5_every_route_by_role(console, role):
+    """401 for nobody, 403 for a role that may not, and never a 500."""
+    headers = {"authorization": f"Bearer {console.token(role, subject='role')}"} if role else {}
+    walked = 0
+    async with httpx.AsyncClient(timeout=30) as client:
+        for method, path, guard in routes():
+            address = console.url + re.sub(r"\{(\w+)\}", lambda m: FILL[m[1]], path)
+            if guard is None:
+                continue
+            async with client.stream(method, address, headers=headers) as answered:
+                status = answered.status_code
+            where = f"{method} {path} as {role or 'nobody'}"
+            if not role:
+                is_page = not path.startswith(("/api", "/live"))
+                assert status == (303 if is_page else 401), where
+            elif role not in guard.roles:
+                assert status == 403, where
+            else:
+                assert status not in (401, 403, 500), where
+            walked += 1
+    assert walked > 40
+
+
+async def test_5_a_change_that_another_site_asks_for_is_refused(console):
+    """By cookie; a program's token is its own."""
+    cookie = await logged_in(console)
+    async with httpx.AsyncClient(base_url=console.url) as client:
+        for headers in ({"sec-fetch-site": "cross-site"}, {"origin": "https://evil.example"}, {}):
+            answered = await client.post(
+                "/forget", data={"name": "nobody"}, headers=headers | {"cookie": cookie}
+            )
+            assert answered.status_code == 403, headers
+        ours = {"sec-fetch-site": "same-origin", "cookie": cookie}
+        assert (await client.post("/forget", data={"name": "nobody"}, headers=ours)).status_code == 303
+
+
+async def logged_in(console, roles=" ".join(ALL)):
+    """The cookie of somebody who has logged in by the issuer's page, code and PKCE."""
+    async with httpx.AsyncClient(base_url=console.url) as client:
+        sent = await client.get("/login", params={"then": "/letters"})
+        page = sent.headers["location"]
+        step = sent.headers["set-cookie"].split(";")[0]
+        asked = dict(httpx.URL(page).params)
+        answered = await client.post(
+            page.split("?")[0], data=asked | {"name": "anna", "roles": roles}, headers={}
+        )
+        back = answered.headers["location"]
+        wrong = await client.get(back)
+        assert wrong.status_code == 303, "without the cookie it began with, nobody comes in"
+        home = await client.get(back, headers={"cookie": step})
+        assert home.headers["location"] == "/letters"
+        cookies = home.headers.get_list("set-cookie")
+        session = next(c for c in cookies if c.startswith("__Host-operations="))
+        for word in ("HttpOnly", "Secure", "SameSite=lax", "Path=/"):
+            assert word in session
+        return session.split(";")[0]
+
+
+async def test_5_a_code_is_good_once_and_only_for_who_asked(console):
+    async with httpx.AsyncClient(base_url=console.url) as client:
+        sent = await client.get("/login")
+        step = sent.headers["set-cookie"].split(";")[0]
+        page = sent.headers["location"]
+        asked = dict(httpx.URL(page).params) | {"name": "anna", "roles": "admin"}
+        back = (await client.post(page.split("?")[0], data=asked)).headers["location"]
+        first = await client.get(back, headers={"cookie": step})
+        assert first.status_code == 303
+        assert first.headers["location"] == "/"
+        again = await client.get(back, headers={"cookie": step})
+        assert again.headers["location"].startswith("/login"), "spent"
+        evil = await client.get("/login", params={"then": "//evil.example"})
+        assert evil.status_code == 303
+        url = f"{console.rig.stack.running['issuer']}/authorize"
+        told = await client.post(url, data=asked | {"redirect_uri": "https://evil.example/"})
+        assert told.status_code == 403
+
+
+async def test_5_an_administrator_of_a_municipality_is_nobody_here(console):
+    """The same words for roles; another audience."""
+    token = console.rig.stack.token("admin", "operator", municipalities=("1256",), subject="kommunen")
+    async with httpx.AsyncClient(headers={"authorization": f"Bearer {token}"}) as client:
+        assert (await client.get(f"{console.url}/api/overview")).status_code == 401
+        assert (await client.get(f"{console.url}/")).status_code == 303
+
+
+async def test_5_a_change_that_was_refused_is_in_the_audit(console):
+    cookie = await logged_in(console)
+    async with httpx.AsyncClient(base_url=console.url) as client:
+        headers = {"sec-fetch-site": "cross-site", "cookie": cookie}
+        for path in ("/logout", "/language"):
+            refused = await client.post(path, data={"language": "en"}, headers=headers)
+            assert refused.status_code == 403, path
+        await client.post("/letters/act", data={"what": "replay", "why": "evil"}, headers=headers)
+    (newest, *_) = await console.ask("GET", "/audit")
+    assert (newest["act"], newest["actor"], newest["target"]) == ("denied", "anna", "POST /letters/act")

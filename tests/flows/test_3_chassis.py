@@ -226,6 +226,7 @@ async def test_3_a_death_is_another_when_the_stream_was_made_anew(stack):
         return (await care.jetstream().stream_info("DEAD_LOCAL")).state.messages
 
     before = await count()
+    about["headers"] = {"app/version": "a name that the client does not send"}
     for stored in (early, early, late):
         await dead_letter(connection.jetstream(), stored=stored, **about)
     assert await count() - before == 2

@@ -10,7 +10,8 @@ import uuid_utils.compat as uuids
 from nats.js.api import AckPolicy, ConsumerConfig, StreamConfig, StreamSource
 from nats.js.errors import NotFoundError
 
-from kompetensnav_chassis.testing import eventually
+from kompetensnav_chassis.testing import eventually, headers_of
+from kompetensnav_contracts.catalogue import catalogue
 from support.console import MATCHING, SLOT, STREAM, a_consumer, fetched, letter_of, replays_of, slot
 
 pytestmark = [pytest.mark.real, pytest.mark.slow]
@@ -69,6 +70,12 @@ async def test_3_an_edit_that_nobody_sent_is_not_sent_by_a_plain_replay(console)
     assert "corrector" in denied["detail"] or "rätta" in denied["detail"]
     (newest, *_) = await console.ask("GET", "/audit")
     assert (newest["act"], newest["actor"]) == ("denied", "oskar")
+    headers = {"authorization": f"Bearer {console.token('operator', subject='oskar')}"}
+    async with httpx.AsyncClient(headers=headers) as client:
+        page = await client.post(f"{console.url}/replays/{left['replay_id']}/begin")
+    assert page.status_code == 403
+    (newest, *_) = await console.ask("GET", "/audit")
+    assert newest["target"] == f"POST /replays/{left['replay_id']}/begin", "by the page, too"
     found = await console.replayed({"ids": [letter["letter_id"]]})
     assert found["outcomes"] == {"returned": 1}, "the original went, and it is as wrong as before"
     rows = await console.rig.stack.sql(
@@ -204,6 +211,14 @@ async def test_3_a_letter_that_nats_refuses_stops_its_replay_and_no_other(consol
         assert found["outcomes"] == {"refused": 1, "left": 1}
         states = {each["state"] for each in await console.letters(consumer=name, reason="made")}
         assert states == {"waiting"}, "none is lost"
+        config = (await js.stream_info("TRIAL")).config
+        config.max_msg_size = -1
+        await js.update_stream(config)
+        await console.ask("POST", f"/replays/{refused}/go-on")
+        await settled(console, refused, {"sent": 2})
+    await settled(console, refused, {"lost": 2})
+    states = {each["state"] for each in await console.letters(consumer=name, reason="made")}
+    assert states == {"waiting"}, "where they were sent is no more"
 
 
 async def test_3_what_a_stopped_replay_has_sent_is_settled_and_what_it_took_is_finished(console):
@@ -345,14 +360,67 @@ async def test_3_a_canary_that_somebody_stopped_goes_on_as_a_canary(console):
 
 async def test_3_a_message_without_room_for_a_letters_headers_is_a_letter_all_the_same(console):
     """The body stays where it is, and is shown and replayed from there."""
-    body = b"x" * 1_047_900
-    id = await console.tell("1256", body)
+    id = await console.tell("1256", b"x" * 1_047_500)
     letter = await one(console, id, consumer=MATCHING, reason="bad-json")
     shown = await console.ask("POST", f"/letters/{letter['letter_id']}/reveal")
     assert shown["body"].startswith("xxx")
     found = await console.replayed({"ids": [letter["letter_id"]]})
     assert found["outcomes"] == {"returned": 1}
     assert await replays_of(console, {id}) == [id]
+
+
+async def test_3_a_message_as_large_as_it_may_be_is_refused_and_the_console_goes_on(console):
+    """To be replayed it would need a header more than there is room for."""
+    pid = console.rig.pid("operations")
+    event = catalogue()[SLOT].model_validate(slot())
+    headers = headers_of(event, municipality="1256") | {"Nats-Msg-Id": str(uuids.uuid7())}
+    head = "NATS/1.0\r\n" + "".join(f"{name}: {value}\r\n" for name, value in headers.items()) + "\r\n"
+    connection = await console.rig.stack.nats("registry")
+    body = b"y" * (connection.max_payload - len(head))
+    await connection.jetstream().publish(f"nav.1256.int.{SLOT}", body, headers=headers)
+    await connection.close()
+    id = headers["ce-id"]
+    letter = await one(console, id, consumer=MATCHING, reason="bad-json")
+    found = await console.replayed({"ids": [letter["letter_id"]]})
+    assert found["outcomes"] == {"refused": 1}
+    assert (await one(console, id, consumer=MATCHING))["state"] == "waiting"
+    assert console.rig.pid("operations") == pid
+
+
+async def test_3_a_replay_that_its_listener_terminates_has_come_back(console):
+    name = "stranger-stranger"
+    async with a_consumer(console, name, "1256", ack_wait=60) as subscription:
+        letter = await one(console, await letter_of(console, name, Kn_Dead_Reason="ended"))
+
+        async def known():
+            return await console.queue(name)
+
+        await eventually(known)
+        id = await console.begun({"ids": [letter["letter_id"]]})
+        (message,) = await fetched(subscription, 1)
+        await message.term()
+        await settled(console, id, {"returned": 1})
+        again = await one(console, letter["event_id"], state="waiting")
+        assert again["came_of"] == letter["letter_id"]
+
+
+async def test_3_an_id_however_long_keeps_no_letter_back(console):
+    await letter_of(console, NOBODY, **{"ce-correlationid": "".join(map(str, range(3000)))},
+                    Kn_Dead_Reason="long")  # fmt: skip
+    assert await console.letters(1, reason="long")
+
+
+async def test_3_an_event_shows_a_viewer_its_envelope_and_no_other_header(console):
+    id = await letter_of(console, NOBODY, **{"x-personal": "hemligt"}, Kn_Dead_Reason="header")
+    await one(console, id)
+    (row,) = await console.rig.stack.sql("operations", "select seq from letter where event_id = $1", id)
+    shown = await console.ask("GET", f"/events/DEAD_LOCAL/{row['seq']}", roles=("viewer",))
+    assert (shown["headers"]["x-personal"], shown["headers"]["ce-id"]) == ("…", id)
+    headers = {"authorization": f"Bearer {console.token('viewer')}"}
+    async with httpx.AsyncClient(headers=headers) as client:
+        page = await client.get(f"{console.url}/events/DEAD_LOCAL/{row['seq']}")
+    assert page.status_code == 200
+    assert "hemligt" not in page.text
 
 
 async def test_3_a_try_that_nobody_noted_is_told_of(console):

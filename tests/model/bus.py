@@ -231,6 +231,7 @@ class JetStream:
 
     def __init__(self, process: "Process") -> None:
         self.process, self.server = process, process.simulation.server
+        self._nc = SimpleNamespace(max_payload=1_048_576)
 
     async def publish(self, subject: str, data: bytes, headers: dict[str, str], timeout: float) -> Any:
         """Stored, and acknowledged; a time-out says neither yes nor no."""

@@ -177,8 +177,9 @@ def consumers(
 
 
 def collector(ack_wait: float) -> ConsumerConfig:
-    """The consumer by which services make dead letters of what the server gives up."""
-    return _consumer("collector", ["$JS.EVENT.ADVISORY.CONSUMER.>"], ack_wait)
+    """The consumer by which services make dead letters of what the server gives up; itself it gives up
+    nothing."""
+    return _consumer("collector", ["$JS.EVENT.ADVISORY.CONSUMER.>"], ack_wait, max_deliver=-1)
 
 
 def partner_consumers(

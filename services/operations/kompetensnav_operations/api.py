@@ -15,8 +15,9 @@ from kompetensnav_chassis.errors import Forbidden, NotFound, Problem
 from kompetensnav_operations.actions import alerts, audit, editing, history, letters, pauses, replays
 from kompetensnav_operations.actions.desk import TheDesk
 from kompetensnav_operations.actions.letters import PAGE, Selection
-from kompetensnav_operations.domain.letters import State, masked, readable
+from kompetensnav_operations.domain.letters import State, envelope, masked, readable
 from kompetensnav_operations.domain.picture import as_json
+from kompetensnav_operations.edges.broker import plain
 from kompetensnav_operations.edges.roles import Admin, Corrector, Operator, Viewer
 from kompetensnav_operations.tables import Audit, Replay
 
@@ -139,7 +140,7 @@ async def enter_denied(request: Request) -> None:
     if identity is not None:
         who = audit.Who(identity.subject, tuple(sorted(identity.roles)), request.app.state.stack)
         async with transaction(request.app.state.sessions, Scope()) as session:
-            target = f"{request.method} {request.url.path}"
+            target = plain(f"{request.method} {request.url.path}")[:400]
             await audit.enter(session, who, "denied", target, result="denied")
 
 
@@ -331,7 +332,7 @@ async def show_event(_: Viewer, desk: TheDesk, stream: str, seq: int) -> dict[st
     message = await desk.message(stream, seq)
     if message is None:
         raise NotFound("There is no such message.", "Det finns inget sådant meddelande.")
-    return {"subject": message.subject, "at": message.at, "headers": message.headers,
+    return {"subject": message.subject, "at": message.at, "headers": envelope(message.headers),
             "body": masked(message.data)}  # fmt: skip
 
 

@@ -88,13 +88,14 @@ def queues(as_json: AsJson = False) -> None:
     found = ask("GET", "/overview")
 
     def table(found: Any) -> Table:
-        shown = _lines("stream", "queue", "waiting", "oldest", "in flight", "limbo", "dead", "paused until")
+        is_paused = any(q["paused"] for q in found["queues"])
+        until = ["paused until"] if is_paused else []
+        shown = _lines("queue", "waiting", "oldest", "in flight", "limbo", "dead", *until)
         for q in sorted(found["queues"], key=lambda q: (q["stream"], q["name"])):
-            until = _time(q["paused_until"])
             oldest = f"{q['oldest']:.0f} s" if q["oldest"] else ""
             shown.add_row(
-                q["stream"], q["name"], f"{q['waiting']:,}", oldest, f"{q['in_flight']:,}", str(q["limbo"]),
-                str(q["dead"]), until,
+                f"{q['stream']}/{q['name']}", f"{q['waiting']:,}", oldest, f"{q['in_flight']:,}",
+                str(q["limbo"]), str(q["dead"]), *([_time(q["paused_until"])] if is_paused else []),
             )  # fmt: skip
         shown.caption = f"{found['age']:.0f} s old" + "".join(f"; {w} is away" for w in found["faults"])
         return shown
@@ -125,15 +126,17 @@ def dead(
     _show(ask("GET", "/letters", params=asked | {"limit": limit}), as_json, _letters)
 
 
-KEPT = {"letter", "letters", "fingerprint", "died", "last", "waiting", "dead", "limbo", "queue", "consumer"}
-"""Columns that are shown whole, however narrow the window."""
+KEPT = {"fingerprint", "queue", "consumer"}
+"""Columns that are shown whole, over lines, however narrow the window."""
 
 
 def _lines(*columns: str) -> Table:
-    """A table with one line a row; what has no room is cut."""
+    """A table; a name has lines enough, and of the rest what has no room is cut."""
     table = Table()
     for name in columns:
-        table.add_column(name, no_wrap=True, overflow="ellipsis" if name not in KEPT else "fold")
+        is_kept = name in KEPT
+        table.add_column(name, no_wrap=not is_kept, overflow="fold" if is_kept else "ellipsis",
+                         min_width=len(name))  # fmt: skip
     return table
 
 

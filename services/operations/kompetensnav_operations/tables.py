@@ -30,7 +30,9 @@ from kompetensnav_chassis.outbox import OutboxRow
 NAME = String(200)
 
 
-def among(column: InstrumentedAttribute[int], ids: Iterable[int]) -> ColumnElement[bool]:
+def among(
+    column: InstrumentedAttribute[int] | InstrumentedAttribute[int | None], ids: Iterable[int]
+) -> ColumnElement[bool]:
     """Whether a column is one of many numbers, as one parameter however many they are."""
     return column == any_(literal(list(ids), ARRAY(BigInteger)))
 

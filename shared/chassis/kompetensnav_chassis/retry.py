@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import json
 import random
+import re
 import traceback
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -34,8 +35,8 @@ ASIDE = "aside: "
 """How the reason begins with which a message is terminated that is a dead letter already."""
 BODY = "Kn-Dead-Body"
 """Header of a dead letter without its body: `left` where it was, for want of room, or `gone`."""
-ROOM = 1_048_576
-"""Bytes that a server takes in one message, headers and body, unless it is told otherwise."""
+NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+"""A header's name as RFC 9110 has it; the client sends no other, and a letter is more than its headers."""
 
 
 class Aside:
@@ -117,7 +118,9 @@ async def dead_letter(
     has `left` it where it is.
     """
     kept = {
-        name: value for name, value in headers.items() if not name.lower().startswith(("nats-", "kn-dead-"))
+        name: value
+        for name, value in headers.items()
+        if NAME.fullmatch(name) and not name.lower().startswith(("nats-", "kn-dead-"))
     }
     about = {
         "Kn-Dead-Subject": subject,
@@ -134,7 +137,7 @@ async def dead_letter(
     }
     headers = {**kept, **about, **({BODY: body} if body else {})}
     size = len(data) + sum(len(f"{name}: {value}\r\n".encode()) for name, value in headers.items())
-    if size > ROOM - 1000:
+    if size > js._nc.max_payload - 1000:
         short = {name: value for name, value in kept.items() if len(value) < 1000}
         data, headers = b"", short | about | {BODY: "left"}
     ack = await js.publish(f"dead.{consumer}", data, headers=headers, timeout=5)

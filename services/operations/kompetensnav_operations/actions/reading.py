@@ -9,12 +9,13 @@ from datetime import timedelta
 from typing import Any
 
 import structlog
-from sqlalchemy import delete, or_, select, text, update
+from sqlalchemy import delete, func, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from kompetensnav_chassis.db import Scope, Sessions, transaction
+from kompetensnav_chassis.retry import ASIDE
 from kompetensnav_operations.domain.letters import State, fingerprint, references
 from kompetensnav_operations.domain.picture import Stream
 from kompetensnav_operations.edges.broker import Broker, Stored, moment, plain
@@ -164,7 +165,7 @@ async def take_events(session: AsyncSession, stored: Sequence[Stored]) -> None:
 
 def _refs(message: Stored) -> list[str]:
     own = [message.header("ce-id"), message.header("ce-correlationid"), trace(message) or ""]
-    return list(dict.fromkeys([*(r.lower() for r in own if r), *references(message.data)]))
+    return list(dict.fromkeys([*(r.lower()[:200] for r in own if r), *references(message.data)]))
 
 
 def trace(message: Stored) -> str | None:
@@ -175,7 +176,11 @@ def trace(message: Stored) -> str | None:
 
 async def take_letters(session: AsyncSession, stored: Sequence[Stored]) -> None:
     """Enters new letters; one that is the end of a replay marks the letter it comes of."""
-    rows = [_letter(message) for message in stored if _is_letter(message)]
+    rows = []
+    for message in stored:
+        if _is_letter(message):
+            rows.append(row := _letter(message))
+            await _returned(session, message, row)
     if not rows:
         return
     made = insert(Letter)
@@ -191,10 +196,25 @@ async def take_letters(session: AsyncSession, stored: Sequence[Stored]) -> None:
                 GivenUp.origin_seq == row["origin_seq"],
             )
         )
-    for row in (row for row in rows if row["came_of"]):
-        theirs = (Letter.letter_id == row["came_of"], Letter.consumer == row["consumer"])
-        sent = Letter.state != State.DISCARDED
-        await session.execute(update(Letter).where(*theirs, sent).values(state=State.RETURNED))
+
+
+async def _returned(session: AsyncSession, message: Stored, row: dict[str, Any]) -> None:
+    """Marks the letter that a new one comes of, when it is the same event, or its edit, of that consumer:
+    letters have other numbers in a database made anew."""
+    if not row["came_of"]:
+        return
+    ids = [id for id in (row["event_id"], message.header("ce-causationid")) if id]
+    theirs = (
+        Letter.letter_id == row["came_of"],
+        Letter.consumer == row["consumer"],
+        or_(Letter.event_id.is_(None), Letter.event_id.in_(ids)),
+        func.right(row["subject"], func.length(Letter.subject)) == Letter.subject,
+    )
+    if await session.scalar(select(Letter.letter_id).where(*theirs)):
+        came_back = update(Letter).where(*theirs, Letter.state != State.DISCARDED)
+        await session.execute(came_back.values(state=State.RETURNED))
+    else:
+        row["came_of"] = None
 
 
 def _is_letter(message: Stored) -> bool:
@@ -253,7 +273,9 @@ async def original(broker: Broker, dead: str, letter: Letter) -> Stored | None:
     if not (missing := message.header("Kn-Dead-Body")):
         return message
     theirs = await broker.message(letter.stream, letter.origin_seq) if missing == "left" else None
-    if theirs is None or theirs.subject != letter.subject:
+    if theirs is None or theirs.subject != letter.subject or theirs.at > letter.died_at + SOON:
+        return None
+    if theirs.header("ce-id") != message.header("ce-id"):  # another event at that place
         return None
     return replace(message, data=theirs.data, headers={**theirs.headers, **message.headers})
 
@@ -291,7 +313,8 @@ async def take_advisories(session: AsyncSession, stored: Sequence[Stored]) -> No
     rows = {}
     for message in stored:
         said = json.loads(message.data)
-        if str(said.get("type", "")).endswith(".max_deliver"):
+        kind, why = str(said.get("type", "")).rpartition(".")[2], str(said.get("reason", ""))
+        if kind == "max_deliver" or (kind == "terminated" and not why.startswith(ASIDE)):
             key = (said["consumer"], said["stream"], said["stream_seq"])
             rows[key] = moment(said.get("timestamp")) or message.at
     for (consumer, stream, seq), at in rows.items():

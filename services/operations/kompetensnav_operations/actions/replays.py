@@ -6,17 +6,19 @@ letters are handled does the rest follow, no faster than the rate.
 """
 
 import asyncio
+import hashlib
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 from uuid import UUID
 
+import nats.errors
 import structlog
 import uuid_utils.compat as uuids
-from sqlalchemy import Update, func, select, update
+from sqlalchemy import ColumnElement, Update, and_, func, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -44,6 +46,8 @@ from kompetensnav_operations.tables import (
 )
 
 log = structlog.get_logger()
+LOCK = 7_314
+"""Key of the advisory lock of whoever sends."""
 AT_ONCE = 50
 """Letters sent in one turn of the job, at most."""
 CANARY_PATIENCE = 1800.0
@@ -157,9 +161,12 @@ async def go_on(session: AsyncSession, who: Who, replay_id: UUID) -> Replay:
     its canary otherwise. Raises Conflict, and Forbidden."""
     replay = await _locked(session, replay_id)
     await _may(session, who, replay_id)
-    if replay.state != "stopped" or not await _left(session, replay_id):
+    left = await _left(session, replay_id, "refused")
+    if replay.state != "stopped" or not left:
         raise Conflict("There is nothing to go on with.", "Det finns inget att fortsätta med.")
     await enter(session, who, "replay-on", f"replay {replay_id}", reason=replay.reason)
+    again = update(ReplayLetter).where(ReplayLetter.replay_id == replay_id, ReplayLetter.outcome == "refused")
+    await session.execute(again.values(outcome=None, tries=0))
     found = await outcomes(session, replay_id)
     is_early = replay.stopped_why == "asked" and sum(found.get(each, 0) for each in SENT) <= CANARY
     replay.state = "canary" if is_early else "running"
@@ -191,8 +198,9 @@ async def _locked(session: AsyncSession, replay_id: UUID) -> Replay:
     return found
 
 
-async def _left(session: AsyncSession, replay_id: UUID) -> int:
-    rows = select(func.count()).where(ReplayLetter.replay_id == replay_id, ReplayLetter.outcome.is_(None))
+async def _left(session: AsyncSession, replay_id: UUID, *also: str) -> int:
+    is_left = or_(ReplayLetter.outcome.is_(None), ReplayLetter.outcome.in_(also))
+    rows = select(func.count()).where(ReplayLetter.replay_id == replay_id, is_left)
     return await session.scalar(rows) or 0
 
 
@@ -208,15 +216,18 @@ async def outcomes(session: AsyncSession, replay_id: UUID) -> dict[str, int]:
 
 async def send(sessions: Sessions, board: Board) -> bool:
     """A turn of every replay that is under way, and of what others have left behind; True when there is more
-    to do at once. What one cannot do keeps no other one back. Raises one of AWAY when the broker is away."""
+    to do at once. One instance at a time sends, so that a canary is ten and the rate is one. What one replay
+    cannot do keeps no other one back. Raises one of AWAY when the broker is away."""
+    async with transaction(sessions, Scope()) as only:
+        if not await only.scalar(text("select pg_try_advisory_xact_lock(:key)"), {"key": LOCK}):
+            return False
+        return await _send(sessions, board)
+
+
+async def _send(sessions: Sessions, board: Board) -> bool:
     async with transaction(sessions, Scope()) as session:
         under_way = (
             await session.scalars(select(Replay).where(Replay.state.in_(UNDER_WAY)).order_by(Replay.began_at))
-        ).all()
-        sent = (
-            await session.scalars(
-                select(ReplayLetter.replay_id).where(ReplayLetter.outcome == "sent").distinct()
-            )
         ).all()
         taken = (
             await session.execute(
@@ -226,9 +237,7 @@ async def send(sessions: Sessions, board: Board) -> bool:
                 .limit(AT_ONCE)
             )
         ).all()
-    turns: list[Callable[[], Awaitable[bool]]] = []
-    if sent:
-        turns.append(partial(_settle, sessions, board, sent))
+    turns: list[Callable[[], Awaitable[bool]]] = [partial(_settle, sessions, board)]
     for replay_id, letter_id in taken:  # it may be sent already, so it is sent, once more
         turns.append(partial(_finish, sessions, board, replay_id, letter_id))
     turns += [partial(_turn, sessions, board, replay) for replay in under_way]
@@ -348,7 +357,8 @@ async def _one(sessions: Sessions, board: Board, replay_id: UUID, letter_id: int
     except (*AWAY, ValueError) as refused:
         if not broker.is_there:
             raise
-        await _refused(sessions, replay_id, letter_id, refused)
+        for_good = isinstance(refused, nats.errors.MaxPayloadError)
+        await _refused(sessions, replay_id, letter_id, refused, TRIES if for_good else 1)
         return False
     failpoint("operations.replay.sent")
     async with transaction(sessions, Scope()) as session:
@@ -367,7 +377,7 @@ def _put_back(letter: Letter) -> None:
     letter.state, letter.replays = State.WAITING, letter.replays - 1
 
 
-async def _refused(sessions: Sessions, replay_id: UUID, letter_id: int, why: Exception) -> None:
+async def _refused(sessions: Sessions, replay_id: UUID, letter_id: int, why: Exception, tries: int) -> None:
     """Counts that the broker has not taken a letter; in the end it is left out."""
     log.warning("replay_refused", letter=letter_id, error=type(why).__name__)
     async with transaction(sessions, Scope()) as session:
@@ -375,7 +385,7 @@ async def _refused(sessions: Sessions, replay_id: UUID, letter_id: int, why: Exc
         mine = await session.get(ReplayLetter, (replay_id, letter_id), with_for_update=True)
         if letter is None or mine is None or (letter.state, letter.replay_id) != (State.TAKEN, replay_id):
             return
-        mine.tries += 1
+        mine.tries += tries
         if mine.tries >= TRIES:
             mine.outcome = "refused"
             _put_back(letter)
@@ -394,57 +404,80 @@ async def _publish(
     headers: dict[str, str] = dict(corrected.headers) if corrected else message.headers
     body = corrected.body if corrected and corrected.body is not None else message.data
     kept = {k: v for k, v in headers.items() if not k.lower().startswith(("kn-dead-", "nats-"))}
+    death = (letter.consumer, letter.stream, letter.origin_seq, letter.died_at.timestamp(), letter.replays)
     kept |= {
         # a number of the console's own would be another letter's in a database made anew
-        "Nats-Msg-Id": f"replay:{letter.consumer}:{letter.origin_seq}:{letter.died_at.timestamp():.6f}"
-        f":{letter.replays}",
+        "Nats-Msg-Id": "r:" + hashlib.sha256(repr(death).encode()).hexdigest()[:32],
         COME_OF: str(letter.letter_id),
     }
     seq, _ = await broker.publish(way(queue, letter.subject), body, kept)
     return seq
 
 
-async def _settle(sessions: Sessions, board: Board, replays: Sequence[UUID]) -> bool:
+async def _settle(sessions: Sessions, board: Board) -> bool:
     """What has become of the letters that are sent: handled, when their consumer has answered everything up
-    to them and they are no new letter; returned, when they are.
+    to them and they are no new letter; returned, when they are; lost, when the stream or the consumer that
+    they were sent to is no more what it was.
 
     Whoever puts a message aside makes the letter first. So it is none when its consumer had answered a moment
-    before now, everything is read of letters and of what the server gave up, and that does not name it.
+    before the picture, and everything is read of letters and of what the server gave up that was there at the
+    picture, and that does not name it.
     """
-    was = board.was(LAG)
-    last = {name: await board.ready_broker.last(name) for name in board.names.deaths}
+    was, picture = board.was(LAG), board.picture
+    last = {stream.name: stream.last_seq for stream in picture.streams}
     async with transaction(sessions, Scope()) as session:
-        for name, seq in last.items():
-            if seq > (await session.scalar(select(Bookmark.seq).where(Bookmark.stream == name)) or 0):
+        for name in board.names.deaths:
+            if last.get(name, 0) > (
+                await session.scalar(select(Bookmark.seq).where(Bookmark.stream == name)) or 0
+            ):
                 return False
-        given_up = select(GivenUp.origin_seq).where(
-            GivenUp.stream == Letter.stream,
-            GivenUp.consumer == Letter.consumer,
-            GivenUp.origin_seq == Letter.sent_seq,
-        )
         rows = await session.execute(
-            select(ReplayLetter.replay_id, Letter)
-            .join(ReplayLetter, ReplayLetter.letter_id == Letter.letter_id)
-            .where(ReplayLetter.replay_id.in_(replays), ReplayLetter.outcome == "sent")
-            .where(~given_up.exists())
-            .with_for_update(of=ReplayLetter)
+            select(Letter.stream, Letter.consumer)
+            .where(Letter.state == State.REPLAYED)
+            .group_by(Letter.stream, Letter.consumer)
         )
-        for (replay_id, outcome), ids in _settled(rows.tuples(), was).items():
-            if outcome == "handled":
-                handled = update(Letter).where(among(Letter.letter_id, ids), Letter.state == State.REPLAYED)
-                await session.execute(handled.values(state=State.HANDLED, settled_at=func.now()))
-            await session.execute(_outcome(replay_id, ids, outcome))
+        consumers = [(stream, consumer) for stream, consumer in rows]
+    held = {
+        stream: await board.ready_broker.held(stream) if stream in last else Held(0, 0, frozenset())
+        for stream in {stream for stream, _ in consumers}
+    }
+    async with transaction(sessions, Scope()) as session:
+        await _write(session, "returned", Letter.state == State.RETURNED)
+        for stream, consumer in consumers:
+            mine = and_(Letter.state == State.REPLAYED, Letter.stream == stream, Letter.consumer == consumer)
+            holds = held[stream]
+            is_out = Letter.sent_seq > holds.last
+            if holds.keeps:
+                is_out = or_(is_out, Letter.sent_seq < holds.first, among(Letter.sent_seq, holds.deleted))
+            if picture.of_consumer(consumer, stream) is None:
+                await _write(session, "lost", mine)
+            else:
+                await _write(session, "lost", and_(mine, is_out))
+            if queue := was.get(f"{stream}/{consumer}"):
+                given_up = select(GivenUp.origin_seq).where(
+                    GivenUp.stream == stream, GivenUp.consumer == consumer,
+                    GivenUp.origin_seq == Letter.sent_seq,
+                )  # fmt: skip
+                is_past = and_(mine, Letter.sent_seq <= queue.floor, ~given_up.exists())
+                await _write(session, "handled", is_past)
     return False
 
 
-def _settled(
-    rows: Iterable[tuple[UUID, Letter]], was: Mapping[str, Queue]
-) -> dict[tuple[UUID, str], list[int]]:
-    found: dict[tuple[UUID, str], list[int]] = {}
-    for replay_id, letter in rows:
-        queue = was.get(f"{letter.stream}/{letter.consumer}")
-        if letter.state == State.RETURNED:
-            found.setdefault((replay_id, "returned"), []).append(letter.letter_id)
-        elif queue and letter.sent_seq and queue.floor >= letter.sent_seq:
-            found.setdefault((replay_id, "handled"), []).append(letter.letter_id)
-    return found
+BECOMES: dict[str, dict[str, Any]] = {
+    "handled": {"state": State.HANDLED, "settled_at": func.now()},
+    "lost": {"state": State.WAITING},
+    "returned": {},
+}
+"""Outcome of a letter that was sent -> what changes of it."""
+
+
+async def _write(session: AsyncSession, outcome: str, which: ColumnElement[bool]) -> None:
+    """Writes down what has become of letters that were sent: in their replays, and of themselves."""
+    sent = select(Letter.letter_id).join(ReplayLetter, ReplayLetter.letter_id == Letter.letter_id)
+    ids = (await session.scalars(sent.where(ReplayLetter.outcome == "sent", which))).all()
+    if not ids:
+        return
+    mine = update(ReplayLetter).where(among(ReplayLetter.letter_id, ids), ReplayLetter.outcome == "sent")
+    if becomes := BECOMES[outcome]:
+        await session.execute(update(Letter).where(among(Letter.letter_id, ids), which).values(**becomes))
+    await session.execute(mine.values(outcome=outcome))

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -119,6 +120,12 @@ def _shape(value: Any, depth: int) -> Any:
         return [_shape(value[0], depth + 1), f"… {len(value)}"] if value and depth < 20 else []
     kinds: dict[type, str] = {str: "text", bool: "true/false", int: "number", float: "number"}
     return f"<{kinds.get(type(value), 'null')}>"
+
+
+def envelope(headers: Mapping[str, str]) -> dict[str, str]:
+    """Headers with the values that tell of the message; of others, which may hold anything, the name."""
+    known = ("ce-", "kn-", "nats-", "traceparent", "content-type")
+    return {n: v if n.lower().startswith(known) else "…" for n, v in headers.items()}
 
 
 REFERENCE = re.compile(rb"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}")

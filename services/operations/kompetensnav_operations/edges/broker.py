@@ -55,6 +55,8 @@ class Held:
     first: int
     last: int
     deleted: frozenset[int]
+    keeps: bool = True
+    """Whether it holds what is answered, too."""
 
     def __contains__(self, seq: int) -> bool:
         return self.first <= seq <= self.last and seq not in self.deleted
@@ -103,14 +105,11 @@ class Broker:
         """Every consumer of a stream, as the server tells of it."""
         return await self._pages(f"CONSUMER.LIST.{stream}", "consumers")
 
-    async def last(self, stream: str) -> int:
-        """The sequence of the newest message of a stream."""
-        return int((await self._ask(f"STREAM.INFO.{stream}"))["state"]["last_seq"])
-
     async def held(self, stream: str) -> Held:
         """Which messages a stream holds."""
-        state = (await self._ask(f"STREAM.INFO.{stream}", {"deleted_details": True}))["state"]
-        return Held(state["first_seq"], state["last_seq"], frozenset(state.get("deleted") or ()))
+        said = await self._ask(f"STREAM.INFO.{stream}", {"deleted_details": True})
+        state, keeps = said["state"], said["config"].get("retention", "limits") == "limits"
+        return Held(state["first_seq"], state["last_seq"], frozenset(state.get("deleted") or ()), keeps)
 
     async def read(self, stream: str, seq: int, most: int = BATCH, subject: str = ">") -> list[Stored]:
         """The messages from a sequence on, at most so many, fewer when they are large; empty at the end, or
@@ -180,6 +179,9 @@ class Broker:
         """Stores a message; returns its sequence, and whether it was there already."""
         if not self.is_there:
             raise nats.errors.ConnectionClosedError
+        size = len(data) + sum(len(f"{name}: {value}\r\n".encode()) for name, value in headers.items())
+        if size + 20 > self._connection.max_payload:  # the server would hang up; the client looks at the body
+            raise nats.errors.MaxPayloadError
         ack = await self._connection.jetstream().publish(subject, data, headers=headers, timeout=5)
         return int(ack.seq), bool(ack.duplicate)
 

@@ -1,6 +1,7 @@
 """The console for people: pages that work without scripts, by keyboard, in Swedish and English."""
 
 from typing import Any
+from urllib.parse import urlencode
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -38,7 +39,11 @@ def answer(app: FastAPI) -> None:
 def _answered(before: Any) -> Any:
     async def answered(request: Request, refused: Any) -> Response:
         if _is_page(request) and isinstance(refused, Unauthorised):
-            return RedirectResponse(f"/login?then={request.url.path}", 303)
+            if request.url.path == "/login/back":  # going there again would lead back here
+                return error_page(request, 401, refused)
+            here = f"{request.url.path}?{request.url.query}" if request.url.query else request.url.path
+            then = here if request.method == "GET" else "/"
+            return RedirectResponse(f"/login?{urlencode({'then': then})}", 303)
         told: Response = await before(request, refused)
         return error_page(request, told.status_code, refused) if _is_page(request) else told
 

@@ -12,7 +12,7 @@ from kompetensnav_operations.actions import alerts, letters
 from kompetensnav_operations.actions.desk import TheDesk
 from kompetensnav_operations.actions.letters import Selection
 from kompetensnav_operations.domain.alerts import RULES
-from kompetensnav_operations.domain.letters import masked
+from kompetensnav_operations.domain.letters import envelope, masked
 from kompetensnav_operations.edges.roles import Operator, Viewer
 from kompetensnav_operations.edges.texts import texts
 from kompetensnav_operations.pages.shown import language, render
@@ -51,7 +51,10 @@ async def show_event(request: Request, me: Viewer, desk: TheDesk, stream: str, s
         if queue.stream == stream and _hears(queue.filters, message.subject)
     ]
     body = masked(message.data)
-    return render(request, "event.html", me, here="search", message=message, body=body, reach=reach)
+    return render(
+        request, "event.html", me, here="search", message=message, body=body, reach=reach,
+        headers=envelope(message.headers),
+    )  # fmt: skip
 
 
 def _hears(filters: tuple[str, ...], subject: str) -> bool:

@@ -9,7 +9,7 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from sqlalchemy import func, select
 from starlette.responses import HTMLResponse, RedirectResponse
 
-from kompetensnav_chassis.errors import NotFound, Problem
+from kompetensnav_chassis.errors import Forbidden, NotFound, Problem
 from kompetensnav_chassis.identity import Identity
 from kompetensnav_operations.actions import replays
 from kompetensnav_operations.actions.desk import Desk, TheDesk
@@ -119,6 +119,8 @@ async def _act(request: Request, me: Identity, desk: Desk, replay_id: UUID, act:
             await desk.held()  # said now, and not only seen later
         async with desk.begin() as session:
             await act(session, desk.who(me), replay_id)
+    except Forbidden:  # which is entered in the audit
+        raise
     except Problem as refused:
         return await _page(request, me, desk, replay_id, refused)
     desk.state.wake("replay")

@@ -3,7 +3,9 @@
 import contextlib
 import json
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
+import asyncpg
 import httpx
 import pytest
 import uuid_utils.compat as uuids
@@ -12,6 +14,7 @@ from nats.js.errors import NotFoundError
 
 from kompetensnav_chassis.testing import eventually, headers_of
 from kompetensnav_contracts.catalogue import catalogue
+from kompetensnav_operations.actions import replays
 from support.console import MATCHING, SLOT, STREAM, a_consumer, fetched, letter_of, replays_of, slot
 
 pytestmark = [pytest.mark.real, pytest.mark.slow]
@@ -35,14 +38,14 @@ async def a_stream(console, name, **how):
         await topology.close()
 
 
-async def settled(console, id, outcomes):
+async def settled(console, id, outcomes, seconds=40):
     """Waits until a replay's outcomes are these."""
 
     async def look():
         found = await console.ask("GET", f"/replays/{id}")
         return found if found["outcomes"] == outcomes else None
 
-    return await eventually(look, 40)
+    return await eventually(look, seconds)
 
 
 def now():
@@ -155,6 +158,42 @@ async def test_3_a_strangers_message_is_not_shown_or_sent_as_the_letter(console)
     await console.ask("POST", f"/replays/{id}/begin")
     await settled(console, id, {"gone": 1})
     assert (await console.ask("GET", f"/letters/{mine['letter_id']}"))["letter"]["state"] == "waiting"
+
+
+async def test_3_one_console_sends_at_a_time(console):
+    """Another one, which holds the lock, is at it: this one waits."""
+    letter = await one(console, await letter_of(console, MATCHING, b"{", Kn_Dead_Reason="other"))
+    urls = json.loads(Path(console.rig.stack.running["databases"]).read_text())["operations"]
+    other = await asyncpg.connect(urls["app"])
+    await other.execute(f"select pg_advisory_lock({replays.LOCK})")
+    id = await console.begun({"ids": [letter["letter_id"]]})
+    with pytest.raises(AssertionError):
+        await settled(console, id, {"returned": 1}, seconds=3)
+    assert (await console.ask("GET", f"/replays/{id}"))["outcomes"] == {"left": 1}
+    await other.close()
+    await settled(console, id, {"returned": 1})
+
+
+async def test_2_events_are_found_by_their_time(console):
+    ids = [await console.tell("1256", b"{}") for _ in range(2)]
+    found = await eventually(lambda: events_of(console, text=ids[1]))
+    at = datetime.fromisoformat(found[0]["at"])
+    span = {"since": at.isoformat(), "until": (at + timedelta(milliseconds=1)).isoformat()}
+    assert found[0] in await events_of(console, **span)
+    before = {"until": at.isoformat(), "since": (at - timedelta(days=900)).isoformat()}
+    assert found[0] not in await events_of(console, **before)
+    assert await events_of(console, text=ids[1], **before) == []
+    headers = {"authorization": f"Bearer {console.token('viewer')}"}
+    async with httpx.AsyncClient(base_url=console.url, headers=headers) as client:
+        page = await client.get("/search", params={"text": "", "until": "", "since": f"{at:%Y-%m-%dT%H:%M}"})
+        assert f"/events/{STREAM}/{found[0]['seq']}" in page.text
+        wrong = await client.get("/search", params={"since": "yesterday"})
+        assert (wrong.status_code, "yesterday" in wrong.text) == (422, True)
+
+
+async def events_of(console, **asked):
+    """The events that a search finds."""
+    return (await console.ask("GET", "/search", params=asked))["events"]
 
 
 MANY = 40_000

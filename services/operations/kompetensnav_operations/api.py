@@ -314,12 +314,18 @@ async def act_on_replay(who: Operator, desk: TheDesk, replay_id: UUID, act: str)
 
 @router.get("/search")
 async def search(
-    _: Viewer, desk: TheDesk, text: Annotated[str, Query(min_length=3, max_length=200)]
+    _: Viewer,
+    desk: TheDesk,
+    text: Annotated[str, Query(min_length=3, max_length=200)] = "",
+    since: AwareDatetime | None = None,
+    until: AwareDatetime | None = None,
 ) -> dict[str, Any]:
-    """Events and letters that have or name an id, or letters with these words in their error."""
+    """Events and letters of a time, or that have or name an id, or letters with these words in their
+    error. Without any of it the newest."""
+    chosen = Selection(state="all", text=text.strip(), since=since, until=until)
     async with desk.begin() as session:
-        found = await letters.find(session, text.strip())
-        rows = await session.scalars(letters.chosen(Selection(state="all", text=text.strip())).limit(200))
+        found = await letters.find(session, chosen.text, since, until)
+        rows = await session.scalars(letters.chosen(chosen).limit(200))
         return {
             "events": [{"stream": e.stream, "seq": e.seq, "at": e.at, "subject": e.subject} for e in found],
             "letters": [LetterView.model_validate(row) for row in rows],

@@ -12,7 +12,7 @@ from fastapi import Depends, Request
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from kompetensnav_chassis.db import Scope, transaction
-from kompetensnav_chassis.errors import NotFound, Unavailable
+from kompetensnav_chassis.errors import BadRows, NotFound, Unavailable
 from kompetensnav_chassis.identity import Identity
 from kompetensnav_operations.actions.audit import Verdict, Who, enter, verify
 from kompetensnav_operations.actions.looking import Board
@@ -155,6 +155,12 @@ def desk(request: Request) -> Desk:
 TheDesk = Annotated[Desk, Depends(desk)]
 
 
-def in_zone(at: datetime) -> datetime:
-    """A time that says no zone is in UTC."""
-    return at if at.tzinfo else at.replace(tzinfo=UTC)
+def time_said(name: str, text: str) -> datetime | None:
+    """A time of a form, in UTC when it says no zone; None for none. Raises BadRows."""
+    if not text:
+        return None
+    try:
+        at = datetime.fromisoformat(text)
+        return (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError) as bad:
+        raise BadRows(f"{text} is no time.", f"{text} är ingen tid.", errors=[{"where": name}]) from bad

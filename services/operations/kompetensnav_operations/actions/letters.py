@@ -219,10 +219,22 @@ def target(selection: Selection) -> str:
     return f"{len(selection.ids)} letters" if selection.ids else "letters by filter"
 
 
-async def find(session: AsyncSession, text: str, most: int = 200) -> Sequence[Seen]:
-    """The events that have or name an id, the newest first."""
+async def find(
+    session: AsyncSession,
+    text: str,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    most: int = 200,
+) -> Sequence[Seen]:
+    """The events of a time that have or name an id, or all of that time, the newest first."""
+    when = [*([Seen.at >= since] if since else []), *([Seen.at < until] if until else [])]
+    if not text:
+        all = select(Seen).where(*when).order_by(Seen.at.desc()).limit(most)
+        return (await session.scalars(all)).all()
     # apart from the order: with it the planner looks through all events, from the newest on
-    named = select(Seen).where(Seen.refs.contains([text.lower()])).cte("named").prefix_with("materialized")
+    named = (
+        select(Seen).where(Seen.refs.contains([text.lower()]), *when).cte("named").prefix_with("materialized")
+    )
     found = aliased(Seen, named)
     rows = await session.scalars(select(found).order_by(found.at.desc()).limit(most))
     return rows.all()

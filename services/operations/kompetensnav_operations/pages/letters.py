@@ -1,7 +1,6 @@
 """Dead letters: found, looked into, chosen, put away, edited."""
 
 from dataclasses import replace
-from datetime import datetime
 from typing import Annotated, Any
 from urllib.parse import parse_qsl, urlencode
 
@@ -12,7 +11,7 @@ from kompetensnav_chassis.errors import BadRows, Conflict, NotFound, Problem
 from kompetensnav_chassis.identity import Identity
 from kompetensnav_contracts.catalogue import catalogue
 from kompetensnav_operations.actions import editing, letters, replays
-from kompetensnav_operations.actions.desk import Desk, TheDesk, in_zone
+from kompetensnav_operations.actions.desk import Desk, TheDesk, time_said
 from kompetensnav_operations.actions.editing import LARGEST
 from kompetensnav_operations.actions.letters import PAGE, Selection
 from kompetensnav_operations.domain.letters import State, masked, readable
@@ -30,12 +29,7 @@ def _chosen(given: dict[str, str]) -> Selection:
     values: dict[str, Any] = {name: given[name].strip()[:200] for name in FIELDS if given.get(name)}
     for name in ("since", "until"):
         if name in values:
-            try:
-                values[name] = in_zone(datetime.fromisoformat(values[name]))
-            except ValueError as bad:
-                raise BadRows(
-                    f"{values[name]} is no time.", f"{values[name]} är ingen tid.", errors=[{"where": name}]
-                ) from bad
+            values[name] = time_said(name, values[name])
     if values.get("state", "waiting") not in [*State, "all"]:
         raise BadRows("There is no such state.", "Det finns inget sådant läge.", errors=[{"where": "state"}])
     return Selection(**values)

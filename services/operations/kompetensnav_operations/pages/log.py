@@ -1,5 +1,6 @@
 """Looking back: search, alerts with their runbooks, and the audit."""
 
+from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
@@ -7,15 +8,15 @@ from fastapi import APIRouter, Query, Request
 from sqlalchemy import select
 from starlette.responses import HTMLResponse, RedirectResponse
 
-from kompetensnav_chassis.errors import NotFound
+from kompetensnav_chassis.errors import BadRows, NotFound
 from kompetensnav_operations.actions import alerts, letters
-from kompetensnav_operations.actions.desk import TheDesk
+from kompetensnav_operations.actions.desk import TheDesk, time_said
 from kompetensnav_operations.actions.letters import Selection
 from kompetensnav_operations.domain.alerts import RULES
 from kompetensnav_operations.domain.letters import envelope, masked
 from kompetensnav_operations.edges.roles import Operator, Viewer
 from kompetensnav_operations.edges.texts import texts
-from kompetensnav_operations.pages.shown import language, render
+from kompetensnav_operations.pages.shown import language, problem, render
 from kompetensnav_operations.tables import Audit, Letter, Seen
 
 router = APIRouter(include_in_schema=False)
@@ -23,18 +24,33 @@ router = APIRouter(include_in_schema=False)
 
 @router.get("/search")
 async def search(
-    request: Request, me: Viewer, desk: TheDesk, text: Annotated[str, Query(max_length=200)] = ""
+    request: Request,
+    me: Viewer,
+    desk: TheDesk,
+    text: Annotated[str, Query(max_length=200)] = "",
+    since: Annotated[str, Query(max_length=40)] = "",
+    until: Annotated[str, Query(max_length=40)] = "",
 ) -> HTMLResponse:
-    """Events and letters by an id, or letters by words of their error."""
-    text = text.strip()
+    """Events and letters by an id or by their time, or letters by words of their error."""
+    text, refused = text.strip(), None
+    span: list[datetime | None] = [None, None]
+    try:
+        span = [time_said("since", since), time_said("until", until)]
+    except BadRows as bad:
+        refused = bad
     events: list[Seen] = []
     found: list[Letter] = []
-    if len(text) >= 3:
+    is_asked = refused is None and (len(text) >= 3 or (not text and any(span)))
+    if is_asked:
         async with desk.begin() as session:
-            events = list(await letters.find(session, text))
-            rows = await session.scalars(letters.chosen(Selection(state="all", text=text)).limit(200))
-            found = list(rows)
-    return render(request, "search.html", me, here="search", text=text, events=events, letters=found)
+            events = list(await letters.find(session, text, span[0], span[1]))
+            chosen = Selection(state="all", text=text, since=span[0], until=span[1])
+            found = list(await session.scalars(letters.chosen(chosen).limit(200)))
+    return render(
+        request, "search.html", me, here="search", text=text, since=span[0], until=span[1], events=events,
+        letters=found, is_asked=is_asked, problem=problem(request, refused) if refused else None,
+        status=getattr(refused, "status", 200),
+    )  # fmt: skip
 
 
 @router.get("/events/{stream}/{seq}")

@@ -14,6 +14,7 @@ from kompetensnav_chassis.failpoints import names
 from kompetensnav_chassis.testing import eventually
 from kompetensnav_contracts import Envelope, subject
 from kompetensnav_contracts.events.registry import SeatAsked
+from support.console import AUDIENCE
 from support.people import people_at_work
 from support.rig import SERVICES
 
@@ -76,7 +77,8 @@ async def poison(struck, door):
 
 async def put_away_by_an_operator(struck):
     """An operator discards letters that there are none of; that is an entry in the audit all the same."""
-    headers = {"authorization": f"Bearer {struck.stack.token('operator', municipalities=())}"}
+    token = struck.stack.token("operator", municipalities=(), audience=AUDIENCE)
+    headers = {"authorization": f"Bearer {token}"}
     url = f"{struck.stack.running['services']['operations']}/api/letters/discard"
     wanted = {"letters": {"text": "there are none of these"}, "reason": "nothing to do"}
     async with httpx.AsyncClient(timeout=10) as client:

@@ -53,7 +53,7 @@ AT_ONCE = 50
 CANARY_PATIENCE = 1800.0
 """Seconds that the canary may take to be handled: longer than a failing message is tried again."""
 TRIES = 5
-"""How often a letter is offered to a broker that does not take it."""
+"""How often a letter is sent to a broker that does not take it."""
 LAG = 1.5
 """Seconds after its consumer has answered until everything is told that the server gave up then."""
 UNDER_WAY = ("canary", "running")

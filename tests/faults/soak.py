@@ -27,16 +27,18 @@ import httpx
 from rich.console import Console
 from rich.table import Table
 
+from support.console import AUDIENCE
 from support.people import People, at_rest, verdict
 from support.proxy import DOWN, UP
 from support.rig import SERVICES, Rig, rig
 
 ROOT = Path(__file__).parents[2]
 READS = {
-    "registry": "slots",
-    "matching": "rounds",
-    "notifications": "messages",
-    "reporting": "reports/placements",
+    "registry": "2580/slots",
+    "matching": "2580/rounds",
+    "notifications": "2580/messages",
+    "reporting": "2580/reports/placements",
+    "operations": "api/letters",
 }
 KILLS = {**dict.fromkeys(SERVICES, 4), "nats": 12, "postgres": 6}
 """What is killed how often, of a hundred strikes or so."""
@@ -124,8 +126,9 @@ class Soak:
             await asyncio.sleep(0.02)  # how finely a recovery is measured
 
     async def _answers(self, service: str, _: float) -> bool:
-        url = f"{self.rig.stack.running['services'][service]}/2580/{READS[service]}"
-        token = self.rig.stack.token("coordinator", municipalities=("2580",))
+        url = f"{self.rig.stack.running['services'][service]}/{READS[service]}"
+        whom = AUDIENCE if service == "operations" else ""
+        token = self.rig.stack.token("coordinator", "viewer", municipalities=("2580",), audience=whom)
         try:
             answered = await self.client.get(url, headers={"authorization": f"Bearer {token}"})
         except httpx.HTTPError:

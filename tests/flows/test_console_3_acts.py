@@ -43,19 +43,21 @@ async def test_3_a_replay_goes_to_the_failing_consumer_only_as_the_same_event(co
 
 
 async def test_3_the_canary_stops_a_replay_whose_cause_is_not_mended(console):
+    began = datetime.now(UTC).isoformat()
+    mine = {"consumer": MATCHING, "reason": "bad-json", "since": began}
     for _ in range(15):
         await console.tell("1256", b"{still no json")
 
     async def there():
-        return len(await console.letters(consumer=MATCHING, reason="bad-json", state="waiting")) >= 15
+        return len(await console.letters(**mine, state="waiting")) >= 15
 
     await eventually(there)
-    found = await console.replayed({"consumer": MATCHING, "reason": "bad-json"})
+    found = await console.replayed(mine)
     assert (found["state"], found["stopped_why"]) == ("stopped", "canary-returned")
     outcomes = found["outcomes"]
     assert outcomes["left"] >= 5, "the rest was not sent"
     assert outcomes.get("returned", 0) + outcomes.get("sent", 0) == 10
-    boomerangs = [n for n in await console.letters(consumer=MATCHING, state="waiting") if n["came_of"]]
+    boomerangs = [n for n in await console.letters(**mine, state="waiting") if n["came_of"]]
     assert boomerangs, "what came back is marked"
     origin = await console.ask("GET", f"/letters/{boomerangs[0]['came_of']}")
     assert origin["letter"]["state"] == "returned", "history is kept"

@@ -18,7 +18,7 @@ from uuid import UUID
 import nats.errors
 import structlog
 import uuid_utils.compat as uuids
-from sqlalchemy import ColumnElement, Update, and_, func, or_, select, text, update
+from sqlalchemy import ColumnElement, and_, func, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -365,7 +365,10 @@ async def _one(sessions: Sessions, board: Board, replay_id: UUID, letter_id: int
         taken = (Letter.letter_id == letter_id, Letter.state == State.TAKEN)
         replayed = update(Letter).where(*taken, Letter.replay_id == replay_id)
         await session.execute(replayed.values(state=State.REPLAYED, sent_at=func.now(), sent_seq=seq))
-        await session.execute(_outcome(replay_id, [letter_id], "sent"))
+        mine_now = update(ReplayLetter).where(
+            ReplayLetter.replay_id == replay_id, ReplayLetter.letter_id == letter_id
+        )
+        await session.execute(mine_now.values(outcome="sent"))
         if corrected is not None:
             sent = update(Correction).where(Correction.event_id == corrected.event_id)
             await session.execute(sent.values(sent_seq=seq, body=None))
@@ -389,13 +392,6 @@ async def _refused(sessions: Sessions, replay_id: UUID, letter_id: int, why: Exc
         if mine.tries >= TRIES:
             mine.outcome = "refused"
             _put_back(letter)
-
-
-def _outcome(replay_id: UUID, letters: Sequence[int], outcome: str) -> Update:
-    mine = update(ReplayLetter).where(
-        ReplayLetter.replay_id == replay_id, among(ReplayLetter.letter_id, letters)
-    )
-    return mine.values(outcome=outcome)
 
 
 async def _publish(
@@ -449,10 +445,8 @@ async def _settle(sessions: Sessions, board: Board) -> bool:
             is_out = Letter.sent_seq > holds.last
             if holds.keeps:
                 is_out = or_(is_out, Letter.sent_seq < holds.first, among(Letter.sent_seq, holds.deleted))
-            if picture.of_consumer(consumer, stream) is None:
-                await _write(session, "lost", mine)
-            else:
-                await _write(session, "lost", and_(mine, is_out))
+            is_gone = picture.of_consumer(consumer, stream) is None
+            await _write(session, "lost", mine if is_gone else and_(mine, is_out))
             if queue := was.get(f"{stream}/{consumer}"):
                 given_up = select(GivenUp.origin_seq).where(
                     GivenUp.stream == stream, GivenUp.consumer == consumer,

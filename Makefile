@@ -6,8 +6,12 @@ BIN := .venv/bin
 MEMBERS := $(patsubst %/pyproject.toml,%,$(wildcard $(addsuffix /*/pyproject.toml,shared services deploy)))
 ASSETS := services/operations/assets
 VENDOR := services/operations/kompetensnav_operations/static/vendor
-ON_BOTH := services shared $(addprefix tests/,house/test_scope.py faults/test_6_durability.py \
+ON_BOTH := services shared $(addprefix tests/,architecture/test_scope.py faults/test_6_durability.py \
   flows/test_alone.py)
+WORKERS ?= 2
+PYTEST := $(TIED) -m pytest
+SIDE_BY_SIDE := -n $(WORKERS) --dist loadscope --no-loadscope-reorder
+CHECKS := tests/architecture shared/contracts/tests
 IMAGES := operate $(patsubst services/%/pyproject.toml,%,$(wildcard services/*/pyproject.toml))
 VERSION ?= dev
 PROFILES ?= registry,matching,notifications,reporting,operations,issuer,mail,prometheus
@@ -15,9 +19,12 @@ COMPOSE = COMPOSE_PROFILES=$(PROFILES) KOMPETENSNAV_VERSION=$(VERSION) \
   $$(docker compose version >/dev/null 2>&1 && echo "docker compose" || echo $(BIN)/docker-compose)
 export UV_PYTHON_DOWNLOADS := never
 export KOMPETENSNAV_TEST_BACKEND ?= local
+TIED := $(BIN)/python -m kompetensnav_embedded.tether $(BIN)/python
 export VIRTUAL_ENV := $(CURDIR)/.venv
+# a service that finds its bytecode starts in half the time, and many are started here
+export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help setup assets lock tools demo start stop status images up down logs containers test quick check
+.PHONY: check-text check-rules help setup assets lock tools demo start stop status images up down logs containers test quick check
 .PHONY: screenshots soak model mutants bench events topology docs clean
 
 help: ## list the targets
@@ -31,7 +38,7 @@ setup: .venv/ready ## make the virtual environment from requirements.lock
 	@awk '/^uv==/{p=1} p{print} p&&!/\\$$/{exit}' requirements.lock > .venv/uv.txt
 	@$(BIN)/python -m pip -q install --disable-pip-version-check --require-hashes --no-deps -r .venv/uv.txt
 	@echo "Installing the pinned packages ..."
-	@$(BIN)/uv pip sync -q --require-hashes requirements.lock
+	@$(BIN)/uv pip sync -q --compile-bytecode --require-hashes requirements.lock
 	@$(BIN)/uv pip install -q --no-deps $(MEMBERS:%=-e ./%)
 	@$(MAKE) -s assets
 	@echo "Compiling the matching engine ..."
@@ -57,7 +64,7 @@ tools: ## install what some tests need and pip has not: strace, libfaketime, chr
 	  || (apt-get -qq update && apt-get -qq install -y strace faketime chromium fonts-dejavu-core >/dev/null)
 
 screenshots: setup ## take the pictures of the console that the docs show
-	@KOMPETENSNAV_SCREENSHOTS=docs/operations $(BIN)/python -m pytest tests/browser -k picture
+	@KOMPETENSNAV_SCREENSHOTS=docs/operations $(PYTEST) tests/console -k picture
 
 demo: setup ## set up and run the main job (ONCE=1 stops at the end; DATA=folder; DECLINES=8)
 	@$(BIN)/kompetensnav demo $(if $(ONCE),--once) $(if $(DATA),--data $(DATA)) \
@@ -88,32 +95,37 @@ down: setup ## stop the containers; the data stays (WIPE=1 takes it too)
 logs: setup ## follow the containers' logs (SERVICE=registry for one)
 	@$(COMPOSE) logs -f --tail 200 $(SERVICE)
 
-test: setup ## every test that needs no container engine, on real servers
-	@$(BIN)/python -m pytest -m "not containers"
+test: setup ## every test that needs no container engine, on real servers (WORKERS=2)
+	@$(PYTEST) $(SIDE_BY_SIDE) -m "not containers" $(if $(CHECKED),$(CHECKS:%=--ignore %))
 
 containers: images ## the tests of the containers; needs an engine and the base images
-	@$(BIN)/python -m pytest -m containers tests/containers
-	@KOMPETENSNAV_TEST_BACKEND=docker $(BIN)/python -m pytest -m real $(ON_BOTH)
+	@$(PYTEST) -m containers tests/containers
+	@KOMPETENSNAV_TEST_BACKEND=docker $(PYTEST) $(SIDE_BY_SIDE) -m real $(ON_BOTH)
 
-quick: setup ## the tests that need no server, in seconds
-	@$(BIN)/python -m pytest -m "not real and not slow and not containers"
+quick: setup ## the tests that need no server, within a minute
+	@$(PYTEST) $(SIDE_BY_SIDE) -m "not real and not slow and not containers"
 
-check: setup ## format, lint, types, import contracts, house rules
+check: setup ## format, lint, types, import contracts, architecture tests, contract tests
+	@$(MAKE) -s -j2 --output-sync=target check-text check-rules
+
+check-text:
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy $(foreach m,$(MEMBERS),$(wildcard $(m)/kompetensnav_*))
+
+check-rules:
 	@$(BIN)/lint-imports --no-cache
-	@$(BIN)/python -m pytest tests/house shared/contracts/tests
+	@$(PYTEST) $(CHECKS)
 
 soak: setup ## strike a working stack again and again, then verify (KILLS=200 SEED=1)
-	@PYTHONPATH=tests $(BIN)/python tests/faults/soak.py \
+	@PYTHONPATH=tests $(TIED) tests/faults/soak.py \
 	  $(if $(KILLS),--kills $(KILLS)) $(if $(SEED),--seed $(SEED))
 
 model: setup ## 5,000 stories of 50 steps on the chassis in memory, any order, any loss, any kill
-	@MODEL_STORIES=$(or $(STORIES),5000) $(BIN)/python -m pytest tests/model --timeout 1200
+	@MODEL_STORIES=$(or $(STORIES),5000) $(PYTEST) tests/model --timeout 1200
 
 mutants: setup ## break the protocol in one place at a time; every break must be caught
-	@PYTHONPATH=tests $(BIN)/python tests/model/mutants.py $(if $(ONLY),--only "$(ONLY)")
+	@PYTHONPATH=tests $(TIED) tests/model/mutants.py $(if $(ONLY),--only "$(ONLY)")
 
 bench: setup ## run the benchmarks and print their tables
 	@$(BIN)/python benchmarks/pipeline.py

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -22,8 +23,18 @@ from kompetensnav_chassis.issuer import Wanted, sign
 from kompetensnav_embedded import servers
 from support import backend
 
+pytest_plugins = ["support.run"]
 BIN = Path(sys.executable).parent
 STACK = "test"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _nothing_left(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Removes what PostgreSQL has kept outside the folders of the tests, where `nobody` can reach it."""
+    yield
+    for folder in tmp_path_factory.getbasetemp().glob("**/postgres*"):
+        if (elsewhere := servers.reachable(folder)) != folder:
+            shutil.rmtree(elsewhere, ignore_errors=True)
 
 
 @dataclass(frozen=True)

@@ -330,8 +330,7 @@ async def reserved(folder: Path, running: dict[str, Any]) -> None:
     """Prints the table of reservations."""
     workplaces(running)
     supervisor = Supervisor(Stack(folder / "stack"))
-    for other in ("matching", "notifications", "reporting"):  # what comes of an offer is not the ledger's
-        supervisor._rpc.supervisor.stopProcess(other)
+    supervisor.stop("matching", "notifications", "reporting")  # what comes of an offer is not the ledger's
     urls = json.loads(Path(running["databases"]).read_text())["registry"]
     engine = db.engine(urls["app"])
     sessions = db.sessions(engine, "registry", Outbox)

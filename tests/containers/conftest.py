@@ -16,6 +16,7 @@ import httpx
 import pytest
 
 from kompetensnav_embedded.servers import free_port
+from support.processes import taken_away
 from support.stack import Stack, Town
 
 ROOT = Path(__file__).parents[2]
@@ -95,11 +96,17 @@ def containers(tmp_path_factory: pytest.TempPathFactory) -> Any:
         },
     }
     stack = Containers(folder, running, None)  # type: ignore[arg-type]  # the engine runs it
-    try:
-        stack.up()
-        yield stack
-    finally:
-        stack.compose("down", "--volumes", "--timeout", "10", check=False)
+    named = f"label=com.docker.compose.project={folder.name}"
+    removed = (
+        f"docker rm -f $(docker ps -aq --filter {named}); docker volume rm $(docker volume ls -q --filter"
+    )
+    removed += f" {named}); docker network rm $(docker network ls -q --filter {named})"
+    with taken_away("sh", "-c", removed):
+        try:
+            stack.up()
+            yield stack
+        finally:
+            stack.compose("down", "--volumes", "--timeout", "10", check=False)
 
 
 @pytest.fixture

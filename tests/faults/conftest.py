@@ -9,9 +9,10 @@ from support.rig import SERVICES, rig
 RETRY = "[0.2, 0.5, 1]"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 async def struck(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """One for all tests of faults; each heals what it has hurt."""
+    """One for the tests of a module, each of which heals what it has hurt. A longer log takes longer to
+    verify, so no more of them share one."""
     folder = tmp_path_factory.mktemp("struck")
     (folder / "failpoints").mkdir()
     settings = {f"{service.upper()}_RETRY_SECONDS": RETRY for service in SERVICES}

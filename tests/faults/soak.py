@@ -29,6 +29,7 @@ from rich.table import Table
 
 from support.console import AUDIENCE
 from support.people import People, at_rest, verdict
+from support.processes import tie_all
 from support.proxy import DOWN, UP
 from support.rig import SERVICES, Rig, rig
 
@@ -243,6 +244,7 @@ def main() -> None:
     options.add_argument("--out", type=Path, default=ROOT / "build/soak")
     chosen = options.parse_args()
     chosen.out.mkdir(parents=True, exist_ok=True)
+    tie_all()
     try:
         result = asyncio.run(soak(chosen.kills, chosen.seed, chosen.out, chosen.work))
     except AssertionError as why:

@@ -5,8 +5,6 @@ import json
 
 import pytest
 
-from kompetensnav_chassis.testing import eventually
-
 pytestmark = [pytest.mark.real, pytest.mark.slow]
 
 
@@ -30,16 +28,8 @@ async def placed(own_stack):
                 stack.call("POST", "registry", path, json={"party": party})
         path = f"/{code}/offers/{offers[2]['offer_id']}/decline"
         stack.call("POST", "registry", path, json={"party": "learner"})
-    await at_rest(stack)
+    await stack.at_rest()
     return stack
-
-
-async def at_rest(stack):
-    async def quiet():
-        return json.loads(stack.run("care", "waiting", "--json").stdout or "{}") == {}
-
-    await eventually(quiet, 60)
-    await eventually(quiet, 60)
 
 
 def verified(stack, *options):
@@ -166,7 +156,7 @@ async def test_1_a_running_system_can_be_verified_while_it_works(placed):
     await working
     assert verdicts
     assert {code for code, _ in verdicts} == {0}, [broken(told) for _, told in verdicts]
-    await at_rest(placed)
+    await placed.at_rest()
 
 
 async def test_1_an_empty_table_whose_stream_is_not_is_no_verdict(placed):

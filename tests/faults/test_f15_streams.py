@@ -3,12 +3,11 @@
 import asyncio
 import re
 import shutil
-import xmlrpc.client
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from kompetensnav_chassis.ready import is_ready
 from kompetensnav_chassis.testing import eventually
 from kompetensnav_embedded.stack import Stack, Supervisor
 from support.people import at_rest, broken, people_at_work, verdict
@@ -56,10 +55,14 @@ async def test_f16_the_broker_is_lost_with_everything_in_it(struck):
     async with people_at_work(struck) as people:
         await people.go_on(10)
         supervisor = Supervisor(Stack(struck.stack.folder))
-        with suppress(xmlrpc.client.Fault):
-            supervisor._rpc.supervisor.stopProcess("nats", True)
+        supervisor.stop("nats")
         shutil.rmtree(struck.stack.folder / "nats")
-        supervisor._rpc.supervisor.startProcess("nats", True)
+        supervisor.launch("nats")
+
+        async def answers():
+            return await asyncio.to_thread(is_ready, struck.stack.running["monitor"], "/healthz")
+
+        await eventually(answers)
         await asyncio.to_thread(struck.stack.topology, "apply")
         await asyncio.to_thread(struck.stack.care, "republish")
         await struck.back()

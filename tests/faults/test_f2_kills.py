@@ -29,6 +29,20 @@ async def test_f3_postgresql_is_killed_again_and_again(struck):
             await people.go_on(5)
 
 
+A_ROW_OUT_OF_NOWHERE = b"D\0\0\0\x06\0\0"
+
+
+async def test_f3_a_database_that_ends_in_the_middle_of_an_answer_ends_no_service(struck):
+    """What a dying server says last can leave a client in a state that it has no word for (asyncpg's
+    InternalClientError): the connection is given up, and the process goes on."""
+    before = {service: struck.pid(service) for service in SERVICES}
+    async with people_at_work(struck) as people:
+        for _ in range(3):
+            struck.proxies["postgres"].say(A_ROW_OUT_OF_NOWHERE)
+            await people.go_on(5)
+    assert {service: struck.pid(service) for service in SERVICES} == before
+
+
 @pytest.mark.parametrize("service", ["registry", "matching"])
 async def test_f4_a_frozen_process_wakes_up_and_acknowledges_too_late(struck, service):
     """SIGSTOP for longer than the broker waits, while a second instance takes over its messages; the zombie

@@ -7,7 +7,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections import Counter
 from email import message_from_bytes
 from pathlib import Path
@@ -16,6 +15,7 @@ import asyncpg
 import pytest
 from ortools.graph.python.min_cost_flow import SimpleMinCostFlow
 
+from kompetensnav_chassis.patience import Patience
 from kompetensnav_chassis.ready import is_ready
 from kompetensnav_chassis.testing import eventually
 from kompetensnav_embedded import servers
@@ -43,14 +43,14 @@ def alive(folder):
 
 
 async def test_8_status_is_quick_and_says_what_runs_where(stack):
-    began = time.monotonic()
+    patience = Patience(10)
     done = stack.run("status", "--json", "--folder", str(stack.folder))
-    seconds = time.monotonic() - began
+    hangs = patience.is_over
     told = json.loads(done.stdout)
     assert done.returncode == 0
     assert {s["name"] for s in told["services"]} >= {"registry", "matching", "notifications", "reporting"}
     assert all(s["healthy"] and s["url"].startswith("http://127.0.0.1:") for s in told["services"])
-    assert seconds < 10, "the promise is one second; this only guards against a hang"
+    assert not hangs, "the promise is one second; this only guards against a hang"
     token = stack.run("token", "--role", "coordinator", "--municipality", "2580")
     assert token.stdout.count(".") == 2
 
@@ -85,7 +85,6 @@ def refused(*arguments, **environment):
         text=True,
         check=False,
         env=os.environ | environment,
-        timeout=60,
     )
     assert done.returncode != 0
     return (done.stdout + done.stderr).strip()
@@ -122,7 +121,6 @@ async def test_8_a_missing_setting_stops_the_start_with_one_line(service):
         text=True,
         check=False,
         env=bare,
-        timeout=60,
     )
     told = (done.stdout + done.stderr).strip()
     assert done.returncode != 0

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-ONE = "tests/house/test_house.py::test_no_importable_package_is_called_shared"
+ONE = "tests/architecture/test_layout.py::test_no_importable_package_is_called_shared"
 
 
 def run(backend):

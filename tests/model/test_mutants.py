@@ -3,7 +3,7 @@
 import pytest
 from model.mutants import MUTANTS, by_model, by_verify, changed
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.anywhere, pytest.mark.timeout(300)]
 
 
 def of(checker):

@@ -1,6 +1,7 @@
 """NATS and PostgreSQL for tests, from the wheels or in containers.
 
-KOMPETENSNAV_TEST_BACKEND=auto|local|docker: `auto` takes containers where an engine and the images are there.
+KOMPETENSNAV_TEST_BACKEND=local|docker|auto: the wheels' unless asked otherwise; `auto` takes containers where
+an engine and the images are there.
 The servers listen on loopback ports either way: containers share the host's network.
 """
 
@@ -15,6 +16,7 @@ from typing import Any, Literal
 import pytest
 
 from kompetensnav_embedded import servers
+from support.processes import taken_away
 
 VARIABLE = "KOMPETENSNAV_TEST_BACKEND"
 NATS_IMAGE = os.environ.get("NATS_IMAGE", "nats:2.15-alpine")
@@ -25,7 +27,7 @@ WORDS = {"local": "from the wheels", "docker": f"in containers ({NATS_IMAGE}, {P
 @functools.cache
 def chosen() -> Literal["local", "docker"]:
     """Which servers this run is on. Raises UsageError for containers that are asked for and cannot be had."""
-    asked = os.environ.get(VARIABLE, "auto")
+    asked = os.environ.get(VARIABLE, "local")
     if asked not in ("auto", *WORDS):
         raise pytest.UsageError(f"{VARIABLE}={asked}: write auto, local or docker")
     if asked == "local":
@@ -109,7 +111,8 @@ def _container(
     with made as container:
         wrapped = container.get_wrapped_container()
         wrapped.reload()
-        yield wrapped
+        with taken_away("docker", "rm", "-f", wrapped.id):
+            yield wrapped
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:

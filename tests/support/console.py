@@ -6,7 +6,7 @@ import contextlib
 import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -47,6 +47,7 @@ class Console:
     hook: Receiver
     """What alerts are posted to."""
     failpoints: Path
+    http: httpx.AsyncClient = field(default_factory=lambda: httpx.AsyncClient(timeout=30))
 
     @property
     def url(self) -> str:
@@ -69,8 +70,7 @@ class Console:
     ) -> Any:
         """What `/api` answers; checks the status."""
         headers = {"authorization": f"Bearer {self.token(*roles, subject=subject)}"}
-        async with httpx.AsyncClient(timeout=30) as client:
-            answered = await client.request(method, f"{self.url}/api{path}", headers=headers, **how)
+        answered = await self.http.request(method, f"{self.url}/api{path}", headers=headers, **how)
         assert answered.status_code == status, answered.text
         return answered.json()
 

@@ -70,16 +70,8 @@ class People:
 
 
 async def at_rest(rig: Rig, seconds: float = 120) -> None:
-    """Waits until nothing waits, seen twice."""
-    seen = 0
-
-    async def look() -> bool:
-        nonlocal seen
-        done = await asyncio.to_thread(rig.stack.run, "care", "waiting", "--json")
-        seen = seen + 1 if json.loads(done.stdout or '{"stack": 1}') == {} else 0
-        return seen >= 2
-
-    await eventually(look, seconds)
+    """Waits until nothing waits."""
+    await rig.stack.at_rest(seconds)
 
 
 async def verdict(rig: Rig, *options: str) -> dict[str, Any]:

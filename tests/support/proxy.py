@@ -49,6 +49,12 @@ class Proxy:
                 at.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             writer.transport.abort()
 
+    def say(self, data: bytes) -> None:
+        """Tells every client something that the server has not said."""
+        for writer in list(self._open):
+            if writer.get_extra_info("sockname")[1] == self.port:
+                writer.write(data)
+
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
         self._open.add(writer)

@@ -88,13 +88,11 @@ class Rig:
     @contextmanager
     def stopped(self, *parts: str) -> Iterator[None]:
         """Parts that do not run for a while."""
-        for part in parts:
-            self._supervisor._rpc.supervisor.stopProcess(part, True)
+        self._supervisor.stop(*parts)
         try:
             yield
         finally:
-            for part in parts:
-                self._supervisor._rpc.supervisor.startProcess(part, False)
+            self._supervisor.launch(*parts)
 
     @asynccontextmanager
     async def second(self, service: str, settings: Mapping[str, str] = {}) -> AsyncIterator[str]:
@@ -130,7 +128,7 @@ def free_ports_in_a_row(wanted: int) -> int:
     """The first of so many free loopback ports in a row."""
     while True:
         base = servers.free_port()
-        if all(servers.is_free(base + n) for n in range(wanted)):
+        if all(servers.take(base + n) for n in range(1, wanted)):
             return base
 
 

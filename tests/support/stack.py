@@ -6,7 +6,7 @@ import re
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from email import message_from_bytes, policy
@@ -17,7 +17,10 @@ import asyncpg
 import httpx
 import nats
 
+from kompetensnav_care.counts import Running, follow
+from kompetensnav_chassis.patience import Patience
 from kompetensnav_chassis.testing import eventually
+from support.template import lay
 
 BIN = Path(sys.executable).parent
 LINK = re.compile(r"https?://\S+/answer/\S+")
@@ -31,6 +34,8 @@ class Stack:
     running: dict[str, Any]
     process: subprocess.Popen[bytes]
     tokens: dict[Any, str] = field(default_factory=dict)
+    http: httpx.Client = field(default_factory=lambda: httpx.Client(timeout=30))
+    """For all requests: to make a client costs ten times what a request does."""
 
     def token(
         self,
@@ -50,7 +55,7 @@ class Stack:
                 "administrations": administrations,
                 "audience": audience,
             }
-            answered = httpx.post(f"{self.running['issuer']}/token", json=wanted)
+            answered = self.http.post(f"{self.running['issuer']}/token", json=wanted)
             self.tokens[key] = answered.raise_for_status().json()["token"]
         return self.tokens[key]
 
@@ -71,9 +76,7 @@ class Stack:
         code = municipality or path.split("/")[1]
         token = self.token(role, municipalities=(code,), administrations=administrations, subject=subject)
         headers = {"authorization": f"Bearer {token}", **how.pop("headers", {})}
-        answered = httpx.request(
-            method, self.running["services"][service] + path, headers=headers, timeout=30, **how
-        )
+        answered = self.http.request(method, self.running["services"][service] + path, headers=headers, **how)
         wanted = status or (200 if method == "GET" else None)
         assert answered.status_code == wanted if wanted else answered.is_success, answered.text
         is_json = "json" in answered.headers.get("content-type", "")
@@ -144,6 +147,17 @@ class Stack:
         finally:
             await connection.close()
 
+    async def at_rest(self, seconds: float = 60) -> None:
+        """Waits until nothing waits anywhere, seen twice."""
+        patience, quiet = Patience(seconds), 0
+        async with aclosing(follow(Running.read(self.folder / "run.json"), 0.1)) as looks:
+            async for waiting in looks:
+                quiet = 0 if waiting else quiet + 1
+                if quiet == 2:
+                    return
+                if patience.is_over:
+                    raise AssertionError(f"not at rest within {patience}: {waiting}")
+
     async def nats(self, user: str = "care") -> Any:
         """A connection as one of the stack's users."""
         seed = (Path(self.running["care_seed"]).parent / f"{user}.nk").read_text()
@@ -181,9 +195,12 @@ class Stack:
 
 
 def start(
-    folder: Path, *options: str, ports: int = 0, environment: Mapping[str, str] = {}
+    folder: Path, *options: str, ports: int = 0, environment: Mapping[str, str] = {}, bare: bool = False
 ) -> subprocess.Popen[bytes]:
-    """`kompetensnav up` in a folder, on free ports unless told which."""
+    """`kompetensnav up` in a folder, on free ports unless told which. A new folder gets the template's
+    databases and keys, unless it is to be started `bare`."""
+    if not bare and not folder.exists():
+        lay(folder)
     log = (folder.parent / f"{folder.name}.log").open("wb")
     command = [BIN / "kompetensnav", "up", "--folder", folder, "--ports", str(ports), *options]
     return subprocess.Popen(command, stdout=log, stderr=log, env=os.environ | environment)

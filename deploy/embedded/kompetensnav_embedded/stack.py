@@ -24,6 +24,7 @@ from typing import Any
 
 from supervisor.xmlrpc import SupervisorTransport
 
+from kompetensnav_chassis.patience import Patience
 from kompetensnav_chassis.ready import is_ready
 from kompetensnav_embedded import servers
 from kompetensnav_embedded.servers import CannotStart
@@ -133,25 +134,10 @@ class Stack:
     def programs(self) -> dict[str, tuple[list[str], dict[str, str], str]]:
         """Name -> (command, environment, stop signal)."""
         urls = json.loads((self.folder / "databases.json").read_text()) if self.databases_known else {}
-        issuer = [
-            str(BIN / "kompetensnav"),
-            "issuer",
-            "--key",
-            str(self.folder / "keys/issuer.json"),
-            "--port",
-            str(self.ports["issuer"]),
-        ]
-        mail = [
-            sys.executable,
-            "-m",
-            "kompetensnav_embedded.mailsink",
-            "--folder",
-            str(self.folder / "mail"),
-            "--smtp-port",
-            str(self.ports["smtp"]),
-            "--page-port",
-            str(self.ports["mail"]),
-        ]
+        issuer = [str(BIN / "kompetensnav"), "issuer", "--key", str(self.folder / "keys/issuer.json")]
+        issuer += ["--port", str(self.ports["issuer"])]
+        mail = [sys.executable, "-m", "kompetensnav_embedded.mailsink", "--folder", str(self.folder / "mail")]
+        mail += ["--smtp-port", str(self.ports["smtp"]), "--page-port", str(self.ports["mail"])]
         made = {
             "nats": (servers.nats_command(self.folder / "server.conf"), {}, "TERM"),
             "postgres": (
@@ -327,10 +313,16 @@ class Supervisor:
             with suppress(xmlrpc.client.Fault):  # it runs already
                 self._rpc.supervisor.startProcess(name, False)
 
+    def stop(self, *names: str) -> None:
+        """Has programs end their work in order, and waits until they have."""
+        for name in names:
+            with suppress(xmlrpc.client.Fault, OSError, http.client.HTTPException):  # it does not run
+                self._rpc.supervisor.stopProcess(name, False)  # told to wait, it would spin meanwhile
+        wait_until(partial(self._stopped, names), "an orderly stop", seconds=20)
+
     def restart(self, name: str) -> None:
         """Has a program end its work in order, and begins it anew."""
-        with suppress(xmlrpc.client.Fault):  # it does not run
-            self._rpc.supervisor.stopProcess(name, True)
+        self.stop(name)
         self._rpc.supervisor.startProcess(name, False)
 
     def processes(self) -> list[dict[str, Any]]:
@@ -340,10 +332,7 @@ class Supervisor:
     def shut_down(self) -> None:
         """Stops everything: services first, then what they stand on."""
         for group in (SERVICES, ("issuer", "mail"), ("nats", "postgres")):
-            for name in group:
-                with suppress(xmlrpc.client.Fault, OSError, http.client.HTTPException):
-                    self._rpc.supervisor.stopProcess(name, False)
-            wait_until(partial(self._stopped, group), "an orderly stop", seconds=20)
+            self.stop(*group)
         with suppress(xmlrpc.client.Fault, OSError, http.client.HTTPException):
             self._rpc.supervisor.shutdown()
 
@@ -490,10 +479,11 @@ def wait_until(
     log: Path | None = None,
     process: subprocess.Popen[bytes] | None = None,
 ) -> None:
-    """Polls. Raises CannotStart, with the log's last line, when time is up or the process has ended."""
-    end = time.monotonic() + seconds
+    """Polls. Raises CannotStart, with the log's last line, when patience is over (later on a busy machine)
+    or the process has ended."""
+    patience = Patience(seconds)
     while not check():
-        if time.monotonic() > end or (process is not None and process.poll() is not None):
+        if patience.is_over or (process is not None and process.poll() is not None):
             last = _last(log.read_text(errors="replace")) if log and log.exists() else ""
-            raise CannotStart(f"{what} did not start within {seconds:.0f} s. {last}".strip())
+            raise CannotStart(f"{what} did not start within {patience}. {last}".strip())
         time.sleep(0.03)

@@ -135,6 +135,7 @@ def serve(app: FastAPI, settings: ServiceSettings) -> None:
     logs.configure(app.state.listener.service)
     gc.freeze()  # what is imported stays; collecting it again and again costs a tenth of the time
     gc.set_threshold(20_000, 20, 50)
+    gc.enable()
     config = uvicorn.Config(
         app,
         host=settings.host,
@@ -182,7 +183,7 @@ async def _once(app: FastAPI, work: Callable[[FastAPI], Awaitable[None]]) -> Non
 
 
 def _is_outage(error: Exception) -> bool:
-    return isinstance(error, OSError | TimeoutError) or "asyncpg" in type(error).__module__
+    return isinstance(error, db.AWAY) or "asyncpg" in type(error).__module__  # SQLAlchemy has its own, too
 
 
 def _ended(task: asyncio.Task[None]) -> None:

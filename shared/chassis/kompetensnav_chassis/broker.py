@@ -22,6 +22,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import asyncpg
 import nats.errors
 import nats.js.errors
 import structlog
@@ -403,7 +404,9 @@ async def _fetch(subscription: Any, most: int) -> list[Msg]:
 
 def _is_away(error: Exception) -> bool:
     """Whether it tells that the database is away, which is not the message's fault."""
-    return isinstance(error, ConnectionError) or bool(getattr(error, "connection_invalidated", False))
+    return isinstance(error, ConnectionError | asyncpg.InternalClientError) or bool(
+        getattr(error, "connection_invalidated", False)
+    )
 
 
 def jetstream(broker: NatsBroker) -> JetStreamContext:

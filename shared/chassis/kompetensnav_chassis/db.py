@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+import asyncpg
 from sqlalchemy import ARRAY, ColumnElement, MetaData, Uuid, any_, event, literal, text
 from sqlalchemy.engine import Connection
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
@@ -25,6 +26,9 @@ Session = AsyncSession
 Sessions = async_sessionmaker[AsyncSession]
 
 _CODE = re.compile(rf"{MUNICIPALITY}|\*")
+AWAY = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+"""What asyncpg raises when its server is away or goes away: killed in the middle of an answer, it leaves the
+client in a state it has no word for (InternalClientError)."""
 traceparent: ContextVar[str | None] = ContextVar("traceparent", default=None)
 """The W3C trace context of the request being served; events told by it carry it on."""
 NAMING = {

@@ -23,6 +23,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, Session, declared_attr, mapped_column
 
 from kompetensnav_chassis import wire
+from kompetensnav_chassis.db import AWAY
 from kompetensnav_chassis.failpoints import failpoint
 from kompetensnav_contracts import Envelope, Event, subject
 
@@ -164,7 +165,7 @@ class Relay:
         while True:
             try:
                 await self._serve()
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as lost:
+            except AWAY as lost:
                 log.warning("relay_lost_database", error=type(lost).__name__)
                 await asyncio.sleep(0.2)
 

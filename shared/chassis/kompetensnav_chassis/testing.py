@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from kompetensnav_chassis import db, migrate, wire
 from kompetensnav_chassis.db import Sessions
+from kompetensnav_chassis.patience import Patience
 from kompetensnav_contracts import Event
 
 T = TypeVar("T")
@@ -52,14 +52,22 @@ class Database:
             return list(await connection.fetch("select id, subject, headers, body from outbox order by id"))
 
 
+_made: dict[tuple[str, str], dict[str, str]] = {}
+"""(server, package of migrations) -> the URLs of the database that has been made for it."""
+
+
 @asynccontextmanager
 async def database(
     admin_url: str, service: str, outbox: type, *, package: str = ""
 ) -> AsyncIterator[Database]:
     """A provisioned, migrated and empty database of a service; `package` is where its migrations are, when
-    not in `kompetensnav_<service>`."""
-    urls = await migrate.provision(admin_url, service)
-    await asyncio.to_thread(migrate.migrate, urls["owner"], package or f"kompetensnav_{service}")
+    not in `kompetensnav_<service>`. It is made once for each server, and emptied for each test."""
+    package = package or f"kompetensnav_{service}"
+    if (admin_url, package) not in _made:
+        urls = await migrate.provision(admin_url, service)
+        await asyncio.to_thread(migrate.migrate, urls["owner"], package)
+        _made[admin_url, package] = urls
+    urls = _made[admin_url, package]
     engine = db.engine(urls["app"])
     made = Database(service, urls, engine, db.sessions(engine, service, outbox))
     await made.empty()
@@ -95,14 +103,15 @@ async def tells(database: Database, *expected: type[Event]) -> AsyncIterator[lis
 
 
 async def eventually(check: Callable[[], Awaitable[T]], seconds: float = 20.0) -> T:
-    """What `check` returns once it is true. Raises AssertionError with the last answer when time is up."""
-    end, pauses = time.monotonic() + seconds, _pauses()
+    """What `check` returns once it is true. Raises AssertionError with the last answer when patience is
+    over; on a busy machine that is later."""
+    patience, pauses = Patience(seconds), _pauses()
     while True:
         answer = await check()
         if answer:
             return answer
-        if time.monotonic() > end:
-            raise AssertionError(f"not within {seconds} s; the last answer was {answer!r}")
+        if patience.is_over:
+            raise AssertionError(f"not within {patience}; the last answer was {answer!r}")
         await asyncio.sleep(next(pauses))
 
 

@@ -320,12 +320,8 @@ async def test_6_the_streams_forget_too_and_every_promise_still_holds(own_stack)
 
     assert (await eventually(told))["erasure_id"] == asked["erasure_id"]
     await told_again(stack, learner)
-
-    async def behind():
-        return (await told()) and not json.loads(stack.run("care", "waiting", "--json").stdout or "{}")
-
-    await eventually(behind, 60)
-    planned = await told()
+    await stack.at_rest()
+    planned = await eventually(told)
     before = [m for m in await streamed(stack) if m[2] == learner]
     assert planned["messages"] == len(before) - 1 > 5
     printed = stack.run("care", "erase")
@@ -340,11 +336,7 @@ async def test_6_the_streams_forget_too_and_every_promise_still_holds(own_stack)
         assert all(subject.endswith("erasure.requested.v1") for subject in left), left
     assert "Nothing is left" in stack.run("care", "erase").stdout
     await marked_later(stack, towns("1271"))
-
-    async def at_rest():
-        return json.loads(stack.run("care", "waiting", "--json").stdout or "{}") == {}
-
-    await eventually(at_rest, 60)
+    await stack.at_rest()
     assert " 0 " in stack.run("care", "republish").stdout
     verified = stack.run("verify", "--rebuild", "--json")
     assert verified.returncode == 0, verified.stdout + verified.stderr

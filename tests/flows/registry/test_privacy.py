@@ -192,11 +192,7 @@ async def test_nothing_that_was_planted_is_found_outside_the_vault(own_stack):
                json={"name": "Cia", "email": "cia@kommun.example.com"})  # fmt: skip
     ids = plant(stack, town)
     await live(stack, town, ids)
-
-    async def quiet():
-        return json.loads(stack.run("care", "waiting", "--json").stdout or "1") == {}
-
-    await eventually(quiet, 60)
+    await stack.at_rest()
     found = {where: shown(text) for where, text in (await everything(stack)).items()}
     assert sum(map(len, found.values())) > 50_000, "there is something to look through"
     assert "elev.example.com" not in found["stream INT"]
@@ -269,11 +265,7 @@ async def test_a_protected_learner_changes_nothing_but_the_number_of_free_seats(
     lists = {}
     for code, protected in (("2417", False), ("2418", True)):
         await script(stack, towns(code), protected)
-
-        async def quiet():
-            return json.loads(stack.run("care", "waiting", "--json").stdout or "1") == {}
-
-        await eventually(quiet, 60)
+        await stack.at_rest()
         lists[protected] = await told(stack, code, "TOWN")
     capacity = "nav.TOWN.int.registry.capacity.changed.v1"
     without = [line for line in lists[False] if not line.startswith(capacity)]

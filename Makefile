@@ -8,7 +8,8 @@ ASSETS := services/operations/assets
 VENDOR := services/operations/kompetensnav_operations/static/vendor
 ON_BOTH := services shared $(addprefix tests/,architecture/test_scope.py faults/test_6_durability.py \
   flows/test_alone.py)
-WORKERS ?= 2
+WORKERS ?= 3
+TIED := $(BIN)/python -m kompetensnav_embedded.tether $(BIN)/python
 PYTEST := $(TIED) -m pytest
 SIDE_BY_SIDE := -n $(WORKERS) --dist loadscope --no-loadscope-reorder
 CHECKS := tests/architecture shared/contracts/tests
@@ -19,13 +20,12 @@ COMPOSE = COMPOSE_PROFILES=$(PROFILES) KOMPETENSNAV_VERSION=$(VERSION) \
   $$(docker compose version >/dev/null 2>&1 && echo "docker compose" || echo $(BIN)/docker-compose)
 export UV_PYTHON_DOWNLOADS := never
 export KOMPETENSNAV_TEST_BACKEND ?= local
-TIED := $(BIN)/python -m kompetensnav_embedded.tether $(BIN)/python
 export VIRTUAL_ENV := $(CURDIR)/.venv
 # a service that finds its bytecode starts in half the time, and many are started here
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: check-text check-rules help setup assets lock tools demo start stop status images up down logs containers test quick check
-.PHONY: screenshots soak model mutants bench events topology docs clean
+.PHONY: help setup assets lock tools demo start stop status images up down logs containers test quick check
+.PHONY: check-text check-rules screenshots soak model mutants bench events topology docs clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -95,7 +95,7 @@ down: setup ## stop the containers; the data stays (WIPE=1 takes it too)
 logs: setup ## follow the containers' logs (SERVICE=registry for one)
 	@$(COMPOSE) logs -f --tail 200 $(SERVICE)
 
-test: setup ## every test that needs no container engine, on real servers (WORKERS=2)
+test: setup ## every test that needs no container engine, on real servers (WORKERS=3)
 	@$(PYTEST) $(SIDE_BY_SIDE) -m "not containers" $(if $(CHECKED),$(CHECKS:%=--ignore %))
 
 containers: images ## the tests of the containers; needs an engine and the base images

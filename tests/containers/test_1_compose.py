@@ -1,7 +1,10 @@
 """1. The stack in containers: healthy, hardened, and the main job done in it though containers are killed."""
 
 import json
+import os
 import subprocess
+import sys
+from pathlib import Path
 
 import httpx
 import pytest
@@ -9,6 +12,7 @@ import pytest
 from kompetensnav_chassis.testing import eventually
 
 pytestmark = [pytest.mark.containers, pytest.mark.timeout(300)]
+ROOT = Path(__file__).parents[2]
 SERVICES = ("registry", "matching", "notifications", "reporting", "operations")
 LONG = (*SERVICES, "nats", "postgres", "mail", "prometheus", "issuer")
 
@@ -85,6 +89,19 @@ async def test_1_the_main_job_is_done_though_every_container_is_killed_on_the_wa
         return placements["total"] == 2
 
     assert await eventually(counted, 60)
+
+
+def test_2_where_nobody_asks_for_containers_the_wheels_are_taken_though_there_is_an_engine():
+    one = "tests/architecture/test_layout.py::test_no_importable_package_is_called_shared"
+    asked = {name: value for name, value in os.environ.items() if name != "KOMPETENSNAV_TEST_BACKEND"}
+    for backend, words in ((None, "from the wheels"), ("auto", "in containers")):
+        done = subprocess.run(
+            [sys.executable, "-m", "pytest", "-v", one],
+            cwd=ROOT, check=False, text=True, capture_output=True,
+            env=asked | ({"KOMPETENSNAV_TEST_BACKEND": backend} if backend else {}),
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert f"servers: NATS and PostgreSQL {words}" in done.stdout
 
 
 async def test_1_prometheus_hears_of_every_service(containers):

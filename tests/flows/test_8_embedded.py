@@ -112,6 +112,19 @@ def test_8_a_chosen_port_is_not_one_that_the_kernel_gives_to_connections():
             assert port < min(32_768, outgoing.getsockname()[1])
 
 
+def test_8_a_chosen_port_is_kept_for_whoever_has_chosen_it_as_long_as_that_lives():
+    keeps = "from kompetensnav_embedded.servers import free_port; print(free_port(), flush=True); input()"
+    with subprocess.Popen(
+        [sys.executable, "-c", keeps], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
+        port = int(other.stdout.readline())
+        assert servers.is_free(port), "nobody listens there"
+        assert not servers.take(port), "and yet it is another's"
+        other.communicate("\n")
+    assert servers.take(port)
+    assert not servers.take(port), "once is enough"
+
+
 @pytest.mark.parametrize("service", ["registry", "matching", "notifications", "reporting"])
 async def test_8_a_missing_setting_stops_the_start_with_one_line(service):
     bare = {k: v for k, v in os.environ.items() if not k.startswith(service.upper())}

@@ -17,7 +17,7 @@ from typing import Any, TextIO
 
 import httpx
 
-from support.stack import SLOT_COLUMNS, org_number
+from support.rows import SLOT_COLUMNS, org_number
 
 TOWNS = ("2580", "2581")
 WORKPLACES = 12

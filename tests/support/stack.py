@@ -20,6 +20,7 @@ import nats
 from kompetensnav_care.counts import Running, follow
 from kompetensnav_chassis.patience import Patience
 from kompetensnav_chassis.testing import eventually
+from support.rows import SLOT_COLUMNS, org_number
 from support.template import lay
 
 BIN = Path(sys.executable).parent
@@ -229,12 +230,6 @@ def finish(process: subprocess.Popen[bytes]) -> None:
         raise
 
 
-SLOT_COLUMNS = (
-    "ref,workplace,placement_type,occupation,starts_on,ends_on,seats,min_language,offers_needs,shared_with,"
-    "named_municipalities"
-)
-
-
 @dataclass
 class Town:
     """A small municipality with workplaces, slots, learners and requests, built through the CSV doors."""
@@ -363,10 +358,3 @@ class Town:
 def today() -> date:
     """The day that the services have now; a long run passes midnight."""
     return datetime.now(UTC).date()
-
-
-def org_number(n: int) -> str:
-    """A made-up organisation number with a right check digit."""
-    digits = f"5590{n:05}"[-9:]
-    total = sum(sum(divmod(int(d) * (2 - i % 2), 10)) for i, d in enumerate(digits))
-    return digits + str(-total % 10)

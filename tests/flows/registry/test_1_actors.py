@@ -2,7 +2,7 @@
 
 import pytest
 
-from support.stack import org_number
+from support.rows import org_number
 
 pytestmark = pytest.mark.real
 SOLE_TRADER = "640823-3234"

@@ -6,7 +6,8 @@ import httpx
 import pytest
 
 from kompetensnav_chassis.testing import eventually
-from support.stack import org_number, today
+from support.rows import org_number
+from support.stack import today
 
 pytestmark = pytest.mark.real
 

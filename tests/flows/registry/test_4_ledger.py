@@ -10,7 +10,8 @@ import httpx
 import pytest
 
 from kompetensnav_chassis.testing import eventually
-from support.stack import SLOT_COLUMNS, today
+from support.rows import SLOT_COLUMNS
+from support.stack import today
 
 pytestmark = pytest.mark.real
 MONDAY = today() - timedelta(days=today().weekday())

@@ -8,7 +8,7 @@ import pytest
 from openpyxl import Workbook
 
 from support import ss12000
-from support.stack import SLOT_COLUMNS, org_number
+from support.rows import SLOT_COLUMNS, org_number
 
 pytestmark = pytest.mark.real
 DATA = Path(__file__).parents[4] / "shared/data"

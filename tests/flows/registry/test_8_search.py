@@ -66,7 +66,7 @@ def search(stack, code, query, **how):
 
 
 async def test_8_slots_are_found_by_words_in_any_form_occupation_and_those_near_it(stack):
-    from support.stack import org_number
+    from support.rows import org_number
 
     care = employer(stack, "2580", org_number(81), "Solgårdens äldreboende", "lulea")
     weld = employer(stack, "2580", org_number(82), "Plåt och svets", "lulea")
@@ -88,7 +88,7 @@ async def test_8_slots_are_found_by_words_in_any_form_occupation_and_those_near_
 
 
 async def test_8_the_nearest_come_first_within_so_many_kilometres_of_a_town(stack):
-    from support.stack import org_number
+    from support.rows import org_number
 
     made = {
         locality: slot(
@@ -136,7 +136,7 @@ async def test_8_only_slots_with_seats_in_the_week_that_one_may_use_are_found(st
 
 
 async def test_8_employers_are_found_by_words_of_their_names(stack):
-    from support.stack import org_number
+    from support.rows import org_number
 
     for n, name in enumerate(("Piteå Bagerier AB", "Norra Bageriet", "Svetsbolaget")):
         body = {"org_number": org_number(99_000 + n), "name": name}

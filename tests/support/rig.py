@@ -140,6 +140,7 @@ async def rig(
     environment: Mapping[str, str] = {},
     seed: int = 0,
     file: Path | None = None,
+    within: tuple[str, ...] = (),
 ) -> AsyncIterator[Rig]:
     """A stack in a folder whose services reach NATS and PostgreSQL through proxies."""
     base = free_ports_in_a_row(len(embedded.PLACES))
@@ -149,7 +150,7 @@ async def rig(
         via = [part for p in through for part in ("--via", f"{p}={proxies[p].port}")]
         settings = {"KOMPETENSNAV_ACK_WAIT": str(ACK_WAIT)} | dict(environment)
         more = ("--file", str(file)) if file else ()
-        process = start(folder, *via, *more, ports=base, environment=settings)
+        process = start(folder, *via, *more, ports=base, environment=settings, within=within)
         try:
             running = await started(process, folder)
             yield Rig(Stack(folder, running, process), ports, proxies)

@@ -5,7 +5,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
@@ -196,14 +196,19 @@ class Stack:
 
 
 def start(
-    folder: Path, *options: str, ports: int = 0, environment: Mapping[str, str] = {}, bare: bool = False
+    folder: Path,
+    *options: str,
+    ports: int = 0,
+    environment: Mapping[str, str] = {},
+    bare: bool = False,
+    within: Sequence[str] = (),
 ) -> subprocess.Popen[bytes]:
     """`kompetensnav up` in a folder, on free ports unless told which. A new folder gets the template's
-    databases and keys, unless it is to be started `bare`."""
+    databases and keys, unless it is to be started `bare`. `within`: a command that runs the one behind it."""
     if not bare and not folder.exists():
         lay(folder)
     log = (folder.parent / f"{folder.name}.log").open("wb")
-    command = [BIN / "kompetensnav", "up", "--folder", folder, "--ports", str(ports), *options]
+    command = [*within, BIN / "kompetensnav", "up", "--folder", folder, "--ports", str(ports), *options]
     return subprocess.Popen(command, stdout=log, stderr=log, env=os.environ | environment)
 
 

@@ -215,11 +215,11 @@ async def script(stack: Stack, town: Town, protected: bool) -> None:
     """The same story with and without one protected learner, who gets one of the seats that are left."""
     town.employers()
     town.slot("s", seats=3)
-    for n in range(2):
+    for n in range(2):  # one after the other: seats that are taken at once are told of together
         town.learner(f"l{n}")
-    await town.known(1, 2)
-    town.approve(town.draft()["round_id"])
-    offers = await town.offers(2)
+        await town.known(1, 1)
+        town.approve(town.draft()["round_id"])
+        offers = await town.offers(n + 1)
     if protected:
         place_protected(stack, town.code)
     for offer in offers:

@@ -1,7 +1,7 @@
 """What each image installs: the part of requirements.lock that its service needs, with the same hashes, and
 the wheels of ours it is made of.
 
-    python deploy/docker/pins.py write               requirements/<image>.lock
+    python deploy/docker/pins.py write               requirements/<image>.lock, and common.lock: what all need
     python deploy/docker/pins.py wheels FROM TO      copies FROM/*.whl to TO/<image>/
 """
 
@@ -68,6 +68,8 @@ def files() -> dict[Path, str]:
         if missing:
             sys.exit(f"requirements.lock lacks {', '.join(sorted(missing))} of {image}; run `make lock`")
         made[OUT / f"{image}.lock"] = "".join(text for name, text in lock if name in names)
+    everywhere = set.intersection(*(needed(packages) for packages in IMAGES.values()))
+    made[OUT / "common.lock"] = "".join(text for name, text in lock if name in everywhere)
     return made
 
 

@@ -29,7 +29,7 @@ from rich.table import Table
 
 from support.console import AUDIENCE
 from support.people import People, at_rest, verdict
-from support.processes import tie_all
+from support.processes import tie_children
 from support.proxy import DOWN, UP
 from support.rig import SERVICES, Rig, rig
 
@@ -244,7 +244,7 @@ def main() -> None:
     options.add_argument("--out", type=Path, default=ROOT / "build/soak")
     chosen = options.parse_args()
     chosen.out.mkdir(parents=True, exist_ok=True)
-    tie_all()
+    tie_children()
     try:
         result = asyncio.run(soak(chosen.kills, chosen.seed, chosen.out, chosen.work))
     except AssertionError as why:

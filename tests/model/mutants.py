@@ -21,7 +21,7 @@ from typing import Literal
 from rich.console import Console
 from rich.table import Table
 
-from support.processes import tie_all
+from support.processes import tie_children
 
 ROOT = Path(__file__).parents[2]
 CHASSIS, TOWN = "shared/chassis/kompetensnav_chassis", "tests/model/town.py"
@@ -226,7 +226,7 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("--only", default="")
     chosen = options.parse_args()
-    tie_all()
+    tie_children()
     table, missed = Table("mutant", "caught by", "as"), []
     for mutant in MUTANTS:
         if chosen.only not in mutant.name:

@@ -31,9 +31,8 @@ class Tied(_Popen):  # type: ignore[type-arg]
         super().__init__(*arguments, preexec_fn=prepare, **how)
 
 
-def tie_all() -> None:
-    """From now on this process and all that it starts end with their parents."""
-    tie()
+def tie_children() -> None:
+    """From now on all that this process starts ends with it."""
     subprocess.Popen = Tied  # type: ignore[misc]
     # a service that finds its bytecode starts in half the time; some machines are told not to keep any
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)

@@ -20,7 +20,8 @@ import pytest
 import pytest_timeout
 
 from kompetensnav_chassis.patience import Patience
-from support.processes import tie_all
+from kompetensnav_embedded.tether import tie
+from support.processes import tie_children
 
 ROOT = Path(__file__).parents[2]
 STACKS = ("console", "stack")
@@ -36,8 +37,10 @@ EVERY = 15.0
 
 def pytest_configure(config: pytest.Config) -> None:
     """Ties everything together; the lines of progress come from whoever talks to the terminal."""
-    tie_all()
-    if not hasattr(config, "workerinput"):
+    tie_children()
+    if hasattr(config, "workerinput"):
+        tie()
+    else:
         config.stash[GROUPS] = Path(tempfile.mkdtemp(prefix="kompetensnav-run-")) / "groups.json"
         config.pluginmanager.register(Progress(config), "progress")
 

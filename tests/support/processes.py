@@ -14,13 +14,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from kompetensnav_chassis.patience import Patience
 from kompetensnav_embedded.tether import tie
 
 _Popen = subprocess.Popen
 
 
 class Tied(_Popen):  # type: ignore[type-arg]
-    """A child that ends with this process."""
+    """A child that ends with this process, and is waited for with patience."""
 
     def __init__(self, *arguments: Any, preexec_fn: Callable[[], Any] | None = None, **how: Any) -> None:
         def prepare() -> None:
@@ -29,6 +30,16 @@ class Tied(_Popen):  # type: ignore[type-arg]
                 preexec_fn()
 
         super().__init__(*arguments, preexec_fn=prepare, **how)
+
+    def wait(self, timeout: float | None = None) -> int:
+        """As ever, but so many seconds of patience: a busy machine is waited for longer."""
+        patience = Patience(timeout or 0)
+        while True:
+            try:
+                return super().wait(None if timeout is None else min(timeout, 1))
+            except subprocess.TimeoutExpired:
+                if patience.is_over:
+                    raise
 
 
 def tie_children() -> None:

@@ -1,7 +1,7 @@
 """How a run of the tests goes (a pytest plugin): which tests stay together, when a stack ends, how long a
 test may take on a busy machine, how far the run is.
 
-With two workers (`-n 2`) the tests of one stack stay on one of them, longest first; what needs no stack fills
+With several workers (`-n 3`) the tests of one stack stay on one of them, longest first; what needs none fills
 the rest.
 """
 

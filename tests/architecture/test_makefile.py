@@ -2,7 +2,9 @@
 
 import os
 import re
+import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -36,3 +38,26 @@ def test_every_target_of_the_help_is_one_that_makes_something():
     named = re.findall(r"^([a-z-]+):.*## ", text, re.MULTILINE)
     phony = " ".join(re.findall(r"^\.PHONY: (.*)$", text, re.MULTILINE)).split()
     assert set(named) <= set(phony)
+
+
+@pytest.mark.parametrize(("fails", "status"), [("nothing", 0), ("check", 3), ("soak", 3)])
+def test_a_run_of_everything_ends_well_only_if_every_stage_did(tmp_path, fails, status):
+    """The run as it is, with a `make` that does nothing, and no container engine."""
+    for path in (".ci/run", "deploy/embedded/kompetensnav_embedded/tether.py"):
+        (tmp_path / "main" / path).parent.mkdir(parents=True)
+        shutil.copy(ROOT / path, tmp_path / "main" / path)
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    (tools / "make").write_text(f'#!/bin/sh\necho made "$@"\n[ "$1" != {fails} ] || exit 3\n')
+    (tools / "docker").write_text("#!/bin/sh\nexit 1\n")
+    for tool in tools.iterdir():
+        tool.chmod(0o755)
+    ran = subprocess.run(
+        ["bash", tmp_path / "main/.ci/run"],
+        env=os.environ | {"PATH": f"{tools}:{os.environ['PATH']}", "PYTHON": sys.executable},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == status, ran.stdout + ran.stderr
+    assert ("made demo" in ran.stdout and "Stages and their budgets" in ran.stdout) == (status == 0)

@@ -61,7 +61,7 @@ def test_service_depends_only_on_shared(service):
     assert project["name"] == f"kompetensnav-{service}"
 
 
-def test_every_module_says_which_room_it_is():
+def test_every_module_says_which_layer_it_is():
     silent = [short(m) for m in MODULES if not ast.get_docstring(parsed(m))]
     assert MODULES
     assert silent == [], "every module opens with a docstring"
@@ -224,9 +224,9 @@ def test_every_route_says_who_may_call_it(service):
 def test_what_a_service_listens_to_is_in_its_metadata(service):
     listener = import_module(f"kompetensnav_{service}.main").LISTENER
     declared = {s.name: s for s in stack.installed_services()}[service]
-    told = {door.durable: tuple(sorted(e.name for e in door.events)) for door in listener.doors}
-    assert told == {**declared.durables, **declared.exchanges}
-    federated = {d.durable for d in listener.doors if d.stream("x") == "FEDIN_X"}
+    heard = {c.durable: tuple(sorted(e.name for e in c.events)) for c in listener.consumers}
+    assert heard == {**declared.durables, **declared.exchanges}
+    federated = {d.durable for d in listener.consumers if d.stream("x") == "FEDIN_X"}
     assert federated == set(declared.exchanges)
 
 

@@ -24,7 +24,7 @@ NOBODY = "stranger-nobody"
 
 @contextlib.asynccontextmanager
 async def a_stream(console, name, **how):
-    """A stream of somebody else's in the stack's account, with a door for replay."""
+    """A stream of somebody else's in the stack's account, with a subject for replays."""
     topology = await console.rig.stack.nats("topology")
     js = topology.jetstream()
     subjects = [f"{name.lower()}.x", f"replay.{name.lower()}.>"]

@@ -29,7 +29,7 @@ def points():
     for service in SERVICES:
         jobs = f"kompetensnav_{service}.jobs"
         found = import_module(jobs).JOBS if util.find_spec(jobs) else ()
-        for name in names(service, [d.durable for d in listens(service).doors], [j.name for j in found]):
+        for name in names(service, [d.durable for d in listens(service).consumers], [j.name for j in found]):
             # reporting tells an event only when a person publishes a report; its points are the chassis' own
             if not name.startswith(("reporting.tell", "reporting.relay")):
                 yield name
@@ -37,7 +37,7 @@ def points():
 
 POINTS = sorted(points())
 FROM_OUTSIDE = "replay.fed.registry-exchange"
-"""Where the door for other stacks hears something without a hub."""
+"""Where the consumer of other stacks' events receives something without a hub."""
 
 
 @pytest.fixture(scope="module")
@@ -48,8 +48,8 @@ async def struck_at_every_point(struck):
         for name in POINTS:
             (folder / name).touch()
         for service in SERVICES:
-            for door in listens(service).doors:
-                await poison(struck, door)
+            for consumer in listens(service).consumers:
+                await poison(struck, consumer)
 
         async def all_struck():
             await asked_by_a_neighbour(struck)
@@ -65,9 +65,9 @@ async def struck_at_every_point(struck):
     return {path.stem for path in folder.glob("*.struck")}
 
 
-async def poison(struck, door):
-    """A message for a door that is no event."""
-    event = door.events[0]
+async def poison(struck, consumer):
+    """A message for a consumer that is no event."""
+    event = consumer.events[0]
     federated = event.visibility == "fed"
     connection = await struck.stack.nats("replay" if federated else event.name.split(".")[0])
     at = f"{FROM_OUTSIDE}.nav.2584.fed.2580.{event.name}" if federated else f"nav.2580.int.{event.name}"

@@ -251,7 +251,7 @@ async def test_3_a_death_is_another_when_the_stream_was_made_anew(stack):
     before = await count()
     about["headers"] = {"app/version": "a name that the client does not send"}
     for stored in (early, early, late):
-        await dead_letter(connection.jetstream(), stored=stored, **about)
+        await dead_letter(connection, stored=stored, **about)
     assert await count() - before == 2
     await connection.close()
     await care.close()
@@ -280,7 +280,7 @@ async def test_3_poison_becomes_a_dead_letter_at_once_and_the_queue_goes_on(stac
     assert found.headers["Kn-Dead-Reason"] == reason
     assert found.headers["Kn-Dead-Deliveries"] == "1"
     assert found.headers["Kn-Dead-In"] == "local"
-    assert "Unfit at broker.py" in found.headers["Kn-Dead-Stack"]
+    assert "InvalidMessage at work.py" in found.headers["Kn-Dead-Stack"]
     assert found.data == body
     marker = a_slot()
     await publish(stack, marker)
@@ -421,6 +421,23 @@ async def test_3_a_service_cannot_speak_for_another_nor_make_consumers(stack):
     with pytest.raises(NoAnswer):
         await connection.request("ask.2321.registry.contact", b"{}", timeout=1)
     await connection.close()
+
+
+async def test_a_question_is_answered_by_an_endpoint_that_is_listed_and_a_bad_one_at_once(stack):
+    """What is told of a question that fails is its kind, never what it held."""
+    operator, asker = await stack.nats("operations"), await stack.nats("notifications")
+    answers = await operator.subscribe(inbox := operator.new_inbox())
+    await operator.publish("$SRV.STATS", reply=inbox)
+    registry: dict = {}
+    while registry.get("name") != "registry":
+        registry = json.loads((await answers.next_msg(timeout=5)).data)
+    listed = {endpoint["name"]: endpoint["subject"] for endpoint in registry["endpoints"]}
+    assert listed == {"health": "health.registry", "contact": "ask.*.registry.contact"}
+    answered = await asker.request("ask.2326.registry.contact", b'{"questions": "Anna"}', timeout=5)
+    assert answered.headers["Nats-Service-Error-Code"] == "500"
+    assert "Anna" not in str(answered.headers) + str(answered.data)
+    for connection in (operator, asker):
+        await connection.close()
 
 
 async def test_3_the_log_holds_json_and_no_address(stack):

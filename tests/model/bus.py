@@ -178,7 +178,7 @@ class Message:
     def __init__(self, process: "Process", consumer: Consumer, stored: Stored, deliveries: int) -> None:
         self.process, self.consumer, self.stored = process, consumer, stored
         self.headers, self.data, self.subject = stored.headers, stored.data, stored.subject
-        self.reply, self._ackd, self._client = "ack", False, self
+        self.reply = f"ack.{consumer.name}.{stored.seq}"
         self.metadata = SimpleNamespace(
             num_delivered=deliveries, consumer=consumer.name, stream="INT_MODEL",
             sequence=SimpleNamespace(stream=stored.seq), num_pending=consumer.waiting(),
@@ -196,13 +196,6 @@ class Message:
     async def nak(self, delay: float | None = None) -> None:
         """Again later."""
         await self._settle("nak", delay)
-
-    async def publish(self, subject: str, data: bytes) -> None:
-        """Ends it: `+TERM reason`. A note of a try is told to nobody here."""
-        if subject.startswith("attempt."):
-            return
-        assert data.startswith(b"+TERM ")
-        await self._settle("term")
 
 
 class Subscription:
@@ -226,12 +219,33 @@ class Subscription:
             raise nats.errors.ConnectionClosedError
 
 
+class Client:
+    """A connection as nats-py gives it."""
+
+    max_payload = 1_048_576
+
+    def __init__(self, process: "Process") -> None:
+        self.process = process
+
+    def jetstream(self) -> "JetStream":
+        """Its JetStream."""
+        return JetStream(self.process)
+
+    async def publish(self, subject: str, data: bytes) -> None:
+        """Ends a message: `+TERM reason`. A note of a try reaches nobody here."""
+        if subject.startswith("attempt."):
+            return
+        assert data.startswith(b"+TERM ")
+        _, consumer, seq = subject.split(".")
+        if await self.process.cross("nats", "term"):
+            self.process.simulation.server.consumers[consumer].settle(int(seq), "term")
+
+
 class JetStream:
     """A connection's JetStream as nats-py gives it."""
 
     def __init__(self, process: "Process") -> None:
         self.process, self.server = process, process.simulation.server
-        self._nc = SimpleNamespace(max_payload=1_048_576)
 
     async def publish(self, subject: str, data: bytes, headers: dict[str, str], timeout: float) -> Any:
         """Stored, and acknowledged; a time-out says neither yes nor no."""

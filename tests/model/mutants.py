@@ -44,14 +44,14 @@ MUTANTS = (
     Mutant("no inbox", f"{CHASSIS}/inbox.py", "    return set(rows.scalars())", "    return set(ids)"),
     Mutant(
         "acknowledge before the commit",
-        f"{CHASSIS}/broker.py",
-        "            events = [self._read(message) for message in messages]\n",
-        "            events = [self._read(message) for message in messages]\n"
+        f"{CHASSIS}/broker/work.py",
+        "            events = [read(self._consumer, message) for message in messages]\n",
+        "            events = [read(self._consumer, message) for message in messages]\n"
         "            await asyncio.gather(*(message.ack() for message in messages))\n",
     ),
     Mutant(
         "acknowledge a batch that failed",
-        f"{CHASSIS}/broker.py",
+        f"{CHASSIS}/broker/work.py",
         "        except Exception:\n"
         "            for message in messages:\n"
         "                await self._alone(message, noted=True)\n",
@@ -60,7 +60,7 @@ MUTANTS = (
     ),
     Mutant(
         "acknowledge a message that failed alone",
-        f"{CHASSIS}/broker.py",
+        f"{CHASSIS}/broker/work.py",
         "            await self._failed(message, event, error)\n",
         "            await message.ack()\n",
     ),
@@ -98,33 +98,33 @@ MUTANTS = (
     ),
     Mutant(
         "deliveries counted for failures",
-        f"{CHASSIS}/broker.py",
-        "                attempts = await failed(self._sessions, self._door.durable, event.envelope.id)\n",
-        "                await failed(self._sessions, self._door.durable, event.envelope.id)\n",
+        f"{CHASSIS}/broker/work.py",
+        "attempts = await failed(self._sessions, self._consumer.durable, event.envelope.id)\n",
+        "await failed(self._sessions, self._consumer.durable, event.envelope.id)\n",
     ),
     Mutant(
         "an absent database counted for a failure",
-        f"{CHASSIS}/broker.py",
-        "                self.gate.shut()\n                attempts = 1\n",
+        f"{CHASSIS}/broker/work.py",
+        "                self._gate.shut()\n                attempts = 1\n",
         "                attempts = 9\n",
     ),
     Mutant(
         "dead letter not acknowledged (never ended)",
         f"{CHASSIS}/retry.py",
-        '        await message._client.publish(message.reply, f"+TERM {ASIDE}{reason}".encode())\n',
+        '        await client.publish(message.reply, f"+TERM {DEAD_LETTERED}{reason}".encode())\n',
         "",
     ),
     Mutant(
         "ended without a dead letter",
         f"{CHASSIS}/retry.py",
-        '    ack = await js.publish(f"dead.{consumer}", data, headers=headers, timeout=5)\n',
+        '    ack = await client.jetstream().publish(f"dead.{consumer}", data, headers=headers, timeout=5)\n',
         "    return\n",
     ),
     Mutant(
         "ended before the dead letter",
         f"{CHASSIS}/retry.py",
         "        try:\n            await dead_letter(\n",
-        '        await message._client.publish(message.reply, b"+TERM early")\n'
+        '        await client.publish(message.reply, b"+TERM early")\n'
         "        try:\n            await dead_letter(\n",
     ),
     Mutant(
@@ -136,7 +136,7 @@ MUTANTS = (
     Mutant(
         "advisories acknowledged and not collected",
         f"{CHASSIS}/retry.py",
-        "                await _collect(js, stack, json.loads(message.data))\n",
+        "                await _collect(client, stack, json.loads(message.data))\n",
         "",
     ),
     Mutant(

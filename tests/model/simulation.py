@@ -1,6 +1,6 @@
 """Servers in memory and a clock that stands still: the chassis' own code runs on them, one step at a time.
 
-Nothing of the chassis is imitated: its doors, relay, retry and collector run as they are. Only what lies
+Nothing of the chassis is imitated: its consumers, relay, retry and collector run as they are. Only what lies
 behind them is in memory: a broker with a stream and durable consumers, a database for each service with
 transactions and locks, and an event loop whose time passes only when told. Whatever would cross a wire waits
 at a gate. Who drives the simulation opens the gates one by one, in any order that a network allows, loses
@@ -15,10 +15,13 @@ from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
-from model.bus import DELAYS, Consumer, JetStream, Loop, Server, Subscription, Violation
+from model.bus import DELAYS, Client, Consumer, Loop, Server, Subscription, Violation
 from model.store import Database, Outbox, RelayConnection, Session
 
-from kompetensnav_chassis import broker, outbox, retry
+from kompetensnav_chassis import outbox, pace, retry
+from kompetensnav_chassis.broker import pull
+from kompetensnav_chassis.broker.work import Gate as DatabaseGate
+from kompetensnav_chassis.broker.work import Work
 
 RESTART = 3.0
 STACK = "model"
@@ -38,8 +41,10 @@ class Gate:
 class Process:
     """One instance of a service, which can be killed, frozen and started again."""
 
-    def __init__(self, simulation: "Simulation", name: str, database: Database, doors: Sequence[Any]) -> None:
-        self.simulation, self.name, self.database, self.doors = simulation, name, database, doors
+    def __init__(
+        self, simulation: "Simulation", name: str, database: Database, consumers: Sequence[Any]
+    ) -> None:
+        self.simulation, self.name, self.database, self.consumers = simulation, name, database, consumers
         self.frozen, self.running = False, False
         self.tasks: list[asyncio.Task[Any]] = []
 
@@ -57,21 +62,19 @@ class Process:
     def start(self) -> None:
         """Starts everything that the service does by itself, as `service_app` does."""
         self.running = True
-        js = JetStream(self)
-        self.relay = outbox.Relay(self.database.service, self.name, js, poll_seconds=60)
+        client = Client(self)
+        self.relay = outbox.Relay(self.database.service, self.name, client.jetstream(), poll_seconds=60)
         self.spawn(self.relay.run())
-        self.spawn(retry.collect(js, STACK, b"_INBOX"))  # type: ignore[arg-type]
-        state = SimpleNamespace(config=SimpleNamespace(connection_state=SimpleNamespace(stream=js)))
-        gate = broker.Gate(self.sessions)  # type: ignore[arg-type]
-        for door in self.doors:
-            aside = retry.Aside(STACK, DELAYS, "town")
-            work = broker.Work(door, self.sessions, aside, state, gate)  # type: ignore[arg-type]
+        self.spawn(retry.collect(client, STACK, b"_INBOX"))  # type: ignore[arg-type]
+        gate = DatabaseGate(self.sessions)  # type: ignore[arg-type]
+        dead_letters = retry.DeadLetters(STACK, DELAYS, "town")
+        for consumer in self.consumers:
+            work = Work(consumer, self.sessions, dead_letters, lambda: client, gate)  # type: ignore[arg-type]
             subscriber = SimpleNamespace(
-                running=True, door=door, gate=gate, consume=work.many,
-                pull_sub=SimpleNamespace(batch_size=broker.BATCH),
-                subscription=Subscription(self, self.simulation.server.consumers[door.durable]),
+                running=True, consumer=consumer, gate=gate,
+                subscription=Subscription(self, self.simulation.server.consumers[consumer.durable]),
             )  # fmt: skip
-            self.spawn(broker._pull(subscriber))
+            self.spawn(pull.in_batches(subscriber, work.many))
 
     def spawn(self, work: Any) -> asyncio.Task[Any]:
         """Starts a task that ends with the process."""
@@ -98,27 +101,28 @@ class Process:
 class Simulation:
     """Processes, databases and a broker, driven step by step."""
 
-    def __init__(self, doors: dict[str, Sequence[Any]], instances: Sequence[str]) -> None:
+    def __init__(self, consumers: dict[str, Sequence[Any]], instances: Sequence[str]) -> None:
         self.loop = Loop()
         self.gates: list[Gate] = []
         self.server = Server(self.loop)
         self.problems: list[BaseException] = []
-        for service in doors.values():
-            for door in service:
-                self.server.consumer(door.durable, frozenset(event.name for event in door.events))
+        for service in consumers.values():
+            for consumer in service:
+                names = frozenset(event.name for event in consumer.events)
+                self.server.consumer(consumer.durable, names)
         collector = Consumer(self.server, "collector", lambda _: True, self.server.advisories)
         self.server.consumers["collector"] = collector
-        self.databases = {service: Database(service, self.loop) for service in doors}
+        self.databases = {service: Database(service, self.loop) for service in consumers}
         self.processes: dict[str, Process] = {}
         for name in instances:
             service = re.sub(r"-\d+$", "", name)
-            process = Process(self, name, self.databases[service], doors[service])
+            process = Process(self, name, self.databases[service], consumers[service])
             self.processes[name] = process
         clock = SimpleNamespace(monotonic=self.loop.time)
-        self._real = (broker.time, outbox.time, outbox.asyncpg)
-        broker.time = outbox.time = clock  # type: ignore[assignment]
+        self._real = (pull.time, pace.time, outbox.time, outbox.asyncpg)
+        pull.time = pace.time = outbox.time = clock  # type: ignore[assignment]
         outbox.asyncpg = SimpleNamespace(  # type: ignore[assignment]
-            connect=self._connect, PostgresError=self._real[2].PostgresError, InterfaceError=OSError,
+            connect=self._connect, PostgresError=self._real[3].PostgresError, InterfaceError=OSError,
         )  # fmt: skip
         self.loop.set_exception_handler(self._problem)
         for process in self.processes.values():
@@ -217,4 +221,4 @@ class Simulation:
         with suppress(Violation):
             self.settle()
         self.loop.close()
-        broker.time, outbox.time, outbox.asyncpg = self._real
+        pull.time, pace.time, outbox.time, outbox.asyncpg = self._real

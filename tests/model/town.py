@@ -15,7 +15,7 @@ from model.bus import DELAYS, Violation
 from model.simulation import Simulation
 from model.store import Session, effect
 
-from kompetensnav_chassis.broker import Listener
+from kompetensnav_chassis.broker.listener import Listener
 from kompetensnav_chassis.db import Scope, transaction
 from kompetensnav_chassis.outbox import tell
 from kompetensnav_contracts.events.matching import LearnerMatched
@@ -56,18 +56,18 @@ class Town:
         self.harmed = False
         """Whether anything was lost, killed, frozen or late."""
         self._ids = 1000
-        doors = {
-            "registry": self._door("registry", self._reserve, LearnerMatched),
-            "matching": self._door("matching", self._project, SlotPosted, SlotChanged, name="registry"),
-            "reporting": self._door("reporting", self._count, *REPORTED, name="placements"),
+        consumers = {
+            "registry": self._consumers("registry", self._reserve, LearnerMatched),
+            "matching": self._consumers("matching", self._project, SlotPosted, SlotChanged, name="registry"),
+            "reporting": self._consumers("reporting", self._count, *REPORTED, name="placements"),
         }
-        self.simulation = Simulation(doors, INSTANCES)
+        self.simulation = Simulation(consumers, INSTANCES)
 
-    def _door(self, service: str, handler: Any, *events: Any, name: str = "") -> Sequence[Any]:
+    def _consumers(self, service: str, handler: Any, *events: Any, name: str = "") -> Sequence[Any]:
         listener = Listener(service)
 
         async def handle(batch: Sequence[Any], session: Session) -> None:
-            durable = listener.doors[0].durable
+            durable = listener.consumers[0].durable
             if self.deadly[durable] > 0:
                 self.deadly[durable] -= 1
                 session.process.crash()
@@ -81,7 +81,7 @@ class Town:
                 effect(session, durable, event.envelope.id)
 
         listener.on_many(*events, name=name)(handle)
-        return listener.doors
+        return listener.consumers
 
     async def _reserve(self, batch: Sequence[LearnerMatched], session: Session) -> None:
         for slot_id in sorted({event.slot_id for event in batch}):

@@ -165,7 +165,7 @@ def slot(**facts: Any) -> dict[str, Any]:
 
 @asynccontextmanager
 async def a_consumer(console, name, municipality, *, ack_wait=0.5, max_deliver=2):
-    """A durable of somebody else's service, with a door of its own for replay."""
+    """A durable of somebody else's service, with a subject of its own for replays."""
     topology, theirs = await console.rig.stack.nats("topology"), await console.rig.stack.nats("stranger")
     js = topology.jetstream()
     with contextlib.suppress(NotFoundError):
@@ -206,7 +206,7 @@ async def died(console, ids):
 
 
 async def replays_of(console, ids):
-    """The event ids of what was published on matching's own door, in order."""
+    """The event ids of what was published on matching's own subject for replays, in order."""
     care = await console.rig.stack.nats()
     try:
         config = ConsumerConfig(

@@ -237,7 +237,7 @@ def finish(process: subprocess.Popen[bytes]) -> None:
 
 @dataclass
 class Town:
-    """A small municipality with workplaces, slots, learners and requests, built through the CSV doors."""
+    """A small municipality with workplaces, slots, learners and requests, built by CSV imports."""
 
     stack: Stack
     code: str

@@ -1,4 +1,4 @@
-"""A stranger's streams, made ready for the operations console: it needs a place for dead letters and a door
+"""A stranger's streams, made ready for the operations console: it needs a place for dead letters and subjects
 at each consumer by which that one, and no other, hears a message again. Nothing else of theirs is changed."""
 
 from collections.abc import Sequence
@@ -91,17 +91,17 @@ def _lacking(there: StreamConfig, wanted: StreamConfig) -> list[str]:
 async def _doors(js: JetStreamContext, name: str, *, dry_run: bool) -> list[Change]:
     """A subject more for the stream, and for each of its durables a filter that is its own."""
     info = await js.stream_info(name)
-    stream, door = info.config, f"replay.{name.lower()}"
-    before = [s for s in stream.subjects or () if s != f"{door}.>"]
+    stream, replays = info.config, f"replay.{name.lower()}"
+    before = [s for s in stream.subjects or () if s != f"{replays}.>"]
     changes = []
-    if f"{door}.>" not in (stream.subjects or ()) or not stream.allow_direct:
+    if f"{replays}.>" not in (stream.subjects or ()) or not stream.allow_direct:
         changes.append(Change("change", "stream", name))
         if not dry_run:
-            stream.subjects, stream.allow_direct = [*before, f"{door}.>"], True
+            stream.subjects, stream.allow_direct = [*before, f"{replays}.>"], True
             await js.update_stream(stream)
     for there in await js.consumers_info(name):
         config: ConsumerConfig = there.config
-        own = f"{door}.{there.name}.>"
+        own = f"{replays}.{there.name}.>"
         hears = config.filter_subjects or [s for s in [config.filter_subject] if s] or before
         if not config.durable_name or own in hears:
             continue

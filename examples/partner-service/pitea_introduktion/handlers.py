@@ -3,7 +3,7 @@
 import uuid_utils.compat as uuids
 from sqlalchemy import func, select
 
-from kompetensnav_chassis.broker import Listener
+from kompetensnav_chassis.broker.listener import Listener
 from kompetensnav_chassis.db import Session
 from kompetensnav_chassis.outbox import tell
 from kompetensnav_contracts.events.registry import PlacementConfirmed

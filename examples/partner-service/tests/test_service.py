@@ -60,4 +60,6 @@ def test_its_events_are_in_the_catalogue_beside_the_others():
         if point.dist.name == "pitea-introduktion"
     }
     assert mine == {DayAnnounced.name, PlaceBooked.name} <= set(catalogue())
-    assert {door.durable for door in listener.doors} == {"introduktion-registry-placement-confirmed-v1"}
+    assert {consumer.durable for consumer in listener.consumers} == {
+        "introduktion-registry-placement-confirmed-v1"
+    }

@@ -3,7 +3,7 @@ order."""
 
 from collections.abc import Sequence
 
-from kompetensnav_chassis.broker import Listener
+from kompetensnav_chassis.broker.listener import Listener
 from kompetensnav_chassis.db import Scope, Session, rescope
 from kompetensnav_contracts import Event
 from kompetensnav_matching.actions import projection

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from kompetensnav_chassis.broker import Listener
+from kompetensnav_chassis.broker.listener import Listener
 from kompetensnav_chassis.db import EVERYONE, Session, rescope
 from kompetensnav_contracts import Event
 from kompetensnav_contracts.events.matching import RoundApproved
@@ -43,9 +43,9 @@ listener = Listener("notifications")
     name="offers",
 )
 async def on_offers(events: Sequence[Event], session: Session) -> None:
-    """Writes one row per recipient; then forgets those who are to be forgotten, and answers: through one
-    door, so that no message is written after its recipient was forgotten. An employer's digest counts offers
-    to learners of every municipality and administration of the round, so the scope is widened here."""
+    """Writes one row per recipient; then forgets those who are to be forgotten, and answers: in one
+    consumer, so that no message is written after its recipient was forgotten. An employer's digest counts
+    offers to learners of every municipality and administration of the round, so the scope is widened here."""
     await rescope(session, EVERYONE)
     asked = [event for event in events if isinstance(event, ErasureRequested)]
     await actions.take_in(session, [e for e in events if e not in asked], datetime.now(UTC))

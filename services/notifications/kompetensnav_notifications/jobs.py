@@ -11,8 +11,8 @@ import aiosmtplib
 import structlog
 from fastapi import FastAPI
 
-from kompetensnav_chassis import broker
 from kompetensnav_chassis.app import Job
+from kompetensnav_chassis.broker import questions
 from kompetensnav_chassis.db import EVERYONE, transaction
 from kompetensnav_notifications import actions
 from kompetensnav_notifications.edges.mail import Post, letter
@@ -57,17 +57,17 @@ async def _contacts(app: FastAPI, rows: Sequence[Message]) -> dict[Any, Any]:
 
     async def ask(key: tuple[str, str | None], group: list[Message]) -> dict[Any, Any]:
         municipality, administration = key
-        questions = [_question(row) for row in group]
+        asked = [_question(row) for row in group]
         try:
-            answers = await broker.ask(
+            answers = await questions.ask(
                 app.state.broker,
                 municipality,
                 "registry",
                 "contact",
-                {"administration": administration, "questions": questions},
+                {"administration": administration, "questions": asked},
             )
         except TimeoutError:
-            log.warning("registry_does_not_answer", municipality=municipality, questions=len(questions))
+            log.warning("registry_does_not_answer", municipality=municipality, questions=len(asked))
             return {}
         return {row.message_id: answer for row, answer in zip(group, answers, strict=True)}
 

@@ -120,7 +120,7 @@ def test_3_letters_of_one_cause_have_one_fingerprint():
         ("waiting", queue(), True, ""),
         ("waiting", queue(), False, "gone"),
         ("waiting", None, True, "no-consumer"),
-        ("waiting", queue(filters=("a.>",)), True, "no-door"),
+        ("waiting", queue(filters=("a.>",)), True, "no-replay-subject"),
         ("discarded", queue(), True, "discarded"),
         *((state, queue(), True, "already") for state in ("taken", "replayed", "handled", "returned")),
     ],
@@ -262,8 +262,11 @@ def test_4_a_threshold_stands_in_the_consumers_metadata():
 
 
 def test_3_only_a_replays_own_subject_is_a_door():
-    assert queue(name="orders", filters=("shop.orders.>",)).door == ""
-    assert queue(name="orders", filters=("shop.orders.>", "replay.s.orders.>")).door == "replay.s.orders."
+    assert queue(name="orders", filters=("shop.orders.>",)).replay_subject == ""
+    assert (
+        queue(name="orders", filters=("shop.orders.>", "replay.s.orders.>")).replay_subject
+        == "replay.s.orders."
+    )
 
 
 def test_3_a_letter_is_never_its_namesakes_in_another_stream():

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from kompetensnav_chassis.broker import Listener
+from kompetensnav_chassis.broker.listener import Listener
 from kompetensnav_chassis.db import EVERYONE, Scope, Session, Sessions, rescope, transaction
 from kompetensnav_contracts import Federated
 from kompetensnav_contracts.events.matching import ErasureAnswered as MatchingErasureAnswered

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from kompetensnav_chassis.broker import Listener
+from kompetensnav_chassis.broker.listener import Listener
 from kompetensnav_chassis.db import Session
 from kompetensnav_chassis.outbox import tell
 from kompetensnav_contracts import Event

@@ -8,12 +8,13 @@ import time
 from datetime import UTC, datetime
 from typing import Any
 
+from nats.aio.client import Client
 from nats.micro import add_service
 from nats.micro.request import Request
-from nats.micro.service import EndpointStats
+from nats.micro.service import EndpointStats, Service
 
 from kompetensnav_chassis.attempts import HOST, version_of
-from kompetensnav_chassis.broker import Listener
+from kompetensnav_chassis.broker.listener import Listener
 from kompetensnav_chassis.outbox import Relay
 
 SILENT = 5.0
@@ -24,7 +25,7 @@ POLLED = 120.0
 
 def late(listener: Listener) -> list[str]:
     """The durables that were not polled lately."""
-    return [d.durable for d in listener.doors if time.monotonic() - d.polled_at > POLLED]
+    return [d.durable for d in listener.consumers if time.monotonic() - d.polled_at > POLLED]
 
 
 def health(listener: Listener, relay: Relay) -> dict[str, Any]:
@@ -37,12 +38,12 @@ def health(listener: Listener, relay: Relay) -> dict[str, Any]:
         "at": datetime.now(UTC).isoformat(),
         "faults": faults,
         "outbox": {"waiting": relay.backlog, "oldest": relay.oldest, "parked": relay.parked},
-        "durables": [door.durable for door in listener.doors],
+        "durables": [consumer.durable for consumer in listener.consumers],
     }
 
 
-async def announce(connection: Any, listener: Listener, relay: Relay) -> None:
-    """Answers `$SRV` from now on, over a connection that may reconnect."""
+async def announce(client: Client, listener: Listener, relay: Relay) -> Service:
+    """Answers `$SRV` from now on, over a connection that may reconnect; endpoints can be added."""
     service = listener.service
 
     def stats(_: EndpointStats) -> dict[str, Any]:
@@ -52,10 +53,11 @@ async def announce(connection: Any, listener: Listener, relay: Relay) -> None:
         await request.respond(json.dumps(health(listener, relay)).encode())
 
     made = await add_service(
-        connection,
+        client,
         name=service,
         version=version_of(service) or "0.0.0",
         description=f"The service {service}",
         stats_handler=stats,
     )
     await made.add_endpoint(name="health", subject=f"health.{service}", handler=answer)
+    return made

@@ -16,11 +16,11 @@ import structlog
 import uvicorn
 from fastapi import APIRouter, FastAPI
 
-from kompetensnav_chassis import broker as brokers
-from kompetensnav_chassis import db, health, http, logs
+from kompetensnav_chassis import db, health, http, logs, pace
 from kompetensnav_chassis.announce import announce
 from kompetensnav_chassis.attempts import version_of
-from kompetensnav_chassis.broker import Listener
+from kompetensnav_chassis.broker import connection, questions
+from kompetensnav_chassis.broker.listener import Listener
 from kompetensnav_chassis.failpoints import failpoint
 from kompetensnav_chassis.identity import Tokens
 from kompetensnav_chassis.outbox import RELAY, Relay
@@ -28,10 +28,6 @@ from kompetensnav_chassis.retry import collect
 from kompetensnav_chassis.settings import ServiceSettings
 
 log = structlog.get_logger()
-PACE = 0.02
-"""Seconds between two runs of a job, however often it is woken, at least."""
-PATIENCE = 0.1
-"""Seconds at most to rest after a run that took as long: a busy job does more in each run."""
 
 
 @dataclass(frozen=True)
@@ -78,13 +74,14 @@ def service_app(
 
         async def join() -> None:
             """Goes on the air: connects, listens, answers and tells."""
-            await brokers.connect(app.state.broker, listener, settings.stack)
-            await brokers.answer_questions(app.state.broker, listener, app.state.sessions)
-            js = brokers.jetstream(app.state.broker)
-            relay = app.state.relay = Relay(listener.service, str(settings.relay_database_url), js)
-            await announce(app.state.broker.config.connection_state.connection, listener, relay)
-            inbox_prefix = f"_INBOX_{listener.service}.".encode()
-            begin([brokers.watch(app.state.broker), relay.run(), collect(js, settings.stack, inbox_prefix)])
+            await connection.connect(app.state.broker, listener, settings.stack)
+            client = connection.client(app.state.broker)
+            relay = app.state.relay = Relay(
+                listener.service, str(settings.relay_database_url), client.jetstream()
+            )
+            await questions.answer(await announce(client, listener, relay), listener, app.state.sessions)
+            dead_letters = collect(client, settings.stack, f"_INBOX_{listener.service}.".encode())
+            begin([connection.watch(app.state.broker), relay.run(), dead_letters])
 
         async def keep_trying() -> None:
             while app.state.relay is None:
@@ -98,10 +95,10 @@ def service_app(
         app.state.wake = wake
         app.state.engine = db.engine(str(settings.database_url))
         app.state.sessions = db.sessions(app.state.engine, listener.service, outbox, wake)
-        app.state.broker = brokers.broker(listener, settings, app.state.sessions)
+        app.state.broker = connection.broker(listener, settings, app.state.sessions)
         async with contextlib.AsyncExitStack() as stack:
             stack.push_async_callback(app.state.engine.dispose)
-            stack.push_async_callback(brokers.stop, app.state.broker)
+            stack.push_async_callback(connection.stop, app.state.broker)
             stack.push_async_callback(_cancel, tasks)
             try:
                 await (_nothing() if patient else join())
@@ -167,8 +164,7 @@ async def _repeat(app: FastAPI, job: Job, woken: asyncio.Event) -> None:
         except Exception as error:
             log.error("job_failed", job=job.name, error=type(error).__name__, exc_info=not _is_outage(error))
             await asyncio.sleep(min(job.every, 1.0))
-        took = time.monotonic() - began
-        await asyncio.sleep(max(PACE, min(took, PATIENCE)))
+        await pace.rest(began)
         if not more:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(woken.wait(), job.every)

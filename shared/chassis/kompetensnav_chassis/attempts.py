@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Literal
 
 import nats.errors
+from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 HOST = socket.gethostname()
@@ -32,6 +33,7 @@ def version_of(service: str) -> str:
 
 
 async def note(
+    client: Client,
     service: str,
     message: Msg,
     phase: Phase,
@@ -54,7 +56,7 @@ async def note(
         "again_in": again_in,
     }
     with contextlib.suppress(nats.errors.Error, OSError):
-        await message._client.publish(f"attempt.{service}.{about.consumer}", json.dumps(said).encode())
+        await client.publish(f"attempt.{service}.{about.consumer}", json.dumps(said).encode())
 
 
 def frames(error: BaseException) -> str:

@@ -1,7 +1,7 @@
 """What can go wrong, in one tree.
 
-    Unfit      a message that can never be handled: dead letter at once
-    Problem    a request that cannot be granted: problem+json (RFC 9457)
+    InvalidMessage   a message that can never be handled: dead letter at once
+    Problem          a request that cannot be granted: problem+json (RFC 9457)
       NotFound, Forbidden, Unauthorised, Unavailable, Conflict, BadRows
 
 A service's domain declares its refusals as plain exceptions with a docstring `English | Swedish`;
@@ -11,10 +11,10 @@ A service's domain declares its refusals as plain exceptions with a docstring `E
 from typing import Any
 
 
-class Unfit(Exception):
+class InvalidMessage(Exception):
     """The message can never be handled, now or later; say why."""
 
-    def __init__(self, why: str, reason: str = "unfit") -> None:
+    def __init__(self, why: str, reason: str = "invalid") -> None:
         super().__init__(why)
         self.reason = reason
 

@@ -11,9 +11,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 _FOLDER = os.environ.get("KOMPETENSNAV_FAILPOINTS")
-DOOR = ("before-commit", "after-commit", "mid-batch", "after-dead-letter")
-"""In a door: before the handler's commit; after it and before any acknowledgement; with one message of the
-batch acknowledged; with the dead letter published and the message not yet ended."""
+CONSUMER = ("before-commit", "after-commit", "mid-batch", "after-dead-letter")
+"""In a consumer: before the handler's commit; after it and before any acknowledgement; with one message of
+the batch acknowledged; with the dead letter published and the message not yet ended."""
 RELAY = ("before-publish", "after-publish")
 """In the relay: after the commit and before the publication; after it and before the rows are marked."""
 JOB = ("before", "after")
@@ -24,7 +24,7 @@ def names(service: str, durables: Iterable[str], jobs: Iterable[str]) -> list[st
     """Every point of a service, from what it listens to and does."""
     return [
         f"{service}.tell.before-commit",
-        *(f"{durable}.{point}" for durable in durables for point in DOOR),
+        *(f"{durable}.{point}" for durable in durables for point in CONSUMER),
         *(f"{service}.relay.{point}" for point in RELAY),
         *(f"{service}.{job}.{point}" for job in jobs for point in JOB),
     ]

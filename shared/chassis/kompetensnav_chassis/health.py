@@ -10,7 +10,7 @@ from sqlalchemy import text
 from starlette.responses import JSONResponse, Response
 
 from kompetensnav_chassis.announce import late
-from kompetensnav_chassis.broker import jetstream
+from kompetensnav_chassis.broker.connection import client
 from kompetensnav_chassis.identity import open_to_all
 
 router = APIRouter(prefix="/health", dependencies=[Depends(open_to_all)], include_in_schema=False)
@@ -57,14 +57,15 @@ def _backlog(state: Any) -> int | None:
 
 
 async def _broker(state: Any) -> str:
-    if state.relay is None or not state.broker.config.connection_state.connection.is_connected:
+    if state.relay is None or not client(state.broker).is_connected:
         return "not connected"
     if behind := late(state.listener):
         return f"not polled lately: {', '.join(behind)}"
     try:
         async with asyncio.timeout(TIMEOUT):
-            for door in state.listener.doors:
-                await jetstream(state.broker).consumer_info(door.stream(state.stack), door.durable)
+            js = client(state.broker).jetstream()
+            for consumer in state.listener.consumers:
+                await js.consumer_info(consumer.stream(state.stack), consumer.durable)
     except Exception as error:
         return f"a consumer does not answer: {type(error).__name__}"
     return ""

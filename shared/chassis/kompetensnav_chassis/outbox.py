@@ -22,7 +22,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, Session, declared_attr, mapped_column
 
-from kompetensnav_chassis import wire
+from kompetensnav_chassis import pace, wire
 from kompetensnav_chassis.db import AWAY
 from kompetensnav_chassis.failpoints import failpoint
 from kompetensnav_contracts import Envelope, Event, subject
@@ -33,10 +33,6 @@ LIMIT = 900_000
 MAX_PAYLOAD = 1_000_000
 """Largest body with headers in bytes, a little under the server's 1 MiB."""
 BATCH = 500
-PACE = 0.02
-"""Seconds between the starts of two batches, at least."""
-PATIENCE = 0.1
-"""Seconds at most to let rows gather after a batch that took as long."""
 RELAY = "relay"
 """The relay's name among the jobs that a commit can wake."""
 AGAIN = "Kn-Again"
@@ -191,10 +187,7 @@ class Relay:
                 self._woken.clear()
                 began = time.monotonic()
                 if await self.publish(connection):
-                    # under load a batch a moment costs far less than a look per commit; the first goes at
-                    # once
-                    took = time.monotonic() - began
-                    await asyncio.sleep(max(PACE - took, min(took, PATIENCE)))
+                    await pace.rest(began)
                 else:
                     with contextlib.suppress(TimeoutError):
                         await asyncio.wait_for(self._woken.wait(), self._poll)

@@ -85,7 +85,7 @@ def fill(text: str, service: str, module: Any) -> str:
 
     tables = {
         "settings": lambda: table(module.Settings),
-        "listens": lambda: rows([e.name for door in module.LISTENER.doors for e in door.events]),
+        "listens": lambda: rows([e.name for consumer in module.LISTENER.consumers for e in consumer.events]),
         "tells": lambda: rows([n for n in events if n.split(".")[0] == service]),
     }
     return GENERATED.sub(lambda m: f"{m[1]}{tables[m[2]]()}\n{m[3]}", text)

@@ -11,7 +11,9 @@ from nats.aio.msg import Msg
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 
 from kompetensnav_chassis import db
-from kompetensnav_chassis.broker import BATCH, Door, Listener, read, take
+from kompetensnav_chassis.broker.listener import Consumer, Listener
+from kompetensnav_chassis.broker.pull import BATCH
+from kompetensnav_chassis.broker.work import read, take
 from kompetensnav_chassis.db import Sessions
 from kompetensnav_chassis.settings import ServiceSettings
 
@@ -20,10 +22,10 @@ log = structlog.get_logger()
 
 @dataclass
 class Rebuilt:
-    """How much was taken in; `aside` could not be, as in the service itself (there they are dead letters)."""
+    """How much was taken in; `failed` could not be (the service itself makes them dead letters)."""
 
     events: int = 0
-    aside: int = 0
+    failed: int = 0
 
 
 async def rebuild(listener: Listener, settings: ServiceSettings, outbox: type, up_to: int) -> Rebuilt:
@@ -40,23 +42,23 @@ async def rebuild(listener: Listener, settings: ServiceSettings, outbox: type, u
     )
     rebuilt = Rebuilt()
     try:
-        for door in (door for door in listener.doors if door.projection):
-            async for messages in _log(connection, settings.stack, door, up_to):
-                await _take(door, sessions, messages, rebuilt)
+        for consumer in (c for c in listener.consumers if c.projection):
+            async for messages in _log(connection, settings.stack, consumer, up_to):
+                await _take(consumer, sessions, messages, rebuilt)
     finally:
         await connection.close()
         await engine.dispose()
     return rebuilt
 
 
-async def _log(connection: Client, stack: str, door: Door, up_to: int) -> AsyncIterator[list[Msg]]:
-    """The door's messages in stream order, in batches."""
+async def _log(connection: Client, stack: str, consumer: Consumer, up_to: int) -> AsyncIterator[list[Msg]]:
+    """The consumer's messages in stream order, in batches."""
     config = ConsumerConfig(
-        filter_subjects=door.filters, deliver_policy=DeliverPolicy.ALL, ack_policy=AckPolicy.NONE,
+        filter_subjects=consumer.filters, deliver_policy=DeliverPolicy.ALL, ack_policy=AckPolicy.NONE,
         inactive_threshold=60,
     )  # fmt: skip
     js = connection.jetstream()
-    subscription = await js.pull_subscribe("", stream=door.stream(stack), config=config)
+    subscription = await js.pull_subscribe("", stream=consumer.stream(stack), config=config)
     left = (await subscription.consumer_info()).num_pending or 0
     while left > 0:
         messages = await subscription.fetch(min(BATCH, left), timeout=10)
@@ -67,19 +69,19 @@ async def _log(connection: Client, stack: str, door: Door, up_to: int) -> AsyncI
             return
 
 
-async def _take(door: Door, sessions: Sessions, messages: Sequence[Msg], rebuilt: Rebuilt) -> None:
+async def _take(consumer: Consumer, sessions: Sessions, messages: Sequence[Msg], rebuilt: Rebuilt) -> None:
     try:
-        await take(door, sessions, [read(door, message) for message in messages])
+        await take(consumer, sessions, [read(consumer, message) for message in messages])
         rebuilt.events += len(messages)
     except Exception:
         for message in messages:
-            await _alone(door, sessions, message, rebuilt)
+            await _alone(consumer, sessions, message, rebuilt)
 
 
-async def _alone(door: Door, sessions: Sessions, message: Msg, rebuilt: Rebuilt) -> None:
+async def _alone(consumer: Consumer, sessions: Sessions, message: Msg, rebuilt: Rebuilt) -> None:
     try:
-        await take(door, sessions, [read(door, message)])
+        await take(consumer, sessions, [read(consumer, message)])
         rebuilt.events += 1
     except Exception as error:
-        rebuilt.aside += 1
-        log.warning("aside", seq=message.metadata.sequence.stream, error=type(error).__name__)
+        rebuilt.failed += 1
+        log.warning("failed", seq=message.metadata.sequence.stream, error=type(error).__name__)

@@ -1,7 +1,7 @@
-"""A failing message is tried again later, a limited number of times, then put aside as a dead letter.
+"""A failing message is tried again later, a limited number of times, then becomes a dead letter.
 
-`Unfit` goes to the dead letters at once. A dead letter is published with an acknowledgement before the
-message is terminated, so it is never lost between the two.
+`InvalidMessage` goes to the dead letters at once. A dead letter is published with an acknowledgement before
+the message is terminated, so it is never lost between the two.
 """
 
 import asyncio
@@ -17,35 +17,35 @@ from typing import Any
 import nats.errors
 import nats.js.errors
 import structlog
+from nats.aio.client import Client
 from nats.aio.msg import Msg
-from nats.js import JetStreamContext
 
 from kompetensnav_chassis.attempts import frames as frames_of
 from kompetensnav_chassis.attempts import note
-from kompetensnav_chassis.errors import Unfit
+from kompetensnav_chassis.errors import InvalidMessage
 from kompetensnav_chassis.failpoints import failpoint
 
 log = structlog.get_logger()
 GIVEN_UP = {
     "max_deliver": ("max-deliveries", "every delivery ended without an answer (crash, kill or time-out)"),
-    "terminated": ("terminated", "the listener gave it up"),
+    "terminated": ("terminated", "the consumer gave it up"),
 }
 """Kind of advisory -> reason and words of the dead letter."""
-ASIDE = "aside: "
+DEAD_LETTERED = "dead-lettered: "
 """How the reason begins with which a message is terminated that is a dead letter already."""
 BODY = "Kn-Dead-Body"
-"""Header of a dead letter without its body: `left` where it was, for want of room, or `gone`."""
+"""Header of a dead letter without its body: `left` where it was, for lack of room, or `gone`."""
 NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
-"""A header's name as RFC 9110 has it; the client sends no other, and a letter is more than its headers."""
+"""A header's name as RFC 9110 has it: the client sends no other, and a dead letter must not fail by one."""
 
 
-class Aside:
+class DeadLetters:
     """Decides what happens to a message that failed: again later, or a dead letter."""
 
     def __init__(self, stack: str, delays: Sequence[float], service: str) -> None:
         self._stack, self._delays, self.service = stack, tuple(delays), service
 
-    async def settle(self, js: JetStreamContext, message: Msg, error: Exception, attempts: int) -> None:
+    async def settle(self, client: Client, message: Msg, error: Exception, attempts: int) -> None:
         """Naks the message with a pause, or makes it a dead letter and terminates it.
 
         `attempts` counts the handler's own failures: the server's delivery count grows by kills as well.
@@ -59,15 +59,15 @@ class Aside:
             error=type(error).__name__,
             at=_where(error),
         )
-        if not isinstance(error, Unfit) and attempts <= len(self._delays):
+        if not isinstance(error, InvalidMessage) and attempts <= len(self._delays):
             pause = self._delays[max(attempts, 1) - 1] * random.uniform(0.9, 1.1)
-            await note(self.service, message, "failed", error, pause)
+            await note(client, self.service, message, "failed", error, pause)
             await message.nak(pause)
             return
-        await note(self.service, message, "failed", error)
+        await note(client, self.service, message, "failed", error)
         try:
             await dead_letter(
-                js,
+                client,
                 stack=self._stack,
                 subject=message.subject,
                 stream=about.stream,
@@ -75,9 +75,9 @@ class Aside:
                 consumer=about.consumer,
                 stored=about.timestamp,
                 deliveries=about.num_delivered,
-                reason=error.reason if isinstance(error, Unfit) else "failed",
+                reason=error.reason if isinstance(error, InvalidMessage) else "failed",
                 error=f"{type(error).__name__}: {error}"
-                if isinstance(error, Unfit)
+                if isinstance(error, InvalidMessage)
                 else type(error).__name__,
                 frames=frames_of(error),
                 data=message.data,
@@ -88,13 +88,13 @@ class Aside:
                 await message.nak(5)
             return
         failpoint(f"{about.consumer}.after-dead-letter")
-        reason = error.reason if isinstance(error, Unfit) else type(error).__name__
-        await message._client.publish(message.reply, f"+TERM {ASIDE}{reason}".encode())
-        message._ackd = True
+        reason = error.reason if isinstance(error, InvalidMessage) else type(error).__name__
+        # nats-py's `term` takes no reason, which NATS has had since 2.10.4 (nats-io/nats-server#4697)
+        await client.publish(message.reply, f"+TERM {DEAD_LETTERED}{reason}".encode())
 
 
 async def dead_letter(
-    js: JetStreamContext,
+    client: Client,
     *,
     stack: str,
     subject: str,
@@ -137,21 +137,21 @@ async def dead_letter(
     }
     headers = {**kept, **about, **({BODY: body} if body else {})}
     size = len(data) + sum(len(f"{name}: {value}\r\n".encode()) for name, value in headers.items())
-    if size > js._nc.max_payload - 1000:
+    if size > client.max_payload - 1000:
         short = {name: value for name, value in kept.items() if len(value) < 1000}
         data, headers = b"", short | about | {BODY: "left"}
-    ack = await js.publish(f"dead.{consumer}", data, headers=headers, timeout=5)
+    ack = await client.jetstream().publish(f"dead.{consumer}", data, headers=headers, timeout=5)
     if not ack.duplicate:  # it is there already, and was told of then
         log.error("dead_letter", consumer=consumer, seq=seq, reason=reason)
 
 
-async def collect(js: JetStreamContext, stack: str, inbox_prefix: bytes) -> None:
+async def collect(client: Client, stack: str, inbox_prefix: bytes) -> None:
     """Turns the server's advisories into dead letters: MAX_DELIVERIES (crash loops, kills), and
-    MSG_TERMINATED of whoever gives up a message without putting it aside. Runs until cancelled.
+    MSG_TERMINATED of whoever gives up a message without a dead letter. Runs until cancelled.
 
     Without it such a message is in limbo: neither pending nor acknowledged, and seen by nobody.
     """
-    subscription = await js.pull_subscribe_bind(
+    subscription = await client.jetstream().pull_subscribe_bind(
         "collector", f"ADVISORY_{stack.upper()}", inbox_prefix=inbox_prefix
     )
     while True:
@@ -164,22 +164,22 @@ async def collect(js: JetStreamContext, stack: str, inbox_prefix: bytes) -> None
             continue
         for message in messages:
             try:
-                await _collect(js, stack, json.loads(message.data))
+                await _collect(client, stack, json.loads(message.data))
                 await message.ack()
             except (nats.errors.Error, nats.js.errors.Error, TimeoutError):
                 await message.nak(5)
 
 
-async def _collect(js: JetStreamContext, stack: str, advisory: dict[str, Any]) -> None:
+async def _collect(client: Client, stack: str, advisory: dict[str, Any]) -> None:
     kind = advisory.get("type", "").rpartition(".")[2]
     if kind not in GIVEN_UP:
         return
-    if str(advisory.get("reason", "")).startswith(ASIDE):
+    if str(advisory.get("reason", "")).startswith(DEAD_LETTERED):
         return
     reason, error = GIVEN_UP[kind]
     headers: Mapping[str, str]
     try:
-        original = await js.get_msg(advisory["stream"], advisory["stream_seq"], direct=True)
+        original = await client.jetstream().get_msg(advisory["stream"], advisory["stream_seq"], direct=True)
     except nats.js.errors.NotFoundError:  # a stream that keeps no message that is answered
         subject, data, headers, body = "", b"", {}, "gone"
         stored = datetime.fromisoformat(advisory["timestamp"][:19] + "+00:00")
@@ -188,7 +188,7 @@ async def _collect(js: JetStreamContext, stack: str, advisory: dict[str, Any]) -
         body = ""
         stored = original.time or datetime.now(UTC)
     await dead_letter(
-        js,
+        client,
         stack=stack,
         subject=subject,
         stream=advisory["stream"],

@@ -79,7 +79,7 @@ async def database(
 
 @contextlib.asynccontextmanager
 async def broker(real: NatsBroker) -> AsyncIterator[NatsBroker]:
-    """The broker in memory: published messages reach its doors without a server."""
+    """The broker in memory: published messages reach its consumers without a server."""
     async with TestNatsBroker(real) as fake:
         yield fake
 

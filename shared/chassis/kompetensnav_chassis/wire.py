@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from cloudevents.core.bindings.common import decode_header_value, encode_header_value
 from pydantic import ValidationError
 
-from kompetensnav_chassis.errors import Unfit
+from kompetensnav_chassis.errors import InvalidMessage
 from kompetensnav_contracts import Envelope, Event
 
 E = TypeVar("E", bound=Event)
@@ -31,7 +31,7 @@ def headers(envelope: Envelope) -> dict[str, str]:
 
 
 def envelope(headers: Mapping[str, Any]) -> Envelope:
-    """The envelope of a message. Raises Unfit when a header is missing or bad."""
+    """The envelope of a message. Raises InvalidMessage when a header is missing or bad."""
     found = {}
     for name, value in headers.items():
         lower = name.lower()
@@ -42,23 +42,23 @@ def envelope(headers: Mapping[str, Any]) -> Envelope:
             try:
                 found[attribute] = decode_header_value(attribute, value)
             except ValueError as bad:
-                raise Unfit(f"header {lower} is not valid", "bad-envelope") from bad
+                raise InvalidMessage(f"header {lower} is not valid", "bad-envelope") from bad
     if found.get("specversion") != "1.0":
-        raise Unfit("not a CloudEvents 1.0 message", "bad-envelope")
+        raise InvalidMessage("not a CloudEvents 1.0 message", "bad-envelope")
     try:
         return Envelope.model_validate(found)
     except ValidationError as bad:
         fields = ", ".join(sorted({str(e["loc"][0]) for e in bad.errors()}))
-        raise Unfit(f"envelope does not fit: {fields}", "bad-envelope") from bad
+        raise InvalidMessage(f"envelope does not fit: {fields}", "bad-envelope") from bad
 
 
 def read(event: type[E], headers: Mapping[str, Any], body: bytes) -> E:
-    """The event in a message. Raises Unfit when the envelope or the facts do not fit, or it is another
-    event."""
+    """The event in a message. Raises InvalidMessage when the envelope or the body does not fit, or it is
+    another event."""
     sealed = envelope(headers)
     if sealed.type != event.name:
         known = sealed.type.rpartition(".v")[0] == event.name.rpartition(".v")[0]
-        raise Unfit(
+        raise InvalidMessage(
             f"expected {event.name}, got {sealed.type}", "unknown-version" if known else "unknown-type"
         )
     try:
@@ -66,7 +66,9 @@ def read(event: type[E], headers: Mapping[str, Any], body: bytes) -> E:
     except ValidationError as bad:
         json_error = bad.errors()[0]["type"] == "json_invalid"
         fields = ", ".join(sorted({".".join(str(p) for p in e["loc"]) or "body" for e in bad.errors()}))
-        raise Unfit(f"facts do not fit: {fields}", "bad-json" if json_error else "bad-facts") from bad
+        raise InvalidMessage(
+            f"facts do not fit: {fields}", "bad-json" if json_error else "bad-facts"
+        ) from bad
     return facts.sealed(sealed)
 
 

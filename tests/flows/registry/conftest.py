@@ -1,4 +1,4 @@
-"""What the registry's stories have in common: a learner, a request, a slot, an offer, through the doors."""
+"""What the registry's stories have in common: a learner, a request, a slot, an offer, over HTTP."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -44,7 +44,7 @@ def post(stack, path, status=201, **body):
 
 
 def plant(stack: Stack, town: Town) -> dict[str, str]:
-    """Puts every canary into the registry, through its own doors; ids of what was made."""
+    """Puts every canary into the registry, by its own ways in; ids of what was made."""
     given, family = CANARIES["learner"][0].split()
     _, number, phone, address = CANARIES["learner"]
     learner = post(

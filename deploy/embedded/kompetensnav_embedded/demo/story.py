@@ -1,4 +1,4 @@
-"""The main job, step by step, through the doors that everyone uses: HTTP, mail and links."""
+"""The main job, step by step, through the ways that everyone uses: HTTP, mail and links."""
 
 import asyncio
 import csv

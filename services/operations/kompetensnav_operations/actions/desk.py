@@ -1,4 +1,4 @@
-"""What everybody who comes in through a door needs: the board, a transaction, the broker, and a name."""
+"""What every page and route needs: the board, a transaction, the broker, and a name."""
 
 import asyncio
 import json

@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from kompetensnav_chassis.db import Scope, Sessions, transaction
-from kompetensnav_chassis.retry import ASIDE
+from kompetensnav_chassis.retry import DEAD_LETTERED
 from kompetensnav_operations.domain.letters import State, fingerprint, references
 from kompetensnav_operations.domain.picture import Stream
 from kompetensnav_operations.edges.broker import Broker, Stored, moment, plain
@@ -314,7 +314,7 @@ async def take_advisories(session: AsyncSession, stored: Sequence[Stored]) -> No
     for message in stored:
         said = json.loads(message.data)
         kind, why = str(said.get("type", "")).rpartition(".")[2], str(said.get("reason", ""))
-        if kind == "max_deliver" or (kind == "terminated" and not why.startswith(ASIDE)):
+        if kind == "max_deliver" or (kind == "terminated" and not why.startswith(DEAD_LETTERED)):
             key = (said["consumer"], said["stream"], said["stream_seq"])
             rows[key] = moment(said.get("timestamp")) or message.at
     for (consumer, stream, seq), at in rows.items():

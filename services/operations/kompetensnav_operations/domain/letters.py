@@ -61,14 +61,14 @@ def hindrance(letter: Standing, queue: Queue | None) -> str:
         return "already"
     if queue is None:
         return "no-consumer"
-    if not queue.door:
-        return "no-door"
+    if not queue.replay_subject:
+        return "no-replay-subject"
     return "" if letter.is_there else "gone"
 
 
 def way(queue: Queue, subject: str) -> str:
     """The subject on which the failing consumer, and no other, hears a letter again."""
-    return subject if subject.startswith(queue.door) else queue.door + subject
+    return subject if subject.startswith(queue.replay_subject) else queue.replay_subject + subject
 
 
 def may_undo(discarded_at: datetime, now: datetime) -> bool:

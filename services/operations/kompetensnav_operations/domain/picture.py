@@ -71,9 +71,9 @@ class Queue:
         return f"{self.stream}/{self.name}"
 
     @property
-    def door(self) -> str:
+    def replay_subject(self) -> str:
         """The subject, before the original one, by which a message reaches this consumer and no other; empty
-        when it has none. A filter `replay.<anything>.<consumer's name>.>` is such a door."""
+        when it has none. A filter `replay.<anything>.<consumer's name>.>` is such a subject."""
         own = (f for f in self.filters if f.startswith("replay.") and f.endswith(f".{self.name}.>"))
         return next((f[:-1] for f in own), "")
 

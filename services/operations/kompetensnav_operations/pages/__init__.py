@@ -12,10 +12,10 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 from kompetensnav_chassis.errors import Forbidden, Problem, Unauthorised
-from kompetensnav_operations.pages import board, door, letters, log, replays
+from kompetensnav_operations.pages import board, letters, log, login, replays
 from kompetensnav_operations.pages.shown import HERE, error_page
 
-routers = tuple(part.router for part in (door, board, letters, replays, log))
+routers = tuple(part.router for part in (login, board, letters, replays, log))
 
 
 class Assets(StaticFiles):

@@ -8,7 +8,7 @@ import nats
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 
 from kompetensnav_chassis import wire
-from kompetensnav_chassis.errors import Unfit
+from kompetensnav_chassis.errors import InvalidMessage
 from kompetensnav_contracts import Event, subject
 
 
@@ -43,7 +43,7 @@ async def read_log(
                 headers = message.headers or {}
                 try:
                     yield wire.read(by_name[headers.get("ce-type", "")], headers, message.data)
-                except (Unfit, KeyError):
+                except (InvalidMessage, KeyError):
                     continue
     finally:
         await connection.close()

@@ -8,7 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 
 from kompetensnav_chassis.db import Session
-from kompetensnav_chassis.errors import Unfit
+from kompetensnav_chassis.errors import InvalidMessage
 from kompetensnav_chassis.identity import municipalities
 from kompetensnav_chassis.outbox import tell
 from kompetensnav_contracts.events.registry import (
@@ -51,7 +51,7 @@ async def note(session: Session, event: SlotLent | SlotRecalled) -> None:
         .with_for_update()
     )
     if slot is not None and (slot.municipality != host or not slot.elsewhere):
-        raise Unfit("the slot is another municipality's", "not-theirs")
+        raise InvalidMessage("the slot is another municipality's", "not-theirs")
     if isinstance(event, SlotLent):
         _lent(session, event, slot, place)
     elif slot is not None:

@@ -19,8 +19,8 @@ import pytest
 from joserfc.jwk import ECKey
 
 from kompetensnav_chassis import testing
-from kompetensnav_chassis.issuer import Wanted, sign
 from kompetensnav_embedded import servers
+from kompetensnav_issuer.issuer import Wanted, sign
 from support import backend
 
 pytest_plugins = ["support.run"]

@@ -27,6 +27,7 @@ IMAGES = {
         "kompetensnav-topology",
         "kompetensnav-care",
         "kompetensnav-webhooks",
+        "kompetensnav-issuer",
     ],
 }
 """Image -> the packages of ours that it is for."""

@@ -5,8 +5,8 @@ from joserfc.jwk import ECKey
 
 from kompetensnav_chassis.errors import Unauthorised, Unavailable
 from kompetensnav_chassis.identity import Tokens, municipalities
-from kompetensnav_chassis.issuer import Wanted, is_loopback, sign
 from kompetensnav_chassis.patience import Patience
+from kompetensnav_issuer.issuer import Wanted, sign
 
 pytestmark = pytest.mark.real
 WANTED = Wanted(roles=["coordinator"], municipalities=["2580"], administrations=["school"])
@@ -35,21 +35,6 @@ async def test_an_issuer_that_does_not_answer_lets_nobody_in():
     with pytest.raises(Unavailable):
         await Tokens("http://127.0.0.1:9", "kompetensnav").identity("a.b.c")
     assert not patience.is_over
-
-
-@pytest.mark.parametrize(
-    ("host", "own"),
-    [
-        ("127.0.0.1", True),
-        ("::1", True),
-        ("localhost", True),
-        ("10.0.0.1", False),
-        ("", False),
-        (None, False),
-    ],
-)
-def test_the_development_issuer_knows_its_own_machine(host, own):
-    assert is_loopback(host) is own
 
 
 def test_every_municipality_of_sweden_is_known():

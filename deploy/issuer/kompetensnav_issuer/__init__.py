@@ -1,0 +1,1 @@
+"""Tokens for development: whoever can ask may be anybody."""

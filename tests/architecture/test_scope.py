@@ -1,17 +1,21 @@
 """Row-level security holds for every table of every service: the catalog says so, and rows prove it."""
 
+import asyncio
+import re
+import shutil
 from importlib import import_module
 from pathlib import Path
 
 import asyncpg
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Column, Uuid, text
 
-from kompetensnav_chassis import testing
+from kompetensnav_chassis import migrate, testing
 from kompetensnav_chassis.db import Scope, transaction
 
 pytestmark = pytest.mark.real
-SERVICES = sorted(p.name for p in (Path(__file__).parents[2] / "services").iterdir() if p.is_dir())
+ROOT = Path(__file__).parents[2]
+SERVICES = sorted(p.name for p in (ROOT / "services").iterdir() if p.is_dir())
 
 
 ROWS = {
@@ -132,7 +136,6 @@ async def test_tables_are_as_the_migrations_make_them(database):
     from alembic.autogenerate import compare_metadata
     from alembic.migration import MigrationContext
 
-    from kompetensnav_chassis import migrate
     from kompetensnav_chassis.db import engine
 
     metadata = import_module(f"kompetensnav_{database.service}.tables").Base.metadata
@@ -145,3 +148,22 @@ async def test_tables_are_as_the_migrations_make_them(database):
     async with owner.connect() as connection:
         assert await connection.run_sync(compare) == []
     await owner.dispose()
+
+
+async def test_a_new_migration_is_written_from_the_tables(admin_url, tmp_path, monkeypatch):
+    """In a service of a stranger's: one column more in its class, and nothing else, is in the file."""
+    package = tmp_path / "kompetensnav_stranger"
+    shutil.copytree(ROOT / "examples/partner-service/pitea_introduktion", package)
+    for path in package.rglob("*.py"):
+        path.write_text(path.read_text().replace("pitea_introduktion", package.name))
+    monkeypatch.syspath_prepend(tmp_path)
+    urls = await migrate.provision(admin_url, "stranger")
+    await asyncio.to_thread(migrate.migrate, urls["owner"], package.name)
+    tables = import_module(f"{package.name}.tables")
+    tables.Day.__table__.append_column(Column("caretaker_id", Uuid))
+    await asyncio.to_thread(migrate.revise, urls["owner"], package.name, "A column more")
+    (written,) = (package / "migrations/versions").glob("*_a_column_more.py")
+    assert re.findall(r"op\.(\w+)\('(\w+)'", written.read_text()) == [
+        ("add_column", "day"), ("drop_column", "day"),
+    ]  # fmt: skip
+    assert not (package / "migrations/script.py.mako").exists()

@@ -6,18 +6,22 @@ relay (outbox only) and care (reads, for operators' checks).
 
 import asyncio
 import secrets
-from collections.abc import Iterable, Mapping
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 from typing import Any, Literal
 
 import asyncpg
+import sqlalchemy as sa
 from alembic import command, context, op
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import MetaData, text
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import Connection, make_url
 
 from kompetensnav_chassis.db import engine
@@ -81,19 +85,20 @@ async def _migrate(owner_url: str, package: str, to: str) -> None:
 def pending(owner_url: str, package: str, to: str = "head") -> list[tuple[str, str]]:
     """(revision, what it does) of each migration that `migrate` would run, first one first."""
 
-    def current(connection: Connection) -> str | None:
-        return MigrationContext.configure(connection).get_current_revision()
-
     async def ask() -> str | None:
         database = engine(owner_url)
         try:
             async with database.connect() as connection:
-                return await connection.run_sync(current)
+                return await connection.run_sync(_revision)
         finally:
             await database.dispose()
 
     scripts = ScriptDirectory.from_config(config(package)).iterate_revisions(to, asyncio.run(ask()) or "base")
     return [(script.revision, (script.doc or "").partition("\n")[0]) for script in reversed(list(scripts))]
+
+
+def _revision(connection: Connection) -> str | None:
+    return MigrationContext.configure(connection).get_current_revision()
 
 
 def knows(package: str, revision: str) -> bool:
@@ -115,7 +120,9 @@ def config(package: str) -> Config:
 def _upgrade(connection: Connection, package: str, to: str) -> None:
     configuration = config(package)
     configuration.attributes["connection"] = connection
-    command.upgrade(configuration, to)
+    wanted = ScriptDirectory.from_config(configuration).get_current_head() if to == "head" else to
+    if _revision(connection) != wanted:  # else the service's tables need not even be imported
+        command.upgrade(configuration, to)
     connection.commit()
     _partition(connection)
     _grant(connection, str(connection.scalar(text("select current_database()"))))
@@ -137,7 +144,19 @@ def revise(owner_url: str, package: str, message: str) -> None:
 def _revise(connection: Connection, package: str, message: str) -> None:
     configuration = config(package)
     configuration.attributes["connection"] = connection
-    command.revision(configuration, message, autogenerate=True)
+    with _template(Path(ScriptDirectory.from_config(configuration).dir)):
+        command.revision(configuration, message, autogenerate=True)
+
+
+@contextmanager
+def _template(folder: Path) -> Iterator[None]:
+    """Alembic looks for the template of a new migration in the service's folder and nowhere else."""
+    lent = folder / "script.py.mako"
+    shutil.copy(Path(__file__).parent / "data/script.py.mako", lent)
+    try:
+        yield
+    finally:
+        lent.unlink()
 
 
 def environment(metadata: MetaData) -> None:
@@ -191,6 +210,36 @@ def protect(table: str, kind: Literal["municipality", "administration"], *, sche
         f"create policy care_read on {name} for select to {service}_care using (true)",
     ):
         op.execute(statement)
+
+
+def outbox_and_inbox() -> None:
+    """The two tables of delivery, in the first migration of a service. Never changed: what comes later is a
+    function of its own, for a later migration."""
+    op.create_table(
+        "inbox",
+        sa.Column("consumer", sa.String(200), nullable=False),
+        sa.Column("event_id", sa.Uuid(), nullable=False),
+        sa.Column("attempts", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("handled_at", sa.DateTime(timezone=True), server_default=text("now()"), nullable=True),
+        sa.PrimaryKeyConstraint("consumer", "event_id", name=op.f("pk_inbox")),
+    )
+    op.create_table(
+        "outbox",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("told_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("event_id", sa.Uuid(), nullable=False),
+        sa.Column("subject", sa.String(200), nullable=False),
+        sa.Column("headers", JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("body", sa.LargeBinary(), nullable=False),
+        sa.Column("published_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("published_seq", sa.BigInteger(), nullable=True),
+        sa.Column("attempts", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("parked", sa.String(200), nullable=True),
+        sa.PrimaryKeyConstraint("id", "told_at", name=op.f("pk_outbox")),
+        postgresql_partition_by="RANGE (told_at)",
+    )
+    waiting = "published_at is null and parked is null"
+    op.create_index("ix_outbox_waiting", "outbox", ["id"], postgresql_where=waiting)
 
 
 def facts(views: Mapping[str, str]) -> None:
@@ -255,8 +304,3 @@ def _grant(connection: Connection, service: str) -> None:
     if connection.scalar(text("select 1 from pg_namespace where nspname = 'facts'")):
         connection.execute(text(f"grant usage on schema facts to {care}"))
         connection.execute(text(f"grant select on all tables in schema facts to {care}"))
-
-
-def template_directory() -> Path:
-    """Where alembic's template for new migrations lies."""
-    return Path(__file__).parent / "data"

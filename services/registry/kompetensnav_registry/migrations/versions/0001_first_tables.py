@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-from kompetensnav_chassis.migrate import protect
+from kompetensnav_chassis.migrate import outbox_and_inbox, protect
 
 revision = "0001"
 down_revision = None
@@ -13,6 +13,7 @@ depends_on = None
 
 
 def upgrade() -> None:
+    outbox_and_inbox()
     op.execute("create schema vault")
     op.create_table(
         "employer",
@@ -23,14 +24,6 @@ def upgrade() -> None:
         sa.Column("revision", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("employer_id", name=op.f("pk_employer")),
         sa.UniqueConstraint("org_number", name=op.f("uq_employer_org_number")),
-    )
-    op.create_table(
-        "inbox",
-        sa.Column("consumer", sa.String(length=200), nullable=False),
-        sa.Column("event_id", sa.Uuid(), nullable=False),
-        sa.Column("attempts", sa.Integer(), server_default="0", nullable=False),
-        sa.Column("handled_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=True),
-        sa.PrimaryKeyConstraint("consumer", "event_id", name=op.f("pk_inbox")),
     )
     op.create_table(
         "offer",
@@ -66,28 +59,6 @@ def upgrade() -> None:
     op.create_index("ix_offer_open", "offer", ["answer_by"], unique=False, postgresql_where="state = 'open'")
     op.create_index("ix_offer_slot_id", "offer", ["slot_id"], unique=False)
     op.create_index("ix_offer_workplace_round", "offer", ["workplace_id", "round_id"], unique=False)
-    op.create_table(
-        "outbox",
-        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
-        sa.Column("told_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("event_id", sa.Uuid(), nullable=False),
-        sa.Column("subject", sa.String(length=200), nullable=False),
-        sa.Column("headers", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
-        sa.Column("body", sa.LargeBinary(), nullable=False),
-        sa.Column("published_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("published_seq", sa.BigInteger(), nullable=True),
-        sa.Column("attempts", sa.Integer(), server_default="0", nullable=False),
-        sa.Column("parked", sa.String(length=200), nullable=True),
-        sa.PrimaryKeyConstraint("id", "told_at", name=op.f("pk_outbox")),
-        postgresql_partition_by="RANGE (told_at)",
-    )
-    op.create_index(
-        "ix_outbox_waiting",
-        "outbox",
-        ["id"],
-        unique=False,
-        postgresql_where="published_at is null and parked is null",
-    )
     op.create_table(
         "request",
         sa.Column("request_id", sa.Uuid(), nullable=False),

@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import json
 import os
 import signal
 import subprocess
@@ -113,6 +114,12 @@ async def test_6_a_stack_in_two_instances_goes_on_when_a_node_and_instances_are_
         done = await asyncio.to_thread(made.stack.run, "verify", "--asked", str(people.asked))
         assert done.returncode == 0, done.stdout + done.stderr
         assert people.outcomes()["acked"] > 0
+        counted = await asyncio.to_thread(
+            made.stack.run, "report", "--municipality", "2580", "--recount", "--run-file",
+            str(cluster.folder / "run.json"), "--json",
+        )  # fmt: skip
+        assert counted.returncode == 0, counted.stdout + counted.stderr
+        assert json.loads(counted.stdout)["differences"] == []
 
 
 async def test_6_whoever_does_not_trust_the_nodes_is_told_so(tmp_path):

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import os
-import ssl
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +12,9 @@ import asyncpg
 import nats
 import nats.errors
 import nats.js.errors
+from nats.aio.client import Client
+
+from kompetensnav_chassis import streams
 
 AWAY = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 """What asyncpg raises when its server is away or goes away in the middle of an answer."""
@@ -103,32 +105,10 @@ class Running:
         return cls(about["nats"], stack, care, urls, replay, admin, programs, services, described)
 
 
-def trust() -> dict[str, Any]:
-    """What a connection needs to know a server with tls:// by KOMPETENSNAV_NATS_CA; nothing when it is not
-    set."""
-    ca = os.environ.get("KOMPETENSNAV_NATS_CA")
-    return {"tls": ssl.create_default_context(cafile=ca)} if ca else {}
-
-
-async def connect(running: Running, seed: Path | None = None) -> Any:
+async def connect(running: Running, seed: Path | None = None, *, stays: bool = False) -> Client:
     """A connection as the care user, or that of another seed. Raises OSError, or what nats-py raises, when
-    the server does not answer."""
-    try:
-        async with asyncio.timeout(PATIENCE):  # left alone, the client tries for minutes
-            return await nats.connect(
-                running.nats.split(","),
-                nkeys_seed_str=(seed or running.care_seed).read_text().strip(),
-                connect_timeout=2,
-                allow_reconnect=False,
-                error_cb=_quiet,
-                **trust(),
-            )
-    except TimeoutError as silent:
-        raise OSError("NATS does not answer") from silent
-
-
-async def _quiet(_: Exception) -> None:
-    """The error is told once, by whoever asked."""
+    the server does not answer; one that `stays` tries for as long as it takes."""
+    return await streams.connect(running.nats, seed or running.care_seed, stays=stays)
 
 
 async def count(running: Running) -> dict[str, Any]:
@@ -165,10 +145,7 @@ async def waiting(running: Running) -> dict[str, int]:
 
 async def follow(running: Running, every: float) -> AsyncIterator[dict[str, int]]:
     """What waits, by place, each so many seconds; goes on while parts of the stack are away."""
-    seed = running.care_seed.read_text().strip()
-    connection = await nats.connect(
-        running.nats.split(","), nkeys_seed_str=seed, connect_timeout=5, max_reconnect_attempts=-1, **trust()
-    )
+    connection = await connect(running, stays=True)
     pools: dict[str, asyncpg.Pool] = {}
     try:
         while True:
@@ -231,19 +208,9 @@ async def _bodies(js: Any, stack: str) -> dict[str, int]:
     learners, seats = set(), {}
     names = ("registry.request.opened.v1", "registry.slot.posted.v1", "registry.slot.changed.v1",
              "registry.slot.withdrawn.v1")  # fmt: skip
-    subscription = await js.pull_subscribe(
-        "",
-        stream=f"INT_{stack}",
-        config=nats.js.api.ConsumerConfig(
-            filter_subjects=[f"nav.*.int.{name}" for name in names],
-            ack_policy=nats.js.api.AckPolicy.NONE,
-            inactive_threshold=10,
-        ),
-    )
-    left = (await subscription.consumer_info()).num_pending or 0
-    while left > 0:
-        for message in await subscription.fetch(min(500, left), timeout=10):
-            left -= 1
+    filters = [f"nav.*.int.{name}" for name in names]
+    async for messages in streams.batches(js, f"INT_{stack}", filters):
+        for message in messages:
             body = json.loads(message.data)
             if "learner_id" in body:
                 learners.add(body["learner_id"])

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import unquote
 
-from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
+from kompetensnav_chassis import streams
 
 MOST = 500
 """Messages a fetch."""
@@ -71,15 +71,9 @@ class Told:
 
 async def read_log(js: Any, stream: str) -> list[Told]:
     """Every message of a stream, oldest first. Raises what nats-py raises when the stream is not there."""
-    config = ConsumerConfig(
-        deliver_policy=DeliverPolicy.ALL, ack_policy=AckPolicy.NONE, inactive_threshold=10
-    )
-    subscription = await js.pull_subscribe("", stream=stream, config=config)
-    left = (await subscription.consumer_info()).num_pending or 0
     log: list[Told] = []
-    while left > 0:
-        for message in await subscription.fetch(min(MOST, left), timeout=10):
-            left -= 1
+    async for messages in streams.batches(js, stream):
+        for message in messages:
             log.append(
                 Told(
                     stream,

@@ -18,6 +18,7 @@ from nats.js import JetStreamContext
 from rich.console import Console
 from rich.table import Table
 
+from kompetensnav_chassis import streams
 from kompetensnav_topology import adopt as adopting
 from kompetensnav_topology import apply as work
 from kompetensnav_topology import doctor, exchange, links, refusals, secrets, stackfile
@@ -307,10 +308,7 @@ def watch(
             for account in work.accounts(made):
                 if not account.linked:
                     continue
-                connection = await nats.connect(
-                    url.split(","), nkeys_seed=str(_seed_of(seed, account.user)), max_reconnect_attempts=-1,
-                    reconnect_time_wait=0.5, error_cb=_quiet, **links.trust(),
-                )  # fmt: skip
+                connection = await streams.connect(url, _seed_of(seed, account.user), stays=True)
                 stack.push_async_callback(connection.close)
                 js = connection.jetstream()
                 held += [
@@ -344,14 +342,7 @@ def examine(
 
     @contextlib.asynccontextmanager
     async def open_as(user: str) -> AsyncIterator[JetStreamContext]:
-        connection = await nats.connect(
-            url.split(","),
-            nkeys_seed=str(_seed_of(seed, user)),
-            connect_timeout=5,
-            allow_reconnect=False,
-            error_cb=_quiet,
-            **links.trust(),
-        )
+        connection = await streams.connect(url, _seed_of(seed, user))
         try:
             yield connection.jetstream()
         finally:
@@ -433,10 +424,7 @@ def _at(
     """Does something as the topology's user; exits with one line when it cannot."""
 
     async def go() -> list[work.Change]:
-        options = links.trust() | ({"nkeys_seed": str(seed)} if seed else {})
-        connection = await nats.connect(
-            url.split(","), connect_timeout=5, allow_reconnect=False, error_cb=_quiet, **options
-        )
+        connection = await streams.connect(url, seed)
         try:
             return await act(connection.jetstream())
         finally:
@@ -448,7 +436,3 @@ def _at(
         sys.exit(f"NATS at {url} refuses it: {refused.description}")
     except (OSError, nats.errors.Error) as down:
         sys.exit(f"NATS at {url} does not answer: {type(down).__name__}")
-
-
-async def _quiet(_: Exception) -> None:
-    """The error is told once, by the caller."""

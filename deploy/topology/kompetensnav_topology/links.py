@@ -3,8 +3,6 @@ ask again as soon as a link is back."""
 
 import asyncio
 import json
-import os
-import ssl
 import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -17,6 +15,8 @@ import nats.errors
 import nats.js.errors
 from nats.js import JetStreamContext
 from nats.js.api import StreamSource, StreamSourceInfo
+
+from kompetensnav_chassis import streams
 
 STALLED = 10_000_000_000
 """Nanoseconds without a sign of its source after which a stream has stopped asking; there is one a
@@ -44,13 +44,6 @@ def monitored(monitor: int, page: str) -> dict[str, Any]:
         return found
 
 
-def trust() -> dict[str, Any]:
-    """What a connection needs to know a server with tls:// by KOMPETENSNAV_NATS_CA; nothing when it is not
-    set."""
-    ca = os.environ.get("KOMPETENSNAV_NATS_CA")
-    return {"tls": ssl.create_default_context(cafile=ca)} if ca else {}
-
-
 def linked(monitor: int) -> set[tuple[str, int]]:
     """(account, number) of the leaf connections there are. Raises OSError."""
     return {(leaf["account"], leaf["id"]) for leaf in monitored(monitor, "leafz").get("leafs") or []}
@@ -62,9 +55,7 @@ async def cut(url: str, seed: Path, monitor: int, *, keep: Collection[str]) -> l
     if not gone:
         return []
     server = monitored(monitor, "varz")["server_id"]
-    connection = await nats.connect(
-        url, nkeys_seed=str(seed), connect_timeout=5, allow_reconnect=False, **trust()
-    )
+    connection = await streams.connect(url, seed)
     try:
         for _, number in gone:
             body = json.dumps({"cid": number}).encode()

@@ -2,16 +2,14 @@
 
 import asyncio
 import contextlib
-import os
 import signal
-import ssl
 import sys
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import aiosmtplib
 import httpx
@@ -20,8 +18,10 @@ import nats.errors
 import nats.js.errors
 import structlog
 import typer
+from nats.aio.client import Client
 from prometheus_client import start_http_server
 
+from kompetensnav_chassis import streams
 from kompetensnav_webhooks import deliver
 from kompetensnav_webhooks.deliver import Delivery, Hook
 
@@ -83,7 +83,7 @@ def run(
             log.error("nobody was told", partner=hook.name, error=type(failed).__name__)
 
     async def go() -> None:
-        connection = await _connect(url, out, max_reconnect_attempts=-1)
+        connection = await _connect(url, out, stays=True)
         client = httpx.AsyncClient(trust_env=False)  # a proxy would look up the name again
         running: dict[Hook, tuple[Delivery, asyncio.Task[None]]] = {}
         ending: set[asyncio.Task[None]] = set()
@@ -163,13 +163,9 @@ def _until(name: str, out: Path, url: str, moment: datetime) -> None:
     _work(go)
 
 
-async def _connect(url: str, out: Path, **how: Any) -> Any:
-    ca = os.environ.get("KOMPETENSNAV_NATS_CA")
-    trust = {"tls": ssl.create_default_context(cafile=ca)} if ca else {}
-    return await nats.connect(
-        url.split(","), nkeys_seed=str(out / "keys/webhooks.nk"), inbox_prefix="_INBOX_webhooks",
-        connect_timeout=5, **trust, **how,
-    )  # fmt: skip
+async def _connect(url: str, out: Path, *, stays: bool = False) -> Client:
+    seed = out / "keys/webhooks.nk"
+    return await streams.connect(url, seed, stays=stays, inbox_prefix="_INBOX_webhooks")
 
 
 def _work(go: Callable[[], Awaitable[None]]) -> None:

@@ -1,16 +1,12 @@
 """A projection made again from the log, in a database of its own, to be compared with the one in use."""
 
-import ssl
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-import nats
 import structlog
-from nats.aio.client import Client
 from nats.aio.msg import Msg
-from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 
-from kompetensnav_chassis import db
+from kompetensnav_chassis import db, streams
 from kompetensnav_chassis.broker.listener import Consumer, Listener
 from kompetensnav_chassis.broker.pull import BATCH
 from kompetensnav_chassis.broker.work import read, take
@@ -35,38 +31,21 @@ async def rebuild(listener: Listener, settings: ServiceSettings, outbox: type, u
     """
     engine = db.engine(str(settings.database_url))
     sessions = db.sessions(engine, listener.service, outbox)
-    seed = settings.nats_seed.get_secret_value().strip() if settings.nats_seed else None
-    trust = {"tls": ssl.create_default_context(cafile=settings.nats_ca)} if settings.nats_ca else {}
-    connection = await nats.connect(
-        settings.nats_url.split(","), nkeys_seed_str=seed, connect_timeout=5, **trust
-    )
+    seed = settings.nats_seed.get_secret_value() if settings.nats_seed else None
+    connection = await streams.connect(settings.nats_url, seed, ca=settings.nats_ca)
     rebuilt = Rebuilt()
     try:
         for consumer in (c for c in listener.consumers if c.projection):
-            async for messages in _log(connection, settings.stack, consumer, up_to):
-                await _take(consumer, sessions, messages, rebuilt)
+            stream = consumer.stream(settings.stack)
+            async for messages in streams.batches(connection.jetstream(), stream, consumer.filters, BATCH):
+                wanted = [m for m in messages if m.metadata.sequence.stream <= up_to]
+                if not wanted:
+                    break
+                await _take(consumer, sessions, wanted, rebuilt)
     finally:
         await connection.close()
         await engine.dispose()
     return rebuilt
-
-
-async def _log(connection: Client, stack: str, consumer: Consumer, up_to: int) -> AsyncIterator[list[Msg]]:
-    """The consumer's messages in stream order, in batches."""
-    config = ConsumerConfig(
-        filter_subjects=consumer.filters, deliver_policy=DeliverPolicy.ALL, ack_policy=AckPolicy.NONE,
-        inactive_threshold=60,
-    )  # fmt: skip
-    js = connection.jetstream()
-    subscription = await js.pull_subscribe("", stream=consumer.stream(stack), config=config)
-    left = (await subscription.consumer_info()).num_pending or 0
-    while left > 0:
-        messages = await subscription.fetch(min(BATCH, left), timeout=10)
-        left -= len(messages)
-        if wanted := [m for m in messages if m.metadata.sequence.stream <= up_to]:
-            yield wanted
-        else:
-            return
 
 
 async def _take(consumer: Consumer, sessions: Sessions, messages: Sequence[Msg], rebuilt: Rebuilt) -> None:

@@ -5,7 +5,6 @@ import asyncio
 import contextlib
 import json
 import re
-import ssl
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,6 +15,7 @@ import nats
 import nats.errors
 import nats.js.errors
 
+from kompetensnav_chassis import streams
 from kompetensnav_operations.domain.picture import Instance, Queue, Server, Stream
 
 PATIENCE = 2.0
@@ -196,12 +196,10 @@ class System:
     async def servers(self) -> list[Server]:
         """Every server that answers. Raises one of AWAY."""
         if self._connection is None:
-            tls = {"tls": ssl.create_default_context(cafile=self._ca)} if self._ca else {}
             async with asyncio.timeout(PATIENCE):
-                self._connection = await nats.connect(
-                    self._url.split(","), nkeys_seed_str=self._seed, max_reconnect_attempts=-1,
-                    reconnect_time_wait=1, error_cb=_quiet, name="operations-system", **tls,
-                )  # fmt: skip
+                self._connection = await streams.connect(
+                    self._url, self._seed, ca=self._ca, stays=True, name="operations-system"
+                )
         ask = Broker(self._connection)
         about, links = await asyncio.gather(
             *(ask.everybody(f"$SYS.REQ.SERVER.PING.{page}") for page in ("VARZ", "LEAFZ"))
@@ -217,10 +215,6 @@ class System:
         if self._connection is not None:
             with contextlib.suppress(Exception):
                 await self._connection.close()
-
-
-async def _quiet(_: Exception) -> None:
-    """Whoever asks is told."""
 
 
 def _server(said: dict[str, Any], links: Sequence[str]) -> Server:

@@ -4,10 +4,7 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import nats
-from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
-
-from kompetensnav_chassis import wire
+from kompetensnav_chassis import streams, wire
 from kompetensnav_chassis.errors import InvalidMessage
 from kompetensnav_contracts import Event, subject
 
@@ -20,26 +17,14 @@ async def read_log(
     `running`: `nats`, `stack` and `care_seed` (a file) of a running stack. Unreadable messages are passed
     over.
     """
-    connection = await nats.connect(
-        running["nats"].split(","), nkeys_seed_str=Path(running["care_seed"]).read_text().strip()
-    )
+    connection = await streams.connect(running["nats"], Path(running["care_seed"]))
     try:
-        js = connection.jetstream()
         by_name = {kind.name: kind for kind in kinds}
-        subscription = await js.pull_subscribe(
-            "",
-            stream=f"INT_{running['stack'].upper()}",
-            config=ConsumerConfig(
-                filter_subjects=[subject(kind, municipality) for kind in kinds],
-                deliver_policy=DeliverPolicy.ALL,
-                ack_policy=AckPolicy.NONE,
-                inactive_threshold=60,
-            ),
-        )
-        left = (await subscription.consumer_info()).num_pending or 0
-        while left > 0:
-            for message in await subscription.fetch(min(500, left), timeout=10):
-                left -= 1
+        subjects = [subject(kind, municipality) for kind in kinds]
+        async for messages in streams.batches(
+            connection.jetstream(), f"INT_{running['stack'].upper()}", subjects
+        ):
+            for message in messages:
                 headers = message.headers or {}
                 try:
                     yield wire.read(by_name[headers.get("ce-type", "")], headers, message.data)

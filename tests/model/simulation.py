@@ -63,7 +63,7 @@ class Process:
         """Starts everything that the service does by itself, as `service_app` does."""
         self.running = True
         client = Client(self)
-        self.relay = outbox.Relay(self.database.service, self.name, client.jetstream(), poll_seconds=60)
+        self.relay = outbox.Relay(self.database.service, self.name, client.jetstream(), polls=(60, 60))
         self.spawn(self.relay.run())
         self.spawn(retry.collect(client, STACK, b"_INBOX"))  # type: ignore[arg-type]
         gate = DatabaseGate(self.sessions)  # type: ignore[arg-type]

@@ -151,7 +151,7 @@ class Stack:
     async def at_rest(self, seconds: float = 60) -> None:
         """Waits until nothing waits anywhere, seen twice."""
         patience, quiet = Patience(seconds), 0
-        async with aclosing(follow(Running.read(self.folder / "run.json"), 0.1)) as looks:
+        async with aclosing(follow(Running.read(self.folder / "run.json"), 0.25)) as looks:
             async for waiting in looks:
                 quiet = 0 if waiting else quiet + 1
                 if quiet == 2:

@@ -33,6 +33,9 @@ LIMIT = 900_000
 MAX_PAYLOAD = 1_000_000
 """Largest body with headers in bytes, a little under the server's 1 MiB."""
 BATCH = 500
+POLLS = (0.1, 1.0)
+"""Seconds between two looks at the outbox, while rows wait or came lately, and at most when none do. A commit
+in this process wakes the relay at once; a look finds what another instance has committed."""
 RELAY = "relay"
 """The relay's name among the jobs that a commit can wake."""
 AGAIN = "Kn-Again"
@@ -139,9 +142,11 @@ class Relay:
     order is kept, and tries again; a row the server refuses for good is parked and logged as an error.
     """
 
-    def __init__(self, service: str, database_url: str, jetstream: Any, *, poll_seconds: float = 0.1) -> None:
+    def __init__(
+        self, service: str, database_url: str, jetstream: Any, *, polls: tuple[float, float] = POLLS
+    ) -> None:
         self._service, self._url = service, database_url
-        self._js, self._poll = jetstream, poll_seconds
+        self._js, self._polls = jetstream, polls
         self._woken = asyncio.Event()
         self.backlog = 0
         """Rows waiting at the last look."""
@@ -183,6 +188,7 @@ class Relay:
                 self.answered_at = time.monotonic()
                 self.backlog, self.oldest, self.parked = 0, 0.0, 0  # the one that works tells of them
                 await asyncio.sleep(1)
+            pause, longest = self._polls
             while True:
                 self._woken.clear()
                 began = time.monotonic()
@@ -190,7 +196,8 @@ class Relay:
                     await pace.rest(began)
                 else:
                     with contextlib.suppress(TimeoutError):
-                        await asyncio.wait_for(self._woken.wait(), self._poll)
+                        await asyncio.wait_for(self._woken.wait(), pause)
+                pause = self._polls[0] if self.backlog else min(2 * pause, longest)
         finally:
             await connection.close(timeout=2)
 

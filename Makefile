@@ -8,7 +8,7 @@ ASSETS := services/operations/assets
 VENDOR := services/operations/kompetensnav_operations/static/vendor
 ON_BOTH := services shared $(addprefix tests/,architecture/test_scope.py faults/test_6_durability.py \
   flows/test_alone.py)
-WORKERS ?= 4
+WORKERS ?= 3
 TIED := $(BIN)/python -m kompetensnav_embedded.tether $(BIN)/python
 PYTEST := $(TIED) -m pytest
 SIDE_BY_SIDE := -n $(WORKERS) --dist loadscope --no-loadscope-reorder

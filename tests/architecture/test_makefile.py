@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 RUNS = {
-    "test": "-m pytest -n 4 --dist loadscope", "quick": "-m pytest -n 4 --dist loadscope",
+    "test": "-m pytest -n 3 --dist loadscope", "quick": "-m pytest -n 3 --dist loadscope",
     "check-rules": "-m pytest tests/architecture", "model": "-m pytest tests/model",
     "screenshots": "-m pytest tests/console", "soak": "tests/faults/soak.py",
     "mutants": "tests/model/mutants.py",

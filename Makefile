@@ -28,7 +28,10 @@ export PYTHONDONTWRITEBYTECODE :=
 .PHONY: check-text check-rules screenshots soak model mutants bench events topology docs clean
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@awk -F':.*## ' '/^## /{printf "\n%s\n", substr($$0, 4)} \
+	  /^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+## Set up
 
 setup: .venv/ready ## make the virtual environment from requirements.lock
 
@@ -63,8 +66,10 @@ tools: ## install what some tests need and pip has not: strace, libfaketime, chr
 	  && test -n "$$(find /usr/lib -name libfaketime.so.1)" \
 	  || (apt-get -qq update && apt-get -qq install -y strace faketime chromium fonts-dejavu-core >/dev/null)
 
-screenshots: setup ## take the pictures of the console that the docs show
-	@KOMPETENSNAV_SCREENSHOTS=docs/operations $(PYTEST) tests/console -k picture
+clean: ## remove the virtual environment and what was built
+	rm -rf .venv build
+
+## Try and run it on this machine
 
 demo: setup ## set up and run the main job (ONCE=1 stops at the end; DATA=folder; DECLINES=8)
 	@$(BIN)/kompetensnav demo $(if $(ONCE),--once) $(if $(DATA),--data $(DATA)) \
@@ -78,6 +83,8 @@ stop: setup ## stop what `make start` started
 
 status: setup ## what `make start` started, and is it well
 	@$(BIN)/kompetensnav status
+
+## Run it in containers
 
 images: setup ## build the container images, one a service
 	@rm -rf build/wheels && $(BIN)/uv build -q --wheel --all-packages -o build/dist
@@ -94,6 +101,8 @@ down: setup ## stop the containers; the data stays (WIPE=1 takes it too)
 
 logs: setup ## follow the containers' logs (SERVICE=registry for one)
 	@$(COMPOSE) logs -f --tail 200 $(SERVICE)
+
+## Test
 
 test: setup ## every test that needs no container engine, on real servers (WORKERS=3)
 	@$(PYTEST) $(SIDE_BY_SIDE) -m "not containers" $(if $(CHECKED),$(CHECKS:%=--ignore %))
@@ -127,9 +136,13 @@ model: setup ## 5,000 stories of 50 steps on the chassis in memory, any order, a
 mutants: setup ## break the protocol in one place at a time; every break must be caught
 	@PYTHONPATH=tests $(TIED) tests/model/mutants.py $(if $(ONLY),--only "$(ONLY)")
 
+## Measure
+
 bench: setup ## run the benchmarks and print their tables
 	@$(BIN)/python benchmarks/pipeline.py
 	@$(BIN)/python benchmarks/footprint.py
+
+## Write generated files
 
 events: setup ## write the schemas, docs/events.md and docs/asyncapi.json from the catalogue
 	@$(BIN)/python -m kompetensnav_contracts.catalogue --write .
@@ -143,5 +156,5 @@ docs: setup events topology ## write every generated page
 	@PYTHONPATH=tests $(BIN)/python -m support.faults_page --write
 	@PYTHONPATH=tests $(BIN)/python -m support.alerts_page --write
 
-clean: ## remove the virtual environment and what was built
-	rm -rf .venv build
+screenshots: setup ## take the pictures of the console that the docs show
+	@KOMPETENSNAV_SCREENSHOTS=1 $(PYTEST) tests/console -k picture

@@ -40,6 +40,16 @@ def test_every_target_of_the_help_is_one_that_makes_something():
     assert set(named) <= set(phony)
 
 
+def test_the_help_is_in_groups_and_leaves_none_out():
+    said = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    first, *groups = said.split("\n\n")
+    assert first.split()[:2] == ["make", "help"]
+    shown = [line.split()[1] for group in groups for line in group.splitlines()[1:]]
+    named = re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert sorted(shown) == sorted(set(named) - {"help"})
+    assert all(group[0].isupper() and 2 <= len(group.splitlines()) <= 8 for group in groups)
+
+
 @pytest.mark.parametrize(("fails", "status"), [("nothing", 0), ("check", 3), ("soak", 3)])
 def test_a_run_of_everything_ends_well_only_if_every_stage_did(tmp_path, fails, status):
     """The run as it is, with a `make` that does nothing, and no container engine."""

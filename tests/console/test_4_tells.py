@@ -1,5 +1,6 @@
 """The console by command line, alert and metric."""
 
+import asyncio
 import json
 import re
 from pathlib import Path
@@ -17,6 +18,13 @@ from support.console import (
 )
 
 pytestmark = [pytest.mark.real, pytest.mark.slow]
+
+
+async def test_a_replay_beside_the_console_is_refused_while_it_runs(console):
+    done = await asyncio.to_thread(console.stack.run, "care", "replay", MATCHING)
+    assert done.returncode == 2
+    assert "kompetensnav ops replay" in done.stderr
+    assert "audit log" in done.stderr
 
 
 async def test_4_the_command_line_does_the_same_with_the_same_audit(console):

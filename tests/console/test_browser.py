@@ -16,7 +16,7 @@ from support.console import slot
 pytestmark = [pytest.mark.real, pytest.mark.slow]
 ROOT = Path(__file__).parents[2]
 AXE = ROOT / "services/operations/assets/node_modules/axe-core/axe.min.js"
-SHOWN = ROOT / "docs/operations"
+SHOWN = ROOT / "docs/operate/pictures"
 QUEUE = "INT_LOCAL/matching-registry"
 WIDTHS = (360, 1280)
 
@@ -313,15 +313,20 @@ async def test_2_axe_finds_nothing_while_nats_is_away(console, reader):
 
 
 async def test_2_there_is_a_picture_of_every_page(console, reader, tmp_path):
-    """`make screenshots` has them written where the docs show them."""
-    folder = Path(os.environ.get("KOMPETENSNAV_SCREENSHOTS", tmp_path))
+    """Those that a document shows are kept beside it, written by `make screenshots`, and no others."""
     pages = await addresses(console)
+    documents = "".join(path.read_text() for path in SHOWN.parent.glob("*.md"))
+    shown = set(re.findall(r"\(pictures/([\w-]+\.png)\)", documents))
+    assert shown, "the documents show no picture"
+    assert shown <= {f"{name}-{width}.png" for name in pages for width in WIDTHS}
     for width, scheme in ((1280, "light"), (360, "dark")):
         one = await reader(width, scheme=scheme)
         for name, path in pages.items():
             await one.open(path)
             await one.page.wait_for_load_state("load")
             picture = f"{name}-{width}.png"
-            await one.page.screenshot(path=folder / picture)
-            assert (folder / picture).stat().st_size > 5_000
-            assert (SHOWN / picture).exists(), "run `make screenshots`"
+            await one.page.screenshot(path=tmp_path / picture)
+            assert (tmp_path / picture).stat().st_size > 5_000
+            if picture in shown and "KOMPETENSNAV_SCREENSHOTS" in os.environ:
+                shutil.copy(tmp_path / picture, SHOWN)
+    assert {path.name for path in SHOWN.iterdir()} == shown, "run `make screenshots`"

@@ -1,4 +1,4 @@
-"""The console on an application that is not ours (docs/operations/elsewhere.md): FastStream and NATS, with no
+"""The console on an application that is not ours (docs/operate/elsewhere.md): FastStream and NATS, with no
 line of ours in it."""
 
 import asyncio

@@ -20,6 +20,7 @@ from kompetensnav_care import erase as erasing
 from kompetensnav_care import replay as replaying
 from kompetensnav_care import republish as telling
 from kompetensnav_care.world import Unreachable
+from kompetensnav_chassis.ready import is_ready
 
 if TYPE_CHECKING:
     from kompetensnav_care.verify import Verdict
@@ -89,9 +90,20 @@ def replay(
     reason: Annotated[str, typer.Option(help="Only letters with this reason.")] = "",
     run: RunFile = DEFAULT,
     dry_run: Annotated[bool, typer.Option("--plan", help="Only show what would be done.")] = False,
+    without_audit: Annotated[
+        bool, typer.Option("--without-audit", help="Also while the console runs.")
+    ] = False,
 ) -> None:
-    """Give dead letters once more to the consumer that failed; mend the cause first."""
+    """For when the console is down: replay dead letters to the consumer that failed. No audit log has it."""
     running = find(run)
+    console = running.services.get("operations", "")
+    if console and not without_audit and is_ready(console):
+        print(
+            f"The console runs at {console}: replay there, or by `kompetensnav ops replay`; both enter it in"
+            " the audit log. --without-audit does it here all the same.",
+            file=sys.stderr,
+        )
+        sys.exit(2)
     done = reach(
         lambda: asyncio.run(replaying.replay(running, consumer, seq or (), reason=reason, dry_run=dry_run))
     )

@@ -22,12 +22,15 @@ run = service_commands("registry", main=_main)
 
 
 def rules(
-    on: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="The day to look at.")],
+    on: Annotated[
+        datetime | None,
+        typer.Option(formats=["%Y-%m-%d"], help="Show what will be other on this day than it is today."),
+    ] = None,
     municipality: Annotated[
-        str, typer.Option(help="SCB code: also its own numbers, and whom it touches.")
+        str, typer.Option(help="SCB code: also its own numbers, and whom a change touches.")
     ] = "",
 ) -> None:
-    """What the rule pack will say on a day that it does not say today, and whom that touches.
+    """The rules that hold today and who decides by each; or what changes until a day, and whom that touches.
 
     With a municipality, the registry of the stack on this machine is asked (or KOMPETENSNAV_REGISTRY with
     KOMPETENSNAV_TOKEN).
@@ -35,7 +38,14 @@ def rules(
     from rich.console import Console
     from rich.table import Table
 
-    found = _asked(municipality, on) if municipality else _packaged(on)
+    if on is None:
+        held = _get(municipality, "rules") if municipality else _held()
+        table = Table("Rule", "Decides", "When", "Says", box=None, padding=(0, 2, 0, 0))
+        for rule in held:
+            table.add_row(rule["id"], rule["decides"], ", ".join(rule["when"]) or "-", _told(rule))
+        Console().print(table)
+        return
+    found = _get(municipality, f"rules/changes?on={on:%Y-%m-%d}") if municipality else _packaged(on)
     table = Table("Rule", "Today", f"On {on:%Y-%m-%d}", "Touches", box=None, padding=(0, 2, 0, 0))
     for change in found:
         touches = change.get("touches") or {}
@@ -71,15 +81,23 @@ def _packaged(on: datetime) -> list[dict[str, Any]]:
     ]
 
 
-def _asked(municipality: str, on: datetime) -> list[dict[str, Any]]:
+def _held() -> list[dict[str, Any]]:
+    from kompetensnav_registry.actions.rules import pack
+    from kompetensnav_registry.domain.rules import in_force
+
+    rules = in_force(pack(), datetime.now().astimezone().date()).values()
+    names = ("id", "decides", "when", "sv", "law", "valid_from")
+    return [{name: getattr(rule, name) for name in names} for rule in rules]
+
+
+def _get(municipality: str, path: str) -> list[dict[str, Any]]:
     import httpx
 
     at = os.environ.get("KOMPETENSNAV_REGISTRY") or here(Path(".kompetensnav/run.json"), "registry")
     token = os.environ.get("KOMPETENSNAV_TOKEN") or sys.exit("Set KOMPETENSNAV_TOKEN (`kompetensnav token`).")
     try:
         answered = httpx.get(
-            f"{at}/{municipality}/rules/changes",
-            params={"on": f"{on:%Y-%m-%d}"},
+            f"{at}/{municipality}/{path}",
             headers={"authorization": f"Bearer {token}"},
             timeout=10,
         )

@@ -26,6 +26,12 @@ class Desk:
         found: dict[str, Any] = place
         return found
 
+    def receives(self, learners: int) -> None:
+        """The workplace receives so many a week from now on."""
+        place = self.workplace
+        body = {"reception_capacity": learners, "revision": place["revision"]}
+        self.call("PATCH", f"/workplaces/{place['workplace_id']}", json=body)
+
     def learner(self, ref: str, born_on: str = "2000-05-05", **more: Any) -> str:
         """A registered learner's id."""
         mail = f"{ref}.{self.code}@elev.example.com"

@@ -156,6 +156,17 @@ async def test_5_the_command_line_shows_what_changes_and_whom_it_touches(stack, 
     desk.request(
         desk.learner("a", "2014-05-05"), placement_type="prao", starts_on="2028-09-04", ends_on="2028-09-15"
     )
+    held = stack.run("rules")
+    assert held.returncode == 0, held.stderr
+    decides = dict(line.split()[:2] for line in held.stdout.splitlines() if line.startswith("R"))
+    assert (decides["R9"], decides["R12"], decides["R28"], decides["R32"], decides["R1"]) == (
+        "here", "ledger", "matching", "counted", "not",
+    )  # fmt: skip
+    listed = {rule["id"]: rule["decides"] for rule in desk.call("GET", "/rules")["items"]}
+    assert (len(listed), listed["R1"], listed["R13"]) == (35, "not yet", "ledger")
+    own = {"valid_from": "2026-01-01", "parameters": {"km": 3}, "decided_by": "KS 2026:1"}
+    refused = desk.call("PUT", "/rules/R25", json=own, status=400)
+    assert "Nothing is decided by R25 yet" in refused["detail_en"]
     alone = stack.run("rules", "--on", "2028-08-01")
     assert alone.returncode == 0, alone.stderr
     assert "R1 " in alone.stdout

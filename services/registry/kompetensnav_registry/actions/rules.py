@@ -15,7 +15,7 @@ from sqlalchemy import ARRAY, String, Uuid, bindparam, func, select, text
 
 from kompetensnav_chassis.db import Session
 from kompetensnav_chassis.errors import Problem
-from kompetensnav_contracts.vocabulary import LEVELS, Party
+from kompetensnav_contracts.vocabulary import Party
 from kompetensnav_registry import domain
 from kompetensnav_registry.actions.ledger import reaching
 from kompetensnav_registry.domain.rules import Case, Change, Rule, Setting, When, broken, changes, in_force
@@ -111,12 +111,8 @@ class Known:
             "today": self.today,
             "age_class": request.age_class,
             "needs": frozenset(request.needs),
-            "language": LEVELS.index(request.language),
             "max_travel_minutes": request.max_travel_minutes,
-            "wishes": len(request.wishes),
             "school_hours_per_week": said.get("school_hours_per_week"),
-            "study_days": frozenset(said.get("study_days", ())),
-            "priority_groups": frozenset(said.get("priority_groups", ())),
             "decision": said.get("decision"),
             "guardian_consents": said.get("guardian_consents"),
             "school_form": said.get("school_form"),
@@ -135,7 +131,6 @@ class Known:
             about |= {
                 "weekdays": frozenset(slot.weekdays),
                 "offers_needs": frozenset(slot.offers_needs),
-                "min_language": LEVELS.index(slot.min_language),
                 "hazards": frozenset(terms.get("hazards", ())),
                 "programmes": frozenset(terms.get("programmes", ())),
                 "study_years": frozenset(terms.get("study_years", ())),
@@ -149,8 +144,6 @@ class Known:
         if supervisor:
             about |= {
                 "supervisor_is_adult": supervisor.is_adult,
-                "supervisor_since": supervisor.in_the_tasks_since,
-                "supervisor_takes": supervisor.most_at_once,
             }
         return Case(**about | more)
 
@@ -253,6 +246,11 @@ async def configure(
     if not versions:
         raise Problem(f"There is no rule {rule_id}.", f"Det finns ingen regel {rule_id}.")
     own = {name for rule in versions for name in rule.configurable}
+    if versions[0].decides == "not yet":
+        raise Problem(
+            f"Nothing is decided by {rule_id} yet: it has no numbers to set.",
+            f"Inget avgörs ännu av {rule_id}: den har inga tal att ställa in.",
+        )
     if versions[0].kind == "H" and (switched_off or not own):
         raise Problem(f"{rule_id} is law and is not configured.", f"{rule_id} är lag och ställs inte in.")
     unknown = parameters.keys() - own

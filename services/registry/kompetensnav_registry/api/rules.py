@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 from kompetensnav_chassis.codes import Day, Name
 from kompetensnav_registry.actions import rules
 from kompetensnav_registry.api.views import Coordinator, Listed, Reader
-from kompetensnav_registry.domain.rules import Rule, in_force
+from kompetensnav_registry.domain.rules import Decides, Rule, in_force
 
 router = APIRouter(prefix="/{municipality}/rules")
 
@@ -19,7 +19,10 @@ class RuleView(BaseModel):
 
     id: str
     kind: str = Field(description="H refuses, S advises, C refuses as configured.")
-    when: list[str]
+    decides: Decides = Field(
+        description="Who goes by it: the registry (here), its ledger, matching, a count; or nobody yet."
+    )
+    when: list[str] = Field(description="When the registry asks it: request, seat, start.")
     placement_types: list[str]
     valid_from: date
     valid_to: date | None

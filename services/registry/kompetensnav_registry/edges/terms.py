@@ -51,7 +51,6 @@ class RequestTerms(BaseModel):
     decision: Decision | None = None
     guardian_consents: bool | None = None
     school_hours_per_week: Annotated[float, Field(ge=0, le=80)] | None = None
-    study_days: list[Annotated[int, Field(ge=1, le=7)]] = Field(default=[], max_length=7)
     school_form: Annotated[str, Field(pattern=r"^[A-Z]{2,9}$")] | None = Field(
         None, description="As in SS 12000. When left out: the school's, if it has one only."
     )
@@ -59,7 +58,6 @@ class RequestTerms(BaseModel):
         None,
         description="Whether the learner goes to school in those weeks (R4). Left out: not in the summer.",
     )
-    priority_groups: list[Literal["disability", "social_services", "never_before"]] = []
 
 
 def kept(terms: BaseModel) -> dict[str, Any]:

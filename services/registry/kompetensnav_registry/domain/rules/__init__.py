@@ -1,4 +1,5 @@
-"""The rule pack of placements, R1 to R35: dated data (`data/rules.toml`) and a small function each."""
+"""The rule pack of placements, R1 to R35: dated data (`data/rules.toml`), and a small function for each that
+the registry decides by."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -6,12 +7,18 @@ from typing import Any
 
 from kompetensnav_registry.domain.rules import hours, law, workplace
 from kompetensnav_registry.domain.rules.case import Case
-from kompetensnav_registry.domain.rules.pack import Change, Rule, Setting, When, changes, in_force
+from kompetensnav_registry.domain.rules.pack import (
+    Change,
+    Decides,
+    Rule,
+    Setting,
+    When,
+    changes,
+    in_force,
+)
 
 Check = Callable[[Case, Mapping[str, Any]], bool | None]
 CHECKS: dict[str, Check] = {
-    "R1": law.prao_is_offered,
-    "R2": law.everyone_has_a_place,
     "R3": hours.old_enough,
     "R4": hours.child_hours,
     "R5": hours.youth_hours,
@@ -21,29 +28,15 @@ CHECKS: dict[str, Check] = {
     "R9": hours.safe_tasks,
     "R10": workplace.is_assessed,
     "R11": workplace.has_a_supervisor,
-    "R12": workplace.supervisor_has_time,
-    "R13": workplace.has_room,
-    "R14": law.apl_is_long_enough,
-    "R15": law.adult_share,
     "R16": workplace.fits_the_programme,
     "R17": law.is_checked,
     "R18": law.check_can_come_in_time,
     "R19": law.is_decided,
     "R20": workplace.replaces_nobody,
-    "R21": workplace.is_free,
     "R22": workplace.by_hand_when_protected,
     "R23": law.guardian_agrees,
     "R24": law.can_travel,
-    "R25": law.gets_refund,
-    "R26": law.wishes_are_ranked,
-    "R27": workplace.breadth,
-    "R28": workplace.knows_the_language,
     "R29": workplace.meets_the_needs,
-    "R30": workplace.keeps_study_days_free,
-    "R31": law.nobody_by_sex,
-    "R32": workplace.asks_fairly,
-    "R33": law.priority_first,
-    "R34": law.in_good_time,
     "R35": law.fits_the_period,
 }
 """Id -> its function: True (permitted), False (refused), None (does not apply, or too little is known)."""
@@ -62,13 +55,13 @@ def verdicts(case: Case, rules: Iterable[Rule]) -> list[Verdict]:
     return [
         Verdict(rule, CHECKS[rule.id](case, rule.parameters))
         for rule in sorted(rules, key=lambda r: r.number)
-        if case.placement_type in rule.placement_types
+        if rule.decides == "here" and case.placement_type in rule.placement_types
     ]
 
 
 def broken(case: Case, rules: Iterable[Rule], *when: When) -> list[Rule]:
-    """The rules that refuse the case at these moments; advice refuses nothing."""
-    asked = [rule for rule in rules if set(rule.when) & set(when) and rule.kind != "S"]
+    """The rules that refuse the case at these moments."""
+    asked = [rule for rule in rules if set(rule.when) & set(when)]
     return [v.rule for v in verdicts(case, asked) if v.permits is False]
 
 
@@ -76,6 +69,7 @@ __all__ = [
     "CHECKS",
     "Case",
     "Change",
+    "Decides",
     "Rule",
     "Setting",
     "Verdict",

@@ -1,6 +1,6 @@
 """What the rules look at: a learner, a slot and what has been said, as far as it is known."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, time
 from typing import Any
 
@@ -9,7 +9,7 @@ from kompetensnav_contracts.vocabulary import AgeClass, PlacementType
 
 @dataclass(frozen=True)
 class Case:
-    """The facts of one placement, asked for or under way. None (or an empty set) = not known or not said.
+    """What is known of one placement, asked for or under way. None (or an empty set) = not known or not said.
 
     Hours are hours; `break_after` is how long one works before the first break. Days are inclusive.
     """
@@ -34,18 +34,7 @@ class Case:
     study_years: frozenset[int] = frozenset()
     needs_licence: bool = False
     offers_needs: frozenset[str] = frozenset()
-    min_language: int = 0
     supervisor_is_adult: bool | None = None
-    supervisor_since: date | None = None
-    # the workplace's account
-    seats: int | None = None
-    in_slot: int = 0
-    receives: int | None = None
-    in_week: int = 0
-    supervisor_takes: int | None = None
-    with_supervisor: int = 0
-    is_busy: bool = False
-    asked_this_term: int = 0
     # the learner and the request
     is_protected: bool = False
     is_automatic: bool = False
@@ -53,34 +42,14 @@ class Case:
     study_year: int | None = None
     school_form: str | None = None
     needs: frozenset[str] = frozenset()
-    language: int | None = None
     school_hours_per_week: float | None = None
     is_school_week: bool | None = None
-    study_days: frozenset[int] = frozenset()
     max_travel_minutes: int | None = None
-    distance_km: float | None = None
-    wishes: int = 0
-    preferences: tuple[float, ...] = ()
-    weighed: frozenset[str] = frozenset()
-    same_employer_before: bool | None = None
-    priority_groups: frozenset[str] = frozenset()
-    placed_before: frozenset[str] = frozenset()
     decision: dict[str, Any] | None = None
     authority_answers: bool = False
     check_shown_on: date | None = None
     guardian_consents: bool | None = None
     declared: frozenset[str] = frozenset()
-    provider_approved: bool | None = None
-    # followed up over time
-    asked_on: date | None = None
-    confirmed_on: date | None = None
-    contact_on: date | None = None
-    days_in_all: int | None = None
-    hours_in_all: float | None = None
-    hours_of_education: float | None = None
-    without_a_place: int | None = None
-    period_weeks: tuple[date, ...] = field(default=())
-    seed_published: bool | None = None
 
     @property
     def is_minor(self) -> bool:

@@ -7,9 +7,11 @@ from typing import Any, Literal
 
 Kind = Literal["H", "S", "C"]
 """Hard (refuses), soft (advises), or configurable by the municipality (refuses as configured)."""
-When = Literal["slot", "request", "seat", "start", "follow_up"]
-"""Where it is asked: when a slot is posted, a request opened, a seat given, a placement started; or it is
-followed up and refuses nothing."""
+When = Literal["request", "seat", "start"]
+"""When a rule that decides here is asked: a request is opened, a seat given, a placement started."""
+Decides = Literal["here", "ledger", "matching", "counted", "not yet"]
+"""What goes by the rule: the registry refuses, its ledger does, matching proposes by it, it is counted and
+shown; or nothing goes by it yet, and it is kept as dated data alone."""
 
 
 @dataclass(frozen=True)
@@ -21,6 +23,7 @@ class Rule:
 
     id: str
     kind: Kind
+    decides: Decides
     when: tuple[When, ...]
     placement_types: frozenset[str]
     valid_from: date
@@ -35,6 +38,8 @@ class Rule:
     @property
     def configurable(self) -> frozenset[str]:
         """The parameters that a municipality may have numbers of its own for."""
+        if self.decides == "not yet":
+            return frozenset()
         return self.own if self.kind == "H" else frozenset(self.parameters)
 
     @classmethod
@@ -43,7 +48,8 @@ class Rule:
         return cls(
             row["id"],
             row["kind"],
-            tuple(row["when"]),
+            row["decides"],
+            tuple(row.get("when", ())),
             frozenset(row["placement_types"]),
             row["valid_from"],
             row.get("valid_to"),

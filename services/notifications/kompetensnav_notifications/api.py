@@ -6,9 +6,10 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, ConfigDict
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from kompetensnav_chassis.identity import Caller, May
+from kompetensnav_chassis.paging import page
 from kompetensnav_notifications.tables import Message
 
 router = APIRouter(prefix="/{municipality}")
@@ -50,8 +51,5 @@ async def list_messages(
     if state:
         shown = shown.where(Message.state == state)
     async with caller.begin() as session:
-        rows = await session.scalars(
-            shown.order_by(Message.made_at.desc(), Message.message_id).limit(limit).offset(offset)
-        )
-        total = await session.scalar(select(func.count()).select_from(shown.subquery()))
-        return Messages(items=[MessageView.model_validate(r) for r in rows], total=total or 0)
+        rows, total = await page(session, shown, (Message.made_at.desc(), Message.message_id), limit, offset)
+        return Messages(items=[MessageView.model_validate(r) for r in rows], total=total)

@@ -9,13 +9,14 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from kompetensnav_chassis.codes import Code, Day
 from kompetensnav_chassis.db import Scope, Session
 from kompetensnav_chassis.errors import BadRows
 from kompetensnav_chassis.identity import Caller, May
+from kompetensnav_chassis.paging import page
 from kompetensnav_contracts.vocabulary import PlacementType
 from kompetensnav_matching import domain
 from kompetensnav_matching.actions import rounds
@@ -243,11 +244,8 @@ async def list_rounds(
     if state:
         shown = shown.where(Round.state == state)
     async with caller.begin() as session:
-        rows = await session.scalars(
-            shown.order_by(Round.made_at.desc(), Round.round_id.desc()).limit(limit).offset(offset)
-        )
-        total = await session.scalar(select(func.count()).select_from(shown.subquery()))
-        return Rounds(items=[RoundView.model_validate(r) for r in rows], total=total or 0)
+        rows, total = await page(session, shown, (Round.made_at.desc(), Round.round_id.desc()), limit, offset)
+        return Rounds(items=[RoundView.model_validate(r) for r in rows], total=total)
 
 
 @router.get("/rounds/{round_id}")
@@ -273,9 +271,8 @@ async def list_proposals(
         )
         if matched is not None:
             shown = shown.where(Proposal.slot_id.is_not(None) if matched else Proposal.slot_id.is_(None))
-        rows = await session.scalars(shown.order_by(Proposal.proposal_id).limit(limit).offset(offset))
-        total = await session.scalar(select(func.count()).select_from(shown.subquery()))
-        return Proposals(items=[ProposalView.model_validate(r) for r in rows], total=total or 0)
+        rows, total = await page(session, shown, Proposal.proposal_id, limit, offset)
+        return Proposals(items=[ProposalView.model_validate(r) for r in rows], total=total)
 
 
 @router.post("/rounds/{round_id}/proposals/{proposal_id}/{decision}")

@@ -10,15 +10,13 @@ from sqlalchemy import select
 
 from kompetensnav_chassis.codes import Day, Name
 from kompetensnav_chassis.db import Session
+from kompetensnav_chassis.paging import Limit, Listed, Offset
 from kompetensnav_contracts.vocabulary import Party
 from kompetensnav_registry.actions import agreements, placement_agreements
 from kompetensnav_registry.api.needs import LinkMade
 from kompetensnav_registry.api.views import (
     Coordinator,
     Following,
-    Limit,
-    Listed,
-    Offset,
     Reader,
     Seen,
     View,

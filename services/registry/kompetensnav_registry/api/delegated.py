@@ -5,15 +5,16 @@ from uuid import UUID
 
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from kompetensnav_chassis.codes import Municipality
 from kompetensnav_chassis.db import EVERYONE
+from kompetensnav_chassis.paging import Limit, Listed, Offset, page
 from kompetensnav_registry.actions import delegated
 from kompetensnav_registry.api.learners import LearnerView, NewRequest, RequestView
 from kompetensnav_registry.api.offers import OfferView
 from kompetensnav_registry.api.slots import SlotView
-from kompetensnav_registry.api.views import Coordinator, Limit, Listed, Offset
+from kompetensnav_registry.api.views import Coordinator
 from kompetensnav_registry.tables import Learner, LearningCentre, Request, Slot
 
 router = APIRouter(prefix="/{municipality}/delegated")
@@ -35,9 +36,8 @@ async def list_delegated_learners(
     async with caller.begin() as session:
         found = await delegated.reach(session, centre=caller.municipality, today=_today())
         shown = select(Learner).where(delegated.is_delegated(found))  # the municipalities that delegate
-        rows = await session.scalars(shown.order_by(Learner.learner_id).limit(limit).offset(offset))
-        total = await session.scalar(select(func.count()).select_from(shown.subquery()))
-        return Listed(items=[LearnerView.model_validate(r) for r in rows], total=total or 0)
+        rows, total = await page(session, shown, Learner.learner_id, limit, offset)
+        return Listed(items=[LearnerView.model_validate(r) for r in rows], total=total)
 
 
 @router.get("/requests")
@@ -52,11 +52,8 @@ async def list_delegated_requests(
             .join(Learner, Learner.learner_id == Request.learner_id)
             .where(delegated.is_delegated(found))  # the municipalities that delegate
         )
-        rows = await session.scalars(
-            shown.order_by(Request.starts_on, Request.request_id).limit(limit).offset(offset)
-        )
-        total = await session.scalar(select(func.count()).select_from(shown.subquery()))
-        return Listed(items=[RequestView.model_validate(r) for r in rows], total=total or 0)
+        rows, total = await page(session, shown, (Request.starts_on, Request.request_id), limit, offset)
+        return Listed(items=[RequestView.model_validate(r) for r in rows], total=total)
 
 
 @router.post("/requests", status_code=201)
@@ -81,9 +78,8 @@ async def list_slots_shared_with_centre(
         shown = select(Slot).where(  # every municipality that shares with the centre
             delegated.slots_shared_with(centre), Slot.withdrawn_at.is_(None)
         )
-        rows = await session.scalars(shown.order_by(Slot.starts_on, Slot.slot_id).limit(limit).offset(offset))
-        total = await session.scalar(select(func.count()).select_from(shown.subquery()))
-        return Listed(items=[SlotView.of(r) for r in rows], total=total or 0)
+        rows, total = await page(session, shown, (Slot.starts_on, Slot.slot_id), limit, offset)
+        return Listed(items=[SlotView.of(r) for r in rows], total=total)
 
 
 @router.post("/offers", status_code=201)

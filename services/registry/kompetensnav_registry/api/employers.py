@@ -6,12 +6,13 @@ from uuid import UUID
 
 from fastapi import APIRouter, Request
 from pydantic import AfterValidator, BaseModel, Field
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from kompetensnav_chassis.codes import Name
 from kompetensnav_chassis.db import Session
+from kompetensnav_chassis.paging import Limit, Listed, Offset, page
 from kompetensnav_registry.actions import employers
-from kompetensnav_registry.api.views import Coordinator, Limit, Listed, Offset, Reader, Seen, View, seal_of
+from kompetensnav_registry.api.views import Coordinator, Reader, Seen, View, seal_of
 from kompetensnav_registry.edges.numbers import organisation_number
 from kompetensnav_registry.tables import Employer, EmployerMerge, SoleTrader
 
@@ -110,11 +111,8 @@ async def list_employers(caller: Reader, limit: Limit = 100, offset: Offset = 0)
     """Every employer of the stack, by name; those that were merged into another are left out."""
     shown = select(Employer).where(Employer.merged_into.is_(None))
     async with caller.begin() as session:
-        rows = await session.scalars(
-            shown.order_by(Employer.name, Employer.employer_id).limit(limit).offset(offset)
-        )
-        total = await session.scalar(select(func.count()).select_from(shown.subquery()))
-        return Listed(items=await named(session, caller.municipality, list(rows)), total=total or 0)
+        rows, total = await page(session, shown, (Employer.name, Employer.employer_id), limit, offset)
+        return Listed(items=await named(session, caller.municipality, list(rows)), total=total)
 
 
 @router.get("/employers/{employer_id}")
@@ -156,11 +154,10 @@ async def list_merges(caller: Coordinator, limit: Limit = 100, offset: Offset = 
     """Merges of employers in the stack, the latest first."""
     shown = select(EmployerMerge)  # a listed reference table: every municipality
     async with caller.begin() as session:
-        rows = await session.scalars(
-            shown.order_by(EmployerMerge.merged_at.desc(), EmployerMerge.merge_id).limit(limit).offset(offset)
+        rows, total = await page(
+            session, shown, (EmployerMerge.merged_at.desc(), EmployerMerge.merge_id), limit, offset
         )
-        total = await session.scalar(select(func.count()).select_from(shown.subquery()))
-        return Listed(items=[MergeView.model_validate(r) for r in rows], total=total or 0)
+        return Listed(items=[MergeView.model_validate(r) for r in rows], total=total)
 
 
 @router.post("/merges/{merge_id}/undo")

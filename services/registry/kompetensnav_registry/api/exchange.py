@@ -6,7 +6,8 @@ from uuid import UUID
 from fastapi import APIRouter
 from sqlalchemy import select
 
-from kompetensnav_registry.api.views import Limit, Listed, Offset, Reader, View, page_of
+from kompetensnav_chassis.paging import Limit, Listed, Offset
+from kompetensnav_registry.api.views import Reader, View, page_of
 from kompetensnav_registry.tables import Ask, Guest, Request
 
 router = APIRouter(prefix="/{municipality}")

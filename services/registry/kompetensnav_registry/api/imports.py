@@ -12,9 +12,10 @@ from sqlalchemy import select
 
 from kompetensnav_chassis.codes import Administration, Code, Name
 from kompetensnav_chassis.errors import Problem
+from kompetensnav_chassis.paging import Limit, Listed, Offset
 from kompetensnav_registry.actions import ss12000
 from kompetensnav_registry.actions.imports import import_rows, preview
-from kompetensnav_registry.api.views import Coordinator, Limit, Listed, Offset, View, page_of, seal_of
+from kompetensnav_registry.api.views import Coordinator, View, page_of, seal_of
 from kompetensnav_registry.tables import Ss12000Source
 
 router = APIRouter(prefix="/{municipality}")

@@ -7,24 +7,14 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 from fastapi import Request as Request_
 from pydantic import BaseModel, Field, model_validator
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from kompetensnav_chassis.codes import LAST, Administration, Code, Day, Email, Name, Phone, PostalCode
+from kompetensnav_chassis.paging import Limit, Listed, Offset, page
 from kompetensnav_contracts.vocabulary import LanguageLevel, Need, PlacementType
 from kompetensnav_registry.actions import learners, organisations, own_found, protected
 from kompetensnav_registry.api.offers import OfferView
-from kompetensnav_registry.api.views import (
-    Following,
-    Limit,
-    Listed,
-    Offset,
-    Seen,
-    Staff,
-    View,
-    case_worker_of,
-    learner_of,
-    seal_of,
-)
+from kompetensnav_registry.api.views import Following, Seen, Staff, View, case_worker_of, learner_of, seal_of
 from kompetensnav_registry.edges.numbers import identity_number
 from kompetensnav_registry.edges.terms import RequestTerms, kept
 from kompetensnav_registry.tables import Learner, Request
@@ -210,12 +200,10 @@ async def list_learners(caller: Staff, limit: Limit = 100, offset: Offset = 0) -
     worker = case_worker_of(caller)
     shown = shown.where(protected.shown_learner(worker))
     async with caller.begin() as session:
-        found = await session.scalars(shown.order_by(Learner.learner_id).limit(limit).offset(offset))
-        rows = found.all()
-        total = await session.scalar(select(func.count()).select_from(shown.subquery()))
+        rows, total = await page(session, shown, Learner.learner_id, limit, offset)
         if worker:
             await protected.log_views(session, learners=rows, viewed_by=worker, what="list")
-        return Listed(items=[LearnerView.model_validate(r) for r in rows], total=total or 0)
+        return Listed(items=[LearnerView.model_validate(r) for r in rows], total=total)
 
 
 @router.patch("/learners/{learner_id}")
@@ -266,14 +254,10 @@ async def list_requests(
     if state:
         shown = shown.where(Request.state == state)
     async with caller.begin() as session:
-        found = await session.scalars(
-            shown.order_by(Request.starts_on, Request.request_id).limit(limit).offset(offset)
-        )
-        rows = found.all()
+        rows, total = await page(session, shown, (Request.starts_on, Request.request_id), limit, offset)
         if worker:
             await protected.log_rows(session, rows=rows, viewed_by=worker, what="requests")
-        total = await session.scalar(select(func.count()).select_from(shown.subquery()))
-        return Listed(items=[RequestView.model_validate(r) for r in rows], total=total or 0)
+        return Listed(items=[RequestView.model_validate(r) for r in rows], total=total)
 
 
 @router.post("/requests/{request_id}/close")

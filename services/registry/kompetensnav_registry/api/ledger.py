@@ -9,19 +9,12 @@ from fastapi import APIRouter, Path, Query, Request
 from pydantic import BaseModel, Field
 
 from kompetensnav_chassis.codes import Day
+from kompetensnav_chassis.paging import Listed
 from kompetensnav_contracts.vocabulary import Party, PlacementType
 from kompetensnav_registry.actions import again, offers, presence
 from kompetensnav_registry.actions.account import account_of, term
 from kompetensnav_registry.api.needs import LinkMade
-from kompetensnav_registry.api.views import (
-    Coordinator,
-    Following,
-    Listed,
-    Reader,
-    View,
-    links_of,
-    placement_of,
-)
+from kompetensnav_registry.api.views import Coordinator, Following, Reader, View, links_of, placement_of
 from kompetensnav_registry.api.workplaces import WeekView
 from kompetensnav_registry.edges.links import Purpose
 

@@ -9,19 +9,9 @@ from pydantic import BaseModel, Field
 from sqlalchemy import select
 
 from kompetensnav_chassis.codes import Day, occupation_name
+from kompetensnav_chassis.paging import Limit, Listed, Offset
 from kompetensnav_registry.actions import needs, workplaces
-from kompetensnav_registry.api.views import (
-    Coordinator,
-    Limit,
-    Listed,
-    Offset,
-    Reader,
-    Seen,
-    Staff,
-    View,
-    links_of,
-    page_of,
-)
+from kompetensnav_registry.api.views import Coordinator, Reader, Seen, Staff, View, links_of, page_of
 from kompetensnav_registry.edges.links import Purpose
 from kompetensnav_registry.tables import Demand, Invitation
 

@@ -6,18 +6,16 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from kompetensnav_chassis.codes import Municipality
+from kompetensnav_chassis.paging import Limit, Listed, Offset, page
 from kompetensnav_contracts.vocabulary import Party, Reason
 from kompetensnav_registry.actions import by_hand, direct, offers, protected
 from kompetensnav_registry.api.views import (
     CaseWorker,
     Coordinator,
     Following,
-    Limit,
-    Listed,
-    Offset,
     Staff,
     View,
     case_worker_of,
@@ -111,14 +109,10 @@ async def list_offers(
     if round_id:
         shown = shown.where(Offer.round_id == round_id)
     async with caller.begin() as session:
-        found = await session.scalars(
-            shown.order_by(Offer.made_at, Offer.offer_id).limit(limit).offset(offset)
-        )
-        rows = found.all()
+        rows, total = await page(session, shown, (Offer.made_at, Offer.offer_id), limit, offset)
         if worker:
             await protected.log_rows(session, rows=rows, viewed_by=worker, what="offers")
-        total = await session.scalar(select(func.count()).select_from(shown.subquery()))
-        return Listed(items=[OfferView.model_validate(r) for r in rows], total=total or 0)
+        return Listed(items=[OfferView.model_validate(r) for r in rows], total=total)
 
 
 @router.post("/offers", status_code=201)
@@ -159,14 +153,10 @@ async def list_placements(
     if state:
         shown = shown.where(Placement.state == state)
     async with caller.begin() as session:
-        found = await session.scalars(
-            shown.order_by(Placement.starts_on, Placement.placement_id).limit(limit).offset(offset)
-        )
-        rows = found.all()
+        rows, total = await page(session, shown, (Placement.starts_on, Placement.placement_id), limit, offset)
         if worker:
             await protected.log_rows(session, rows=rows, viewed_by=worker, what="placements")
-        total = await session.scalar(select(func.count()).select_from(shown.subquery()))
-        return Listed(items=[PlacementView.model_validate(r) for r in rows], total=total or 0)
+        return Listed(items=[PlacementView.model_validate(r) for r in rows], total=total)
 
 
 @router.post("/placements/by-hand", status_code=201)

@@ -10,9 +10,10 @@ from sqlalchemy import select
 
 from kompetensnav_chassis.codes import Administration, Code, Day, Municipality, Name
 from kompetensnav_chassis.errors import Forbidden
+from kompetensnav_chassis.paging import Limit, Listed, Offset
 from kompetensnav_contracts.vocabulary import PlacementType
 from kompetensnav_registry.actions import organisations
-from kompetensnav_registry.api.views import Coordinator, Limit, Listed, Offset, Reader, Staff, View, page_of
+from kompetensnav_registry.api.views import Coordinator, Reader, Staff, View, page_of
 from kompetensnav_registry.edges.numbers import legal_person
 from kompetensnav_registry.tables import (
     Administration as AdministrationRow,

@@ -7,8 +7,9 @@ from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel, Field
 
 from kompetensnav_chassis.codes import Day, Name
+from kompetensnav_chassis.paging import Listed
 from kompetensnav_registry.actions import rules
-from kompetensnav_registry.api.views import Coordinator, Listed, Reader
+from kompetensnav_registry.api.views import Coordinator, Reader
 from kompetensnav_registry.domain.rules import Decides, Rule, in_force
 
 router = APIRouter(prefix="/{municipality}/rules")

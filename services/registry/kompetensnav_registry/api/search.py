@@ -9,11 +9,12 @@ from pydantic import BaseModel
 
 from kompetensnav_chassis.codes import Code, Day
 from kompetensnav_chassis.errors import NotFound, Problem
+from kompetensnav_chassis.paging import Limit, Listed, Offset
 from kompetensnav_contracts.vocabulary import PlacementType
 from kompetensnav_registry.actions import listing
 from kompetensnav_registry.actions.listing import Wanted
 from kompetensnav_registry.api.employers import EmployerView, named
-from kompetensnav_registry.api.views import Limit, Listed, Offset, Reader
+from kompetensnav_registry.api.views import Reader
 from kompetensnav_registry.domain import monday_of
 
 router = APIRouter(prefix="/{municipality}/search")

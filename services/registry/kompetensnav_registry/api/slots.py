@@ -6,13 +6,14 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field, model_validator
-from sqlalchemy import func, or_, select
+from sqlalchemy import or_, select
 
 from kompetensnav_chassis.codes import Administration, Day, Municipality
 from kompetensnav_chassis.errors import NotFound
+from kompetensnav_chassis.paging import Limit, Listed, Offset, page
 from kompetensnav_contracts.vocabulary import LanguageLevel, Need, PlacementType, Sharing
 from kompetensnav_registry.actions import ledger, protected, slots, texts, workplaces
-from kompetensnav_registry.api.views import Coordinator, Limit, Listed, Offset, Reader, Seen, View
+from kompetensnav_registry.api.views import Coordinator, Reader, Seen, View
 from kompetensnav_registry.edges.terms import SlotTerms, kept
 from kompetensnav_registry.tables import Offer, Slot, slots_of
 
@@ -150,9 +151,8 @@ async def list_slots(
     if placement_type:
         offered = offered.where(Slot.placement_type == placement_type)
     async with caller.begin() as session:
-        rows = await session.scalars(offered.limit(limit).offset(offset))
-        total = await session.scalar(select(func.count()).select_from(offered.order_by(None).subquery()))
-        return Listed(items=[SlotView.of(r) for r in rows], total=total or 0)
+        rows, total = await page(session, offered, (), limit, offset)
+        return Listed(items=[SlotView.of(r) for r in rows], total=total)
 
 
 @router.get("/{slot_id}")

@@ -12,15 +12,13 @@ from sqlalchemy import select
 from kompetensnav_chassis.codes import Administration, Code, Day, Name
 from kompetensnav_chassis.db import nudge
 from kompetensnav_chassis.errors import Problem
+from kompetensnav_chassis.paging import Limit, Listed, Offset
 from kompetensnav_registry.actions import erasure, esf, learners, protected
 from kompetensnav_registry.api.learners import LearnerView
 from kompetensnav_registry.api.views import (
     CaseWorker,
     Coordinator,
     Following,
-    Limit,
-    Listed,
-    Offset,
     Reader,
     View,
     case_worker_of,

@@ -1,21 +1,21 @@
 """What the registry's API has in common: pages of a list, changes to what one has seen, who may do what."""
 
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
-from fastapi import Depends, Query, Request
+from fastapi import Depends, Request
 from pydantic import BaseModel, ConfigDict, Field
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select
 
 from kompetensnav_chassis.db import Session
 from kompetensnav_chassis.identity import Caller, May
+from kompetensnav_chassis.paging import Listed, page
 from kompetensnav_registry.actions import learners, offers
 from kompetensnav_registry.actions.locks import Lock
 from kompetensnav_registry.edges.links import Links
 from kompetensnav_registry.edges.seal import Seal
 from kompetensnav_registry.tables import Learner, Placement
 
-T = TypeVar("T")
 V = TypeVar("V", bound="View")
 
 Coordinator = Annotated[Caller, Depends(May("coordinator"))]
@@ -25,8 +25,6 @@ CaseWorker = Annotated[Caller, Depends(May("case_worker"))]
 Following = Annotated[Caller, Depends(May("coordinator", "case_worker"))]
 """Follows placements; a case worker also those of protected learners."""
 Reader = Annotated[Caller, Depends(May("coordinator", "guidance_counsellor", "operator", "admin"))]
-Limit = Annotated[int, Query(ge=1, le=500, description="Rows per page.")]
-Offset = Annotated[int, Query(ge=0, le=1_000_000_000, description="Rows to skip.")]
 
 
 def case_worker_of(caller: Caller) -> str | None:
@@ -83,19 +81,10 @@ class Seen(BaseModel):
         return self.model_dump(exclude={"revision"}, exclude_unset=True, exclude_none=True)
 
 
-class Listed(BaseModel, Generic[T]):
-    """One page of a list, always in the same order."""
-
-    items: list[T]
-    total: int
-
-
 async def page_of(
     caller: Caller, view: type[V], shown: Select[Any], order: Any, limit: int, offset: int
 ) -> Listed[V]:
     """One page of what is shown, in an order."""
-    columns = order if isinstance(order, tuple) else (order,)
     async with caller.begin() as session:
-        rows = await session.scalars(shown.order_by(*columns).limit(limit).offset(offset))
-        total = await session.scalar(select(func.count()).select_from(shown.subquery()))
-        return Listed(items=[view.model_validate(row) for row in rows], total=total or 0)
+        rows, total = await page(session, shown, order, limit, offset)
+        return Listed(items=[view.model_validate(row) for row in rows], total=total)

@@ -6,20 +6,12 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field, model_validator
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from kompetensnav_chassis.codes import Administration, Code, Day, Email, Name, Phone, PostalCode
+from kompetensnav_chassis.paging import Limit, Listed, Offset
 from kompetensnav_registry.actions import workplaces
-from kompetensnav_registry.api.views import (
-    Coordinator,
-    Limit,
-    Listed,
-    Offset,
-    Reader,
-    Seen,
-    Staff,
-    View,
-)
+from kompetensnav_registry.api.views import Coordinator, Reader, Seen, Staff, View, page_of
 from kompetensnav_registry.tables import Workplace
 
 router = APIRouter(prefix="/{municipality}")
@@ -218,17 +210,9 @@ async def register_workplace(caller: Coordinator, new: NewWorkplace) -> Workplac
 @router.get("/workplaces")
 async def list_workplaces(caller: Reader, limit: Limit = 100, offset: Offset = 0) -> Listed[WorkplaceView]:
     """The municipality's workplaces, by name."""
-    mine = Workplace.municipality == caller.municipality
-    async with caller.begin() as session:
-        rows = await session.scalars(
-            select(Workplace)
-            .where(mine)
-            .order_by(Workplace.name, Workplace.workplace_id)
-            .limit(limit)
-            .offset(offset)
-        )
-        total = await session.scalar(select(func.count()).select_from(Workplace).where(mine))
-        return Listed(items=[WorkplaceView.model_validate(r) for r in rows], total=total or 0)
+    shown = select(Workplace).where(Workplace.municipality == caller.municipality)
+    order = (Workplace.name, Workplace.workplace_id)
+    return await page_of(caller, WorkplaceView, shown, order, limit, offset)
 
 
 @router.get("/workplaces/{workplace_id}")

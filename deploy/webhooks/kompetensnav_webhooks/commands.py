@@ -11,7 +11,6 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated
 
-import aiosmtplib
 import httpx
 import nats
 import nats.errors
@@ -22,6 +21,7 @@ from nats.aio.client import Client
 from prometheus_client import start_http_server
 
 from kompetensnav_chassis import streams
+from kompetensnav_chassis.mail import MailServer
 from kompetensnav_webhooks import deliver
 from kompetensnav_webhooks.deliver import Delivery, Hook
 
@@ -78,7 +78,7 @@ def run(
         message["Subject"] = " / ".join(subject for subject, _ in WORDS.values())
         message.set_content("\n\n".join(text.format(why=why) for _, text in WORDS.values()))
         try:
-            await aiosmtplib.send(message, hostname=host, port=int(port), timeout=10)
+            await MailServer(host, int(port), sender, start_tls=None).send(message)
         except Exception as failed:
             log.error("nobody was told", partner=hook.name, error=type(failed).__name__)
 

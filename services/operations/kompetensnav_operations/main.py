@@ -70,11 +70,7 @@ def _system(settings: Settings) -> System | None:
 def _channels(settings: Settings) -> dict[str, Mail | Hook]:
     found: dict[str, Mail | Hook] = {}
     if settings.alert_mail:
-        password = settings.smtp_password.get_secret_value() if settings.smtp_password else None
-        found["mail"] = Mail(
-            host=settings.smtp_host, port=settings.smtp_port, user=settings.smtp_user, password=password,
-            start_tls=settings.smtp_start_tls, sender=settings.mail_from, to=settings.alert_mail,
-        )  # fmt: skip
+        found["mail"] = Mail(settings.mail_server, settings.alert_mail)
     if settings.alert_webhook:
         secret = settings.alert_webhook_secret
         found["webhook"] = Hook(settings.alert_webhook, secret.get_secret_value() if secret else None)

@@ -4,10 +4,11 @@ from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import SettingsConfigDict
 from standardwebhooks.webhooks import Webhook
 
+from kompetensnav_chassis.mail import MailSettings
 from kompetensnav_chassis.settings import ServiceSettings
 
 
-class Settings(ServiceSettings):
+class Settings(MailSettings, ServiceSettings):
     """The console's settings."""
 
     model_config = SettingsConfigDict(
@@ -31,12 +32,6 @@ class Settings(ServiceSettings):
     trace_url: str = Field(
         "", description="Where a trace is shown; {trace_id} is replaced. Empty = no link to traces."
     )
-    smtp_host: str = Field("127.0.0.1", description="Mail server for alerts.")
-    smtp_port: int = Field(1025, ge=1, le=65535, description="Its port.")
-    smtp_user: str | None = Field(None, description="User name, if the server asks for one.")
-    smtp_password: SecretStr | None = Field(None, description="Its password.")
-    smtp_start_tls: bool = Field(False, description="Whether to use STARTTLS.")
-    mail_from: str = Field("kompetensnav@localhost", description="Sender of alerts.", pattern=r".+@.+")
     alert_mail: str = Field("", description="Mailboxes that alerts go to, with commas between.")
     alert_webhook: str = Field("", description="Address that alerts are posted to.", pattern=r"^$|^https?://")
     alert_webhook_secret: SecretStr | None = Field(

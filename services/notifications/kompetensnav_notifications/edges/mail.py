@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from datetime import datetime
 from email.charset import QP, Charset
 from email.header import Header
@@ -15,6 +14,8 @@ from uuid import UUID
 
 import aiosmtplib
 
+from kompetensnav_chassis.mail import MailServer
+
 SMTP = compat32.clone(linesep="\r\n")
 UTF8 = Charset("utf-8")
 UTF8.body_encoding = QP
@@ -23,22 +24,10 @@ REFUSED = (aiosmtplib.SMTPRecipientsRefused, aiosmtplib.SMTPDataError, aiosmtpli
 """Said by the server about this message; permanent when the code begins with 5."""
 
 
-@dataclass(frozen=True)
-class Server:
-    """Where mail is handed over."""
-
-    host: str
-    port: int
-    sender: str
-    user: str | None = None
-    password: str | None = None
-    start_tls: bool = False
-
-
 class Post:
     """A pool of connections to one mail server."""
 
-    def __init__(self, server: Server, connections: int) -> None:
+    def __init__(self, server: MailServer, connections: int) -> None:
         self._server, self.connections = server, connections
         self._idle: asyncio.LifoQueue[aiosmtplib.SMTP | None] = asyncio.LifoQueue()
         for _ in range(connections):
@@ -59,14 +48,7 @@ class Post:
         self._idle.put_nowait(kept)
 
     async def _connect(self) -> aiosmtplib.SMTP:
-        made = aiosmtplib.SMTP(
-            hostname=self._server.host,
-            port=self._server.port,
-            username=self._server.user,
-            password=self._server.password,
-            start_tls=self._server.start_tls,
-            timeout=10,
-        )
+        made = self._server.connection()
         await made.connect()
         return made
 

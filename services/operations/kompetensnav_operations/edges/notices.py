@@ -10,6 +10,8 @@ import aiosmtplib
 import httpx
 from standardwebhooks.webhooks import Webhook
 
+from kompetensnav_chassis.mail import MailServer
+
 PATIENCE = 10.0
 
 
@@ -39,18 +41,13 @@ class Failed(Exception):
 class Mail:
     """A mail server, and who is written to."""
 
-    host: str
-    port: int
-    user: str | None
-    password: str | None
-    start_tls: bool
-    sender: str
+    server: MailServer
     to: str
 
     async def tell(self, told: Told) -> None:
         """Sends a message. Raises Failed."""
         message = EmailMessage()
-        message["From"], message["To"], message["Subject"] = self.sender, self.to, told.title
+        message["From"], message["To"], message["Subject"] = self.server.sender, self.to, told.title
         message["Message-ID"] = f"<{told.alert_id}.{told.event}@operations.kompetensnav>"
         message["Auto-Submitted"] = "auto-generated"
         message.set_content(
@@ -58,10 +55,7 @@ class Mail:
             f"{told.at:%Y-%m-%d %H:%M:%S} UTC\n\n{told.runbook}\n"
         )
         try:
-            await aiosmtplib.send(
-                message, hostname=self.host, port=self.port, username=self.user, password=self.password,
-                start_tls=self.start_tls, timeout=PATIENCE,
-            )  # fmt: skip
+            await self.server.send(message)
         except (aiosmtplib.SMTPException, OSError, TimeoutError) as down:
             raise Failed(type(down).__name__) from down
 

@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.real, pytest.mark.slow]
 
 
 async def test_a_replay_beside_the_console_is_refused_while_it_runs(console):
-    done = await asyncio.to_thread(console.stack.run, "care", "replay", MATCHING)
+    done = await asyncio.to_thread(console.rig.stack.run, "care", "replay", MATCHING)
     assert done.returncode == 2
     assert "kompetensnav ops replay" in done.stderr
     assert "audit log" in done.stderr

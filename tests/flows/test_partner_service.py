@@ -45,7 +45,8 @@ def theirs(tmp_path_factory):
     (wheel,) = (folder / "wheels").glob("pitea_introduktion-*.whl")
     run(
         BIN / "uv", "pip", "install", "-q", "--python", folder / "venv/bin/python", "--find-links",
-        folder / "wheels", "-c", ROOT / "requirements.lock", f"{wheel}[test]",
+        folder / "wheels", "-c", ROOT / "requirements.lock", "--refresh-package", "kompetensnav-contracts",
+        "--refresh-package", "kompetensnav-chassis", f"{wheel}[test]",  # else those of an earlier run
     )  # fmt: skip
     return folder
 

@@ -38,8 +38,8 @@ WAITING = {
     "registry": {},
     "matching": {"repairs": "select count(*) from stale"},
     "notifications": {
-        "messages": "select count(*) from message"
-        " where state = 'claimed' or (state = 'waiting' and due_at <= now())"
+        "messages": "select count(*) from message where state = 'claimed' or (state = 'waiting' and"
+        " (due_at <= now() or (attempts > 0 and due_at <= now() + interval '1 minute')))"
     },
     "reporting": {},
 }

@@ -6,7 +6,7 @@ BIN := .venv/bin
 MEMBERS := $(patsubst %/pyproject.toml,%,$(wildcard $(addsuffix /*/pyproject.toml,shared services deploy)))
 ASSETS := services/operations/assets
 VENDOR := services/operations/kompetensnav_operations/static/vendor
-ON_BOTH := services shared $(addprefix tests/,architecture/test_scope.py faults/test_6_durability.py \
+ON_BOTH := services shared $(addprefix tests/,architecture/test_scope.py faults/test_durability.py \
   flows/test_alone.py)
 WORKERS ?= 3
 TIED := $(BIN)/python -m kompetensnav_embedded.tether $(BIN)/python

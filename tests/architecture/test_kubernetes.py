@@ -24,7 +24,7 @@ PODS = [
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_6_every_object_is_one_that_the_api_server_takes(version):
+def test_every_object_is_one_that_the_api_server_takes(version):
     assert len(OBJECTS) > 15
     for name, each in OBJECTS:
         try:
@@ -33,14 +33,14 @@ def test_6_every_object_is_one_that_the_api_server_takes(version):
             pytest.fail(f"{name}, {each['kind']} {each['metadata']['name']}: {bad.message}")
 
 
-def test_6_a_manifest_with_a_fault_is_found():
+def test_a_manifest_with_a_fault_is_found():
     broken = next(each for _, each in OBJECTS if each["kind"] == "Deployment") | {"spec": {"replicas": "two"}}
     with pytest.raises(kubernetes_validate.ValidationError):
         kubernetes_validate.validate(broken, VERSIONS[0], strict=True)
 
 
 @pytest.mark.parametrize(("name", "pod"), PODS, ids=[name for name, _ in PODS])
-def test_6_pods_may_do_nothing_that_they_need_not(name, pod):
+def test_pods_may_do_nothing_that_they_need_not(name, pod):
     assert pod["securityContext"]["runAsNonRoot"] is True
     assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
     assert pod["automountServiceAccountToken"] is False
@@ -56,7 +56,7 @@ def test_6_pods_may_do_nothing_that_they_need_not(name, pod):
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_6_a_service_has_two_instances_with_settings_that_it_knows(service):
+def test_a_service_has_two_instances_with_settings_that_it_knows(service):
     objects = {each["kind"]: each for name, each in OBJECTS if name == f"{service}.yaml"}
     assert set(objects) == {"Deployment", "Service", "PodDisruptionBudget"}
     assert objects["Deployment"]["spec"]["replicas"] >= 2
@@ -74,7 +74,7 @@ def test_6_a_service_has_two_instances_with_settings_that_it_knows(service):
     assert len(addresses.split(",")) == nats["spec"]["replicas"] == 3
 
 
-def test_6_the_configuration_is_made_for_the_pods(tmp_path):
+def test_the_configuration_is_made_for_the_pods(tmp_path):
     """The commands of the README write what the manifests mount."""
     command = [Path(sys.executable).parent / "kompetensnav", "topology", "containers"]
     subprocess.run(

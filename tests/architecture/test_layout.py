@@ -127,6 +127,14 @@ PACED = {"proxy.py", "load.py", "soak.py"}
 """A proxy's delay, people's pace and how long a strike lasts are what these are for."""
 
 
+def test_tests_are_named_by_what_they_prove_and_not_by_numbers():
+    """Faults (F1 to F20) and invariants (I1 to I12) have names of their own."""
+    tests = [p for p in MODULES if p.name.startswith("test_")]
+    assert len(tests) > 60
+    numbered = re.compile(r"^(?:async )?def test_\d|^\"\"\"(?:Items? )?\d", re.MULTILINE)
+    assert [short(p) for p in tests if p.name[5].isdigit() or numbered.search(p.read_text())] == []
+
+
 def test_no_test_sleeps():
     paths = [p for p in MODULES if "/tests/" in str(p) and p.name not in PACED]
     called = [

@@ -131,7 +131,7 @@ async def poisoned(console, n=3, body=b'{"slot_id": "<script>alert(1)</script>",
 
 
 @pytest.mark.parametrize("width", WIDTHS)
-async def test_2_an_operators_tasks_by_keyboard(console, reader, width):
+async def test_an_operators_tasks_by_keyboard(console, reader, width):
     """Twelve tasks, one after the other, and nothing but Tab, keys and Enter."""
     ids = await poisoned(console)
     one = await reader(width)  # 1. log in
@@ -198,7 +198,7 @@ async def test_2_an_operators_tasks_by_keyboard(console, reader, width):
     await one.sees("Audit log")
 
 
-async def test_2_a_page_follows_what_happens_by_itself(console, reader):
+async def test_a_page_follows_what_happens_by_itself(console, reader):
     one = await reader()
     await one.open("/letters?state=all")
     await one.open("/")
@@ -216,7 +216,7 @@ async def test_2_a_page_follows_what_happens_by_itself(console, reader):
     await eventually(lambda: one.page.evaluate("s => document.activeElement?.matches(s)", focus), 10)
 
 
-async def test_2_everything_works_without_scripts(console, reader):
+async def test_everything_works_without_scripts(console, reader):
     (id,) = await poisoned(console, 1)
     one = await reader(scripts=False)
     await one.page.locator('nav a[href="/letters"]').click()
@@ -229,7 +229,7 @@ async def test_2_everything_works_without_scripts(console, reader):
     assert "1 brev är undanlagda" in await one.page.inner_text("main")
 
 
-async def test_2_a_body_of_the_largest_size_or_of_no_text_is_shown_safely(console, reader):
+async def test_a_body_of_the_largest_size_or_of_no_text_is_shown_safely(console, reader):
     large = json.dumps({"text": "x" * 890_000}).encode()
     ids = [await console.tell("1256", body) for body in (large, b"\xff\xfe\x00<b>")]
     one = await reader()
@@ -243,7 +243,7 @@ async def test_2_a_body_of_the_largest_size_or_of_no_text_is_shown_safely(consol
     assert "fffe 003c 623e" in await one.page.inner_text("pre")
 
 
-async def test_2_a_stale_page_cannot_replay_what_was_replayed_meanwhile(console, reader):
+async def test_a_stale_page_cannot_replay_what_was_replayed_meanwhile(console, reader):
     (id,) = await poisoned(console, 1)
     one = await reader()
     await one.open(f"/letters?text={id}&consumer=matching-registry")
@@ -278,7 +278,7 @@ async def addresses(console):
 
 
 @pytest.mark.parametrize("language", ["sv-SE", "en-GB"])
-async def test_2_axe_finds_nothing_on_any_page(console, reader, language):
+async def test_axe_finds_nothing_on_any_page(console, reader, language):
     """Each page in both widths and, as it stands there, in both colour schemes."""
     source, pages = AXE.read_text(), await addresses(console)
     for width in WIDTHS:
@@ -299,7 +299,7 @@ async def test_2_axe_finds_nothing_on_any_page(console, reader, language):
                 assert wrong == [], f"{name} at {width} px, {scheme}"
 
 
-async def test_2_axe_finds_nothing_while_nats_is_away(console, reader):
+async def test_axe_finds_nothing_while_nats_is_away(console, reader):
     one = await reader()
     with console.rig.stopped("nats"):
         await one.sees("Svarar inte: NATS")
@@ -312,7 +312,7 @@ async def test_2_axe_finds_nothing_while_nats_is_away(console, reader):
     await console.rig.back()
 
 
-async def test_2_there_is_a_picture_of_every_page(console, reader, tmp_path):
+async def test_there_is_a_picture_of_every_page(console, reader, tmp_path):
     """Those that a document shows are kept beside it, written by `make screenshots`, and no others."""
     pages = await addresses(console)
     documents = "".join(path.read_text() for path in SHOWN.parent.glob("*.md"))

@@ -1,4 +1,4 @@
-"""Item 2, the servers that tests run on: chosen by name, said in the header, and never silently another."""
+"""The servers that tests run on: chosen by name, said in the header, and never silently another."""
 
 import subprocess
 import sys
@@ -19,7 +19,7 @@ def run(backend):
 
 
 @pytest.mark.parametrize("backend", ["local", "auto"])
-def test_2_where_there_is_no_engine_the_wheels_are_taken_and_the_header_says_so(backend):
+def test_where_there_is_no_engine_the_wheels_are_taken_and_the_header_says_so(backend):
     done = run(backend)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "servers: NATS and PostgreSQL from the wheels" in done.stdout
@@ -29,7 +29,7 @@ def test_2_where_there_is_no_engine_the_wheels_are_taken_and_the_header_says_so(
     ("docker", "KOMPETENSNAV_TEST_BACKEND=docker, but no container engine answers"),
     ("podman", "write auto, local or docker"),
 ])  # fmt: skip
-def test_2_containers_that_are_asked_for_and_cannot_be_had_stop_the_run(backend, said):
+def test_containers_that_are_asked_for_and_cannot_be_had_stop_the_run(backend, said):
     done = run(backend)
     assert done.returncode == pytest.ExitCode.USAGE_ERROR
     assert said in done.stdout + done.stderr

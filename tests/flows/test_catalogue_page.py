@@ -1,4 +1,4 @@
-"""Item 5, the catalogue page: what a partner can read, in two languages, for people and for programs."""
+"""The catalogue page: what a partner can read, in two languages, for people and for programs."""
 
 import json
 import re
@@ -15,7 +15,7 @@ PUBLIC = {name: event for name, event in catalogue().items() if event.visibility
 
 
 @pytest.mark.parametrize(("language", "title"), [("sv", "Publika händelser"), ("en", "Public events")])
-async def test_5_the_page_shows_every_public_event_and_no_other(stack, language, title):
+async def test_the_page_shows_every_public_event_and_no_other(stack, language, title):
     page = httpx.get(f"{stack.running['services']['registry']}/catalogue?lang={language}")
     assert page.status_code == 200
     assert f"<h1>{title}</h1>" in page.text
@@ -30,7 +30,7 @@ async def test_5_the_page_shows_every_public_event_and_no_other(stack, language,
     assert not [name for name, event in catalogue().items() if event.visibility != "pub" and name in text]
 
 
-async def test_5_each_event_has_a_schema_that_its_example_fits(stack):
+async def test_each_event_has_a_schema_that_its_example_fits(stack):
     url = stack.running["services"]["registry"]
     page = unescape(httpx.get(f"{url}/catalogue").text)
     examples = re.findall(r"<pre tabindex=\"0\"><code>(.*?)</code></pre>", page, re.DOTALL)

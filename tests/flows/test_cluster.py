@@ -20,7 +20,7 @@ from support.stack import BIN
 pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.timeout(300)]
 
 
-async def test_6_a_node_is_killed_while_events_are_told_and_none_is_lost(tmp_path):
+async def test_a_node_is_killed_while_events_are_told_and_none_is_lost(tmp_path):
     """Every stream has three replicas. The node that leads the stream is killed again and again: others go
     on, whatever was acknowledged is there, in order, and the node catches up when it is back."""
     async with Cluster(tmp_path / "norr") as cluster:
@@ -75,7 +75,7 @@ async def test_6_a_node_is_killed_while_events_are_told_and_none_is_lost(tmp_pat
         await connection.close()
 
 
-async def test_6_a_stack_in_two_instances_goes_on_when_a_node_and_instances_are_killed(tmp_path, monkeypatch):
+async def test_a_stack_in_two_instances_goes_on_when_a_node_and_instances_are_killed(tmp_path, monkeypatch):
     """Both instances of each service take their share of its durables; a node and an instance of each are
     killed under work; people go on, and every promise is kept. Nodes and services know each other by their
     certificates."""
@@ -122,7 +122,7 @@ async def test_6_a_stack_in_two_instances_goes_on_when_a_node_and_instances_are_
         assert json.loads(counted.stdout)["differences"] == []
 
 
-async def test_6_whoever_does_not_trust_the_nodes_is_told_so(tmp_path):
+async def test_whoever_does_not_trust_the_nodes_is_told_so(tmp_path):
     cluster = Cluster(tmp_path / "norr", certified=True)
     cluster.start()
     try:

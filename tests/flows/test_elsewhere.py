@@ -36,7 +36,7 @@ async def running(command, log, environment):
             await asyncio.to_thread(backend.stop, process)
 
 
-async def test_6_the_console_mends_an_application_that_is_not_ours(tmp_path, admin_url, issuer):
+async def test_the_console_mends_an_application_that_is_not_ours(tmp_path, admin_url, issuer):
     port = servers.free_port()
     (tmp_path / "nats.conf").write_text(
         f'listen: "127.0.0.1:{port}"\njetstream {{ store_dir: {json.dumps(str(tmp_path / "store"))} }}\n'

@@ -1,4 +1,4 @@
-"""Item 4, federation: under a signed agreement a slot of Älvsbyn is matched to a learner of Piteå, whose
+"""Federation: under a signed agreement a slot of Älvsbyn is matched to a learner of Piteå, whose
 stack is another one. Älvsbyn's registry alone gives the seat, and hears nothing of the learner."""
 
 import contextlib
@@ -132,7 +132,7 @@ async def agreed(two):
     return agree(two.other)
 
 
-async def test_4_a_slot_of_one_stack_is_matched_to_a_learner_of_another(two, agreed):
+async def test_a_slot_of_one_stack_is_matched_to_a_learner_of_another(two, agreed):
     """The whole story: lent, matched, asked, held, the employer says yes in its own stack, confirmed."""
     owner, other = two.owner, two.other
     slot_id = await lent(two, "s1", occupation="5321")
@@ -184,7 +184,7 @@ async def test_4_a_slot_of_one_stack_is_matched_to_a_learner_of_another(two, agr
     adds_up(owner, other)
 
 
-async def test_4_the_employers_no_ends_the_offer_and_the_seat_is_free(two, agreed):
+async def test_the_employers_no_ends_the_offer_and_the_seat_is_free(two, agreed):
     owner, other = two.owner, two.other
     slot_id = await lent(two, "s2", workplace="w1", occupation="5343")
     other.learner("l2", wishes="5343", born="2000-05-05")
@@ -213,7 +213,7 @@ def close_requests(town):
         town.stack.call("POST", "registry", f"/{town.code}/requests/{row['request_id']}/close")
 
 
-async def test_4_a_withdrawn_slot_ends_the_other_stacks_offer_and_narrowed_sharing_takes_it_away(two, agreed):
+async def test_a_withdrawn_slot_ends_the_other_stacks_offer_and_narrowed_sharing_takes_it_away(two, agreed):
     owner, other = two.owner, two.other
     slot_id = await lent(two, "s3", workplace="w2", occupation="9412")
     other.learner("l3", wishes="9412", born="2000-05-05")
@@ -232,7 +232,7 @@ async def test_4_a_withdrawn_slot_ends_the_other_stacks_offer_and_narrowed_shari
     close_requests(other)
 
 
-async def test_4_the_last_seat_is_wanted_by_both_while_the_link_is_cut(two, agreed):
+async def test_the_last_seat_is_wanted_by_both_while_the_link_is_cut(two, agreed):
     """One gets it, the other's learner is matched anew; nothing of the learner is in the owner's stack."""
     owner, other = two.owner, two.other
     wanted = await lent(two, "s4", workplace="w1", occupation="2654")
@@ -269,7 +269,7 @@ async def test_4_the_last_seat_is_wanted_by_both_while_the_link_is_cut(two, agre
     adds_up(owner, other)
 
 
-async def test_4_a_slot_that_is_lent_is_neither_offered_nor_changed_by_hand(two, agreed):
+async def test_a_slot_that_is_lent_is_neither_offered_nor_changed_by_hand(two, agreed):
     slot_id = await lent(two, "s5", workplace="w2", occupation="8322")
     two.other.learner("l5", wishes="8322", born="2000-05-05")
     (row,) = await two.other.stack.sql("registry", "select request_id from request where ref = 'rl5'")
@@ -279,7 +279,7 @@ async def test_4_a_slot_that_is_lent_is_neither_offered_nor_changed_by_hand(two,
     close_requests(two.other)
 
 
-async def test_4_an_ask_that_nobody_answers_is_given_up(two, agreed):
+async def test_an_ask_that_nobody_answers_is_given_up(two, agreed):
     other = two.other
     await lent(two, "s6", workplace="w2", occupation="7126")
     other.learner("l6", wishes="7126", born="2000-05-05")
@@ -305,7 +305,7 @@ async def heard(town, event, sender, revision):
     await connection.close()
 
 
-async def test_4_what_is_returned_before_its_asking_is_heard_is_never_given(two, agreed):
+async def test_what_is_returned_before_its_asking_is_heard_is_never_given(two, agreed):
     slot_id = await lent(two, "s7", workplace="w2", occupation="5223")
     about = {"to": HERE, "reference": uuid4(), "slot_id": slot_id}
     await heard(two.owner, SeatReturned(reason="expired", **about), THERE, 2)
@@ -322,12 +322,12 @@ async def test_4_what_is_returned_before_its_asking_is_heard_is_never_given(two,
     assert left["seats_left"] == 1
 
 
-async def test_4_an_agreement_with_a_stranger_needs_a_token_for_both(two):
+async def test_an_agreement_with_a_stranger_needs_a_token_for_both(two):
     body = {"municipalities": [HERE, "2580"], "placement_types": ["apl"], "valid_from": "2026-01-01"}
     two.owner.stack.call("POST", "registry", f"/{HERE}/agreements", json=body, status=403)
 
 
-async def test_4_an_agreement_that_ends_early_has_its_slots_recalled(two, agreed):
+async def test_an_agreement_that_ends_early_has_its_slots_recalled(two, agreed):
     """Today is its last day: the other's matching may not use the slot any more. Whoever has not signed it
     may not end it, and it ends once."""
     slot_id = await lent(two, "s8", workplace="w2", occupation="9622")

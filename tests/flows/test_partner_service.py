@@ -51,7 +51,7 @@ def theirs(tmp_path_factory):
     return folder
 
 
-def test_5_its_own_tests_pass_where_nothing_of_ours_but_contracts_and_chassis_is(theirs, admin_url):
+def test_its_own_tests_pass_where_nothing_of_ours_but_contracts_and_chassis_is(theirs, admin_url):
     installed = run(BIN / "uv", "pip", "list", "--python", theirs / "venv/bin/python", "--format", "json")
     ours = {row["name"] for row in json.loads(installed) if row["name"].startswith("kompetensnav")}
     assert ours == {"kompetensnav-contracts", "kompetensnav-chassis"}
@@ -95,7 +95,7 @@ def serving(theirs, stack, port):
             process.wait(30)
 
 
-async def test_5_a_partners_service_hears_a_placement_and_tells_events_of_its_own(theirs, tmp_path):
+async def test_a_partners_service_hears_a_placement_and_tells_events_of_its_own(theirs, tmp_path):
     """Let in by three lines of stack.toml: it books a place for each placement, announces a day to everyone,
     and another partner hears of it over its own consumer."""
     file = tmp_path / "stack.toml"

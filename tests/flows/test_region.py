@@ -1,4 +1,4 @@
-"""Item 3, a region: two stacks are leafs of a hub. What is public and what is meant for the other arrives
+"""A region: two stacks are leafs of a hub. What is public and what is meant for the other arrives
 once and in order, internal events never leave, and the hub's administrator can neither read nor spoil
 them."""
 
@@ -35,7 +35,7 @@ async def region(tmp_path):
         yield built
 
 
-async def test_3_what_may_leave_arrives_once_and_in_order_and_a_hub_that_was_away_loses_nothing(region):
+async def test_what_may_leave_arrives_once_and_in_order_and_a_hub_that_was_away_loses_nothing(region):
     await tell(region.alvsbyn, "2560", "2581", range(20))
     await tell(region.pitea, "2581", "2560", range(20))
     await arrived(region, 20, 60)
@@ -63,7 +63,7 @@ async def test_3_what_may_leave_arrives_once_and_in_order_and_a_hub_that_was_awa
         process.wait(10)
 
 
-async def test_3_the_hubs_administrator_neither_reads_nor_spoils_what_is_internal(tmp_path):
+async def test_the_hubs_administrator_neither_reads_nor_spoils_what_is_internal(tmp_path):
     """Somebody with every right in the member's account on the hub tries whatever there is to try."""
     built = made(tmp_path)
     key, text = built.hub.key("topology-alvsbyn"), built.hub.conf.read_text()
@@ -156,7 +156,7 @@ async def told_of(broker, stream):
         await connection.close()
 
 
-async def test_3_a_partner_of_the_region_hears_what_is_public_in_all_of_it(region):
+async def test_a_partner_of_the_region_hears_what_is_public_in_all_of_it(region):
     region.hub.topology(
         "add", "partner", "handel", "--event", OFFERED, "--municipality", "2581", "--file", region.hub.file
     )
@@ -181,7 +181,7 @@ async def test_3_a_partner_of_the_region_hears_what_is_public_in_all_of_it(regio
     await partner.close()
 
 
-async def test_3_a_third_stack_joins_and_others_stay_linked(region, tmp_path):
+async def test_a_third_stack_joins_and_others_stay_linked(region, tmp_path):
     codes = {"lulea": ["2580"], "pitea": ["2581"]}
     third = Broker(tmp_path / "lulea", "lulea", leaf_text("lulea", region.port, codes))
     third.render()
@@ -213,7 +213,7 @@ async def links(broker):
     return {(leaf["account"], leaf["id"]) for leaf in answer.get("leafs") or []}
 
 
-async def test_3_a_revoked_member_is_cut_off(region):
+async def test_a_revoked_member_is_cut_off(region):
     async def two():
         return len(await links(region.hub)) == 2
 
@@ -227,7 +227,7 @@ async def test_3_a_revoked_member_is_cut_off(region):
     await eventually(one, 10)
 
 
-async def test_3_a_link_with_certificates(tmp_path):
+async def test_a_link_with_certificates(tmp_path):
     certificates(tmp_path, "hub")
     more = f'cert = "{tmp_path}/hub.pem"\nkey = "{tmp_path}/hub.key"\nca = "{tmp_path}/ca.pem"\n'
     built = made(tmp_path, hub_more=more, leaf_more=f'ca = "{tmp_path}/ca.pem"\n', scheme="tls")

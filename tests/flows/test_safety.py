@@ -17,7 +17,7 @@ from support.stack import BIN, Stack, Town, finish, start, started
 pytestmark = [pytest.mark.real, pytest.mark.timeout(300)]
 
 
-async def test_7_a_backup_is_put_back_on_another_machine(own_stack, tmp_path):
+async def test_a_backup_is_put_back_on_another_machine(own_stack, tmp_path):
     """The backup alone is enough: databases, the keys of the vault, and a log told anew from the outboxes."""
     stack, town = own_stack
     placement = await town("1214").placed()
@@ -50,7 +50,7 @@ async def test_7_a_backup_is_put_back_on_another_machine(own_stack, tmp_path):
         finish(process)
 
 
-async def test_7_a_restore_that_does_not_fit_is_refused_and_changes_nothing(own_stack, tmp_path):
+async def test_a_restore_that_does_not_fit_is_refused_and_changes_nothing(own_stack, tmp_path):
     """Another stack's key, a file that was changed, a service that is not in it, and no backup at all."""
     stack, _ = own_stack
     kept = tmp_path / "kept"
@@ -84,7 +84,7 @@ async def test_7_a_restore_that_does_not_fit_is_refused_and_changes_nothing(own_
 
 
 @pytest.mark.slow
-async def test_7_an_upgrade_is_planned_and_done_while_people_work(tmp_path, tmp_path_factory):
+async def test_an_upgrade_is_planned_and_done_while_people_work(tmp_path, tmp_path_factory):
     """The plan names the migration and does nothing; the upgrade makes a backup, migrates, begins every
     service anew, and verifies; what people were promised meanwhile is kept."""
     async with rig(tmp_path_factory.mktemp("upgrade") / "stack") as own:

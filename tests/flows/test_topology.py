@@ -1,4 +1,4 @@
-"""Items 3 and 5, the topology: a partner hears exactly what it may, keys change while others stay connected,
+"""The topology: a partner hears exactly what it may, keys change while others stay connected,
 and every user may do what the topology says and nothing else."""
 
 import asyncio
@@ -92,7 +92,7 @@ async def fetched(subscription, most=50):
     return found
 
 
-async def test_5_a_partner_hears_exactly_its_events_live_and_again_from_a_date(norr):
+async def test_a_partner_hears_exactly_its_events_live_and_again_from_a_date(norr):
     registry = await norr.connect("registry")
     js = registry.jetstream()
 
@@ -126,7 +126,7 @@ async def test_5_a_partner_hears_exactly_its_events_live_and_again_from_a_date(n
     await registry.close()
 
 
-async def test_5_whoever_asks_for_more_is_refused_and_counted(norr):
+async def test_whoever_asks_for_more_is_refused_and_counted(norr):
     """A partner that asks for another consumer, another stream, or to hear: the error reaches it, the server
     logs it, and the operators' command counts it under the partner's name."""
     add_partner(norr)
@@ -161,7 +161,7 @@ async def test_5_whoever_asks_for_more_is_refused_and_counted(norr):
     assert "jobb" in table
 
 
-async def test_5_the_program_on_the_page_for_partners_prints_what_is_told(norr):
+async def test_the_program_on_the_page_for_partners_prints_what_is_told(norr):
     add_partner(norr)
     page = (Path(__file__).parents[2] / "docs/partner/subscribe.md").read_text()
     program = page.partition("```python\n")[2].partition("```")[0].replace(":4222", f":{norr.port}")
@@ -180,7 +180,7 @@ async def test_5_the_program_on_the_page_for_partners_prints_what_is_told(norr):
     await registry.close()
 
 
-async def test_5_the_official_javascript_client_prints_exactly_what_is_told_live_and_again(norr):
+async def test_the_official_javascript_client_prints_exactly_what_is_told_live_and_again(norr):
     """examples/partner-javascript as a partner runs it: installed by its lock file, with its own key."""
     add_partner(norr)
     program = norr.folder / "partner-javascript"
@@ -216,7 +216,7 @@ async def test_5_the_official_javascript_client_prints_exactly_what_is_told_live
     await registry.close()
 
 
-async def test_3_a_revoked_partner_is_cut_off_and_others_stay(norr):
+async def test_a_revoked_partner_is_cut_off_and_others_stay(norr):
     add_partner(norr)
     registry = await norr.connect("registry", allow_reconnect=False)
     partner = await norr.connect("jobb", allow_reconnect=False)
@@ -234,7 +234,7 @@ async def test_3_a_revoked_partner_is_cut_off_and_others_stay(norr):
     assert not (norr.folder / "keys/jobb.nk").exists()
 
 
-async def test_3_a_rotated_key_takes_over_and_the_old_one_ends(norr):
+async def test_a_rotated_key_takes_over_and_the_old_one_ends(norr):
     old = await norr.connect("registry", allow_reconnect=False)
     other = await norr.connect("matching", allow_reconnect=False)
     before = (norr.folder / "keys/registry.nk").read_text()
@@ -255,7 +255,7 @@ async def test_3_a_rotated_key_takes_over_and_the_old_one_ends(norr):
     await other.close()
 
 
-def test_3_a_bad_file_changes_nothing(norr):
+def test_a_bad_file_changes_nothing(norr):
     before = (norr.folder / "server.conf").read_text()
     norr.file.write_text('name = "norr"\nmunicipalities = ["258"]\n')
     assert "stack.toml:2: '258' is no municipality's code" in norr.topology(
@@ -266,7 +266,7 @@ def test_3_a_bad_file_changes_nothing(norr):
     assert (norr.folder / "server.conf").read_text() == before
 
 
-async def test_3_apply_touches_only_its_own(norr):
+async def test_apply_touches_only_its_own(norr):
     topology = await norr.connect("topology")
     js = topology.jetstream()
     await js.add_stream(StreamConfig(name="FOREIGN", subjects=["else.>"]))
@@ -375,7 +375,7 @@ def may_subscribe(user, subject):
     return subject == f"_INBOX_{user}.x"
 
 
-async def test_3_every_user_may_do_what_the_topology_says_and_nothing_else(norr):
+async def test_every_user_may_do_what_the_topology_says_and_nothing_else(norr):
     """Each user tries every subject; the server says which it refuses."""
     add = ("--event", OFFERED, "--webhook", "https://ring.example/in", "--file", norr.file)
     norr.topology("add", "partner", "ring", *add)

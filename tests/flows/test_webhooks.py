@@ -1,4 +1,4 @@
-"""Item 5, webhooks: a partner is called instead of fetching; what cannot be delivered is tried for days."""
+"""Webhooks: a partner is called instead of fetching; what cannot be delivered is tried for days."""
 
 import asyncio
 import contextlib
@@ -122,7 +122,7 @@ def numbers(theirs, wanted):
     return look
 
 
-async def test_5_a_partner_is_posted_exactly_its_events_signed_and_again_from_a_date(tmp_path):
+async def test_a_partner_is_posted_exactly_its_events_signed_and_again_from_a_date(tmp_path):
     with receiver() as theirs:
         async with posting(tmp_path, theirs.url) as made:
             with made.running():
@@ -141,7 +141,7 @@ async def test_5_a_partner_is_posted_exactly_its_events_signed_and_again_from_a_
                 assert set(theirs.ids()[:2]) == set(theirs.ids()[2:]), "a repeated event has the same id"
 
 
-async def test_5_the_program_on_the_page_for_partners_takes_what_is_posted(tmp_path):
+async def test_the_program_on_the_page_for_partners_takes_what_is_posted(tmp_path):
     page = (Path(__file__).parents[2] / "docs/partner/webhooks.md").read_text()
     (tmp_path / "program.py").write_text(page.partition("```python\n")[2].partition("```")[0])
     names = runpy.run_path(str(tmp_path / "program.py"))
@@ -156,7 +156,7 @@ async def test_5_the_program_on_the_page_for_partners_takes_what_is_posted(tmp_p
                 names["take"](made.secrets[0], headers, body + b" ")
 
 
-async def test_5_a_new_secret_and_the_one_before_both_sign(tmp_path):
+async def test_a_new_secret_and_the_one_before_both_sign(tmp_path):
     with receiver() as theirs:
         async with posting(tmp_path, theirs.url) as made:
             (old,) = made.secrets
@@ -215,7 +215,7 @@ async def test_f19_a_slow_receiver_is_not_sent_the_event_twice(tmp_path):
                 assert theirs.numbers() == [1]
 
 
-async def test_5_a_webhook_that_fails_for_days_is_paused_told_of_and_resumed_with_all_that_waits(tmp_path):
+async def test_a_webhook_that_fails_for_days_is_paused_told_of_and_resumed_with_all_that_waits(tmp_path):
     with receiver() as theirs:
         theirs.always = (503, {})
         async with posting(tmp_path, theirs.url) as made:
@@ -247,7 +247,7 @@ async def test_5_a_webhook_that_fails_for_days_is_paused_told_of_and_resumed_wit
                 assert "on " in made.act("list")
 
 
-async def test_5_one_event_that_a_partner_refuses_is_dropped_and_the_others_go_on(tmp_path):
+async def test_one_event_that_a_partner_refuses_is_dropped_and_the_others_go_on(tmp_path):
     """It is tried for as long as any; others are taken all the while, so the webhook is not paused."""
     with receiver() as theirs:
         theirs.refuses = 13
@@ -276,7 +276,7 @@ async def test_5_one_event_that_a_partner_refuses_is_dropped_and_the_others_go_o
                 assert theirs.numbers().count(13) >= 1 + len(SCHEDULE.split(","))
 
 
-async def test_5_a_partner_that_is_taken_out_leaves_the_others_delivered_to(tmp_path):
+async def test_a_partner_that_is_taken_out_leaves_the_others_delivered_to(tmp_path):
     with receiver() as theirs, receiver() as others:
         async with posting(tmp_path, theirs.url) as made:
             add = ("--event", OFFERED.name, "--municipality", "2581", "--webhook", others.url)
@@ -297,7 +297,7 @@ async def test_5_a_partner_that_is_taken_out_leaves_the_others_delivered_to(tmp_
             assert 3 not in theirs.numbers()
 
 
-async def test_5_a_receiver_that_is_gone_is_not_asked_again(tmp_path):
+async def test_a_receiver_that_is_gone_is_not_asked_again(tmp_path):
     with receiver() as theirs:
         theirs.always = (410, {})
         async with posting(tmp_path, theirs.url) as made:
@@ -314,7 +314,7 @@ async def test_5_a_receiver_that_is_gone_is_not_asked_again(tmp_path):
 @pytest.mark.parametrize("url", ["http://127.0.0.1:{port}/in", "https://localhost:{port}/in",
                                  "http://[::1]:{port}/in", "https://169.254.169.254/latest",
                                  "https://[::ffff:10.0.0.1]/in"])  # fmt: skip
-async def test_5_a_webhook_leads_nowhere_inside(tmp_path, url):
+async def test_a_webhook_leads_nowhere_inside(tmp_path, url):
     """Nothing is posted to this machine or a network inside, however it is written."""
     with receiver() as theirs:
         port = theirs.url.rpartition(":")[2].partition("/")[0]
@@ -329,7 +329,7 @@ async def test_5_a_webhook_leads_nowhere_inside(tmp_path, url):
             assert theirs.got == []
 
 
-async def test_5_a_stack_with_a_partner_that_is_called_starts_what_calls_it(tmp_path):
+async def test_a_stack_with_a_partner_that_is_called_starts_what_calls_it(tmp_path):
     """`kompetensnav up --file`: nothing else is to be started by hand."""
     with receiver() as theirs:
         file = tmp_path / "stack.toml"

@@ -1,4 +1,4 @@
-"""Item 4, the model test: any order, any loss, any kill between two steps; the promises hold at rest.
+"""The model test: any order, any loss, any kill between two steps; the promises hold at rest.
 
 Hypothesis drives the simulation and shrinks what breaks a promise to the shortest story that does.
 `make model` runs 5,000 stories of 50 steps; MODEL_STORIES says how many.
@@ -103,7 +103,7 @@ class Delivery(RuleBasedStateMachine):
             self.town.simulation.close()
 
 
-def test_4_every_promise_holds():
+def test_every_promise_holds():
     run_state_machine_as_test(
         Delivery,
         settings=settings(

@@ -1,4 +1,4 @@
-"""Item 5, the checker is checked: every mutant of the protocol is caught, by the model test or by verify."""
+"""The checker is checked: every mutant of the protocol is caught, by the model test or by verify."""
 
 import pytest
 from model.mutants import MUTANTS, by_model, by_verify, changed
@@ -13,17 +13,17 @@ def of(checker):
     )
 
 
-def test_5_there_are_enough_mutants():
+def test_there_are_enough_mutants():
     assert len(MUTANTS) >= 12
     assert len({mutant.name for mutant in MUTANTS}) == len(MUTANTS)
 
 
 @of("model")
-def test_5_the_model_test_catches(mutant, tmp_path):
+def test_the_model_test_catches(mutant, tmp_path):
     assert by_model(changed(mutant, tmp_path)), "no promise was broken"
 
 
 @pytest.mark.real
 @of("verify")
-def test_5_verify_catches(mutant, tmp_path):
+def test_verify_catches(mutant, tmp_path):
     assert by_verify(changed(mutant, tmp_path)), "verify found nothing wrong"

@@ -97,7 +97,7 @@ key = "{KEY}"
 """
 
 
-def test_3_a_leaf_and_its_hub_are_read(tmp_path):
+def test_a_leaf_and_its_hub_are_read(tmp_path):
     region = read(written(tmp_path, LEAF)).region
     assert region is not None
     assert (region.name, region.neighbours) == ("norrland", {"pitea": ("2581",)})
@@ -120,13 +120,13 @@ def test_3_a_leaf_and_its_hub_are_read(tmp_path):
     (HUB, 'name = "norrland"', 'name = "norrland"\nmunicipalities = ["2580"]', 2, "of its own"),
     (HUB, '[hub]\nlisten = "127.0.0.1:7422"\n', "", 4, "only a hub has members"),
 ])  # fmt: skip
-def test_3_what_does_not_fit_between_stacks_is_named_with_its_line(tmp_path, text, old, new, line, why):
+def test_what_does_not_fit_between_stacks_is_named_with_its_line(tmp_path, text, old, new, line, why):
     assert old in text
     with pytest.raises(BadFile, match=rf"stack\.toml:{line}: .*{why}"):
         read(written(tmp_path, text.replace(old, new, 1)))
 
 
-def test_3_a_municipality_is_added_once(tmp_path):
+def test_a_municipality_is_added_once(tmp_path):
     path = written(tmp_path, LEAF)
     assert add_municipality(path, "2505").municipalities == ("2560", "2505")
     with pytest.raises(BadFile, match="stands twice"):
@@ -137,14 +137,14 @@ def test_3_a_municipality_is_added_once(tmp_path):
 NODES = (Path(__file__).parents[3] / "deploy/cluster/stack.toml").read_text()
 
 
-def test_6_a_stack_with_three_nodes_keeps_its_streams_on_each(tmp_path):
+def test_a_stack_with_three_nodes_keeps_its_streams_on_each(tmp_path):
     found = read(written(tmp_path, NODES))
     assert [node.name for node in found.nodes] == ["n1", "n2", "n3"]
     assert found.replicas == 3
     assert read(written(tmp_path, 'name = "norr"\nmunicipalities = ["2580"]\n')).replicas == 1
 
 
-def test_6_a_node_whose_address_is_a_name_listens_everywhere_and_tells_the_name(tmp_path):
+def test_a_node_whose_address_is_a_name_listens_everywhere_and_tells_the_name(tmp_path):
     text = NODES.replace("127.0.0.1:4222", "localhost:4222").replace("127.0.0.1:6222", "localhost:6222")
     path = written(tmp_path, text)
     render(out=tmp_path / "out", store=tmp_path / "js", file=path)
@@ -169,7 +169,7 @@ def test_6_a_node_whose_address_is_a_name_listens_everywhere_and_tells_the_name(
      "three or five nodes"),
     ("monitor = 8224", 'monitor = 8224\n[cluster]\ncert = "a.pem"', "go together"),
 ])  # fmt: skip
-def test_6_nodes_that_do_not_fit_are_named_with_their_line(tmp_path, old, new, why):
+def test_nodes_that_do_not_fit_are_named_with_their_line(tmp_path, old, new, why):
     assert old in NODES
     with pytest.raises(BadFile, match=rf"stack\.toml:\d+: .*{why}"):
         read(written(tmp_path, NODES.replace(old, new, 1)))

@@ -31,7 +31,7 @@ def made(tmp_path_factory):
     return folder, ("--edges", folder / "edges.csv", "--seats", folder / "seats.csv")
 
 
-def test_2_solve_places_and_proves_and_writes_the_assignment(made, tmp_path):
+def test_solve_places_and_proves_and_writes_the_assignment(made, tmp_path):
     folder, files = made
     tiers = ("--tiers", folder / "tiers.csv")
     found = run("solve", *files, *tiers, "--assignment", tmp_path / "a.csv", "--json")
@@ -47,7 +47,7 @@ def test_2_solve_places_and_proves_and_writes_the_assignment(made, tmp_path):
     assert re.search(rf"placed +{found['placed']} ", done.stdout)
 
 
-def test_2_stable_modes_place_no_more_and_say_what_the_most_is(made):
+def test_stable_modes_place_no_more_and_say_what_the_most_is(made):
     _, files = made
     best = run("solve", *files, "--json")
     stable = run("solve", *files, "--mode", "stable", "--json")
@@ -57,7 +57,7 @@ def test_2_stable_modes_place_no_more_and_say_what_the_most_is(made):
     assert run("solve", *files, "--mode", "stable", "--json")["cost"] == stable["cost"]
 
 
-def test_2_the_order_and_the_format_of_the_files_change_nothing(made, tmp_path):
+def test_the_order_and_the_format_of_the_files_change_nothing(made, tmp_path):
     folder, files = made
     pl.read_csv(folder / "edges.csv").sample(fraction=1, shuffle=True, seed=1).write_parquet(
         tmp_path / "e.parquet"
@@ -69,7 +69,7 @@ def test_2_the_order_and_the_format_of_the_files_change_nothing(made, tmp_path):
     assert (tmp_path / "a.csv").read_text() == (tmp_path / "b.csv").read_text()
 
 
-def test_4_what_an_explanation_claims_comes_true_when_it_is_forced(made, tmp_path):
+def test_what_an_explanation_claims_comes_true_when_it_is_forced(made, tmp_path):
     """Every learner's first five other choices: the claim is compared with solving without the other choices
     of that learner, at its own seat."""
     folder, files = made
@@ -96,7 +96,7 @@ def test_4_what_an_explanation_claims_comes_true_when_it_is_forced(made, tmp_pat
     assert run("explain", *files, "--learner", asked[0][0], "--slot", other, "--json")["possible"] is False
 
 
-def test_4_a_learner_without_a_slot_is_told_how_many_share_how_few(tmp_path):
+def test_a_learner_without_a_slot_is_told_how_many_share_how_few(tmp_path):
     (tmp_path / "e.csv").write_text("learner,slot,cost\na,x,1\nb,x,2\nc,x,3\nc,y,1\nd,y,9\ne,y,9\n")
     (tmp_path / "s.csv").write_text("slot,seats\nx,1\ny,1\n")
     files = ("--edges", tmp_path / "e.csv", "--seats", tmp_path / "s.csv")
@@ -167,7 +167,7 @@ def people(folder, **change):
     return [x for name in names for x in (f"--{name}", folder / f"{name}.csv")]
 
 
-def test_2_candidates_make_the_edges_that_solve_reads(tmp_path):
+def test_candidates_make_the_edges_that_solve_reads(tmp_path):
     out = tmp_path / "out"
     assert run("candidates", *people(tmp_path), "--out", out, "--json") == {
         "learners": 2, "slots": 2, "edges": 3,
@@ -225,7 +225,7 @@ FEED = {
 }  # fmt: skip
 
 
-def test_5_a_timetable_becomes_a_table_of_travel_times(tmp_path):
+def test_a_timetable_becomes_a_table_of_travel_times(tmp_path):
     """A to C: the 7:00 to B, three minutes to change, the 7:13 to C2 and a short walk: there at 8:00 counts
     60 minutes. The 7:11 from B leaves too soon to be caught, and Sunday's direct bus does not run."""
     feed = tmp_path / "feed"
@@ -270,7 +270,7 @@ def there_by(rides, walks, to_place, start, time, change):
     return best
 
 
-def test_5_the_connection_scan_finds_what_trying_every_departure_finds():
+def test_the_connection_scan_finds_what_trying_every_departure_finds():
     chance, change = np.random.default_rng(5), 2
     tried = 0
     for _ in range(500):

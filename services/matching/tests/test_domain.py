@@ -149,7 +149,7 @@ def test_the_order_of_the_input_changes_nothing(world, chance):
 
 @settings(max_examples=60, deadline=None)
 @given(worlds())
-def test_4_one_more_seat_places_one_more_exactly_where_the_proof_says(world):
+def test_one_more_seat_places_one_more_exactly_where_the_proof_says(world):
     people, places = world
     before = domain.propose(people, places, TRAVEL).matched
     crowded = domain.propose(people, places, TRAVEL).proof.crowded
@@ -204,7 +204,7 @@ def test_a_wish_costs_what_the_rule_says():
 
 @settings(max_examples=80, deadline=None)
 @given(worlds(), st.integers(0, 40))
-def test_6_a_wish_to_try_something_new_counts_as_many_minutes_as_the_round_says(world, minutes):
+def test_a_wish_to_try_something_new_counts_as_many_minutes_as_the_round_says(world, minutes):
     people, places = world
     people = [replace(p, wishes=tuple(replace(w, new_field=w.rank == 2) for w in p.wishes)) for p in people]
     draft = domain.propose(people, places, TRAVEL, new_field=minutes, compare=True)
@@ -230,7 +230,7 @@ def test_6_a_wish_to_try_something_new_counts_as_many_minutes_as_the_round_says(
     )
 
 
-def test_5_a_draft_that_is_solved_again_moves_a_learner_only_for_ten_minutes():
+def test_a_draft_that_is_solved_again_moves_a_learner_only_for_ten_minutes():
     request = Request(UUID(int=3), UUID(int=4), "2580", "school", START, END, "home")
     near, far = (
         Slot(UUID(int=n), "2580", UUID(int=2), "5321", START, END, 1, place)
@@ -248,7 +248,7 @@ def test_5_a_draft_that_is_solved_again_moves_a_learner_only_for_ten_minutes():
 
 @settings(max_examples=100, deadline=None)
 @given(worlds())
-def test_4_so_many_seats_more_place_so_many_learners_more(world):
+def test_so_many_seats_more_place_so_many_learners_more(world):
     people, places = world
     draft = domain.propose(people, places, TRAVEL, compare=True)
     crowded = draft.proof.crowded
@@ -282,7 +282,7 @@ def test_4_so_many_seats_more_place_so_many_learners_more(world):
 
 @settings(max_examples=150, deadline=None)
 @given(worlds())
-def test_4_the_change_that_is_named_gives_the_learner_a_place_and_takes_none(world):
+def test_the_change_that_is_named_gives_the_learner_a_place_and_takes_none(world):
     people, places = world
     draft = domain.propose(people, places, TRAVEL, compare=True)
     changes = {
@@ -313,7 +313,7 @@ def many(n, seats):
     return people, [slot]
 
 
-def test_3_a_pin_does_not_draw_the_lots_of_others_again():
+def test_a_pin_does_not_draw_the_lots_of_others_again():
     people, places = many(30, 15)
     first = domain.propose(people, places, TRAVEL, mode="stable")
     placed = {p.request_id: p.slot_id for p in first.proposals}
@@ -324,7 +324,7 @@ def test_3_a_pin_does_not_draw_the_lots_of_others_again():
     assert {p.request_id: p.slot_id for p in other.proposals} != placed
 
 
-def test_4_no_change_is_named_where_another_aim_than_most_placed_leaves_a_seat():
+def test_no_change_is_named_where_another_aim_than_most_placed_leaves_a_seat():
     people, places = many(4, 2)
     draft = domain.propose(people, places, TRAVEL, mode="stable", compare=True)
     rules = {r.rule for p in draft.proposals if not p.slot_id for r in p.reasons}
@@ -332,7 +332,7 @@ def test_4_no_change_is_named_where_another_aim_than_most_placed_leaves_a_seat()
     assert draft.proof.scarcity is None
 
 
-def test_4_why_not_compares_with_solving_again_also_after_a_no():
+def test_why_not_compares_with_solving_again_also_after_a_no():
     people, places = many(4, 2)
     placed = {p.request_id for p in domain.propose(people, places, TRAVEL).proposals if p.slot_id}
     one = next(p.request_id for p in people if p.request_id not in placed)
@@ -348,7 +348,7 @@ def test_4_why_not_compares_with_solving_again_also_after_a_no():
     )
 
 
-def test_6_what_is_few_cannot_be_worked_out_from_the_sum():
+def test_what_is_few_cannot_be_worked_out_from_the_sum():
     def rows(*sizes):
         return [domain.Served(1, str(town), True, 5, 1) for town, n in enumerate(sizes) for _ in range(n)]
 

@@ -64,7 +64,7 @@ def by_tier(tiers, placed):
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_1_a_thousand_random_rounds_agree_with_or_tools_over_all_paths(seed):
+def test_a_thousand_random_rounds_agree_with_or_tools_over_all_paths(seed):
     chance, ways_used = np.random.default_rng(seed), set()
     for _ in range(200):
         n, seats, learner, slot, cost, tiers = columns(chance)
@@ -79,7 +79,7 @@ def test_1_a_thousand_random_rounds_agree_with_or_tools_over_all_paths(seed):
     assert ways_used == {"learners", "slots", "auction", "plain"}
 
 
-def test_1_the_order_of_the_input_changes_nothing():
+def test_the_order_of_the_input_changes_nothing():
     chance = np.random.default_rng(3)
     for _ in range(50):
         n, seats, learner, slot, cost, tiers = columns(chance)
@@ -90,12 +90,12 @@ def test_1_the_order_of_the_input_changes_nothing():
         assert (first.price == second.price).all()
 
 
-def test_1_costs_too_large_for_32_bits_are_solved_in_64():
+def test_costs_too_large_for_32_bits_are_solved_in_64():
     found = solve(Instance.of(3, [1, 1], [0, 0, 1, 1, 2], [0, 1, 0, 1, 1], [2**29, 5, 7, 2**29, 1]))
     assert (found.placed, found.cost, found.gap) == (2, 8, 0)
 
 
-def test_1_one_slot_with_ten_thousand_seats():
+def test_one_slot_with_ten_thousand_seats():
     n = 12_000
     cost = np.arange(n) % 977
     found = solve(Instance.of(n, [10_000], np.arange(n), np.zeros(n, int), cost))
@@ -104,7 +104,7 @@ def test_1_one_slot_with_ten_thousand_seats():
 
 @pytest.mark.parametrize(("year", "best"), [("IQP2017-2018", (928, 64_475)), ("IQP2018-2019", (927, 24_265))])
 @pytest.mark.skipif(not wpi.WPI.exists(), reason="the WPI-IQP data are not beside the checkout")
-def test_1_wpi_is_placed_at_its_known_optimum(year, best):
+def test_wpi_is_placed_at_its_known_optimum(year, best):
     instance = Instance.of(*wpi.columns(wpi.WPI / year))
     for path in PATHS:
         found = solve(instance, path=path)
@@ -160,7 +160,7 @@ def changed(plan, chance, pairs, seats, tiers, gone):
     return True
 
 
-def test_1_repair_equals_solving_anew_after_each_of_two_thousand_events():
+def test_repair_equals_solving_anew_after_each_of_two_thousand_events():
     chance, events = np.random.default_rng(5), 0
     while events < 2000:
         n, room, learner, slot, cost, tier = columns(chance, 40, 20)
@@ -193,7 +193,7 @@ def test_1_repair_equals_solving_anew_after_each_of_two_thousand_events():
             )
 
 
-def test_1_a_repair_moves_few_when_staying_is_worth_something():
+def test_a_repair_moves_few_when_staying_is_worth_something():
     chance = np.random.default_rng(8)
     n, m = 300, 200
     learner, slot = np.nonzero(chance.random((n, m)) < 0.05)
@@ -208,7 +208,7 @@ def test_1_a_repair_moves_few_when_staying_is_worth_something():
     assert np.sum(moved[1]) < 0.7 * np.sum(moved[0])
 
 
-def test_1_forcing_a_pair_tells_exactly_what_it_costs_others():
+def test_forcing_a_pair_tells_exactly_what_it_costs_others():
     chance, tried = np.random.default_rng(9), 0
     while tried < 60:
         n, room, learner, slot, cost, _ = columns(chance, 30, 15)
@@ -229,7 +229,7 @@ def test_1_forcing_a_pair_tells_exactly_what_it_costs_others():
         assert plan.proof[0] == 0  # nothing was tried on the plan itself
 
 
-def test_1_stable_mode_gives_what_matching_gives():
+def test_stable_mode_gives_what_matching_gives():
     chance = np.random.default_rng(4)
     for _ in range(25):
         n, seats, learner, slot, _, _ = columns(chance, 20, 8)
@@ -258,7 +258,7 @@ def test_1_stable_mode_gives_what_matching_gives():
         assert {int(i): int(taken[i]) for i in np.flatnonzero(taken >= 0)} == wanted
 
 
-def test_1_a_learner_gains_nothing_by_hiding_wishes_in_stable_mode():
+def test_a_learner_gains_nothing_by_hiding_wishes_in_stable_mode():
     chance = np.random.default_rng(6)
     for _ in range(150):
         n, seats, learner, slot, cost, tiers = columns(chance, 20, 8)
@@ -275,7 +275,7 @@ def test_1_a_learner_gains_nothing_by_hiding_wishes_in_stable_mode():
         assert place[int(lied[liar])] >= place[int(honest[liar])]
 
 
-def test_3_the_three_ways_side_by_side():
+def test_the_three_ways_side_by_side():
     chance = np.random.default_rng(10)
     for _ in range(150):
         n, seats, learner, slot, cost, tiers = columns(chance)
@@ -286,7 +286,7 @@ def test_3_the_three_ways_side_by_side():
         assert most.cost <= filled.cost
 
 
-def test_1_candidates_from_distance_are_those_that_trying_all_finds():
+def test_candidates_from_distance_are_those_that_trying_all_finds():
     chance = np.random.default_rng(12)
     n, m = 60, 90
     latitude, longitude = 65 + chance.random(n + m), 20 + 3 * chance.random(n + m)
@@ -342,12 +342,12 @@ def test_1_candidates_from_distance_are_those_that_trying_all_finds():
         ((2, [1], [0, 1], [0], [1]), "not equally long"),
     ],
 )
-def test_1_bad_input_says_what_and_where(columns, told):
+def test_bad_input_says_what_and_where(columns, told):
     with pytest.raises(BadInstance, match=told):
         Instance.of(*columns)
 
 
-def test_1_costs_that_no_integer_could_hold_are_refused_before_solving():
+def test_costs_that_no_integer_could_hold_are_refused_before_solving():
     many = 400_000
     rows = np.arange(many)
     with pytest.raises(BadInstance, match="too large"):
@@ -355,12 +355,12 @@ def test_1_costs_that_no_integer_could_hold_are_refused_before_solving():
 
 
 @pytest.mark.parametrize(("learners", "seats"), [(0, []), (0, [1]), (3, []), (3, [0, 0]), (3, [1, 2])])
-def test_1_nobody_and_nothing_are_answered(learners, seats):
+def test_nobody_and_nothing_are_answered(learners, seats):
     found = solve(Instance.of(learners, seats, [], [], []))
     assert (found.placed, found.cost, found.gap) == (0, 0, 0)
 
 
-def test_1_a_place_that_is_not_on_earth_is_refused():
+def test_a_place_that_is_not_on_earth_is_refused():
     one = np.zeros(1, np.int32)
     world = World(
         Slots(np.ones(1, np.int32), one, one, one.astype(np.int64), one, one),
@@ -371,7 +371,7 @@ def test_1_a_place_that_is_not_on_earth_is_refused():
         candidates(world)
 
 
-def test_4_a_seat_more_spares_exactly_what_its_scarcity_says():
+def test_a_seat_more_spares_exactly_what_its_scarcity_says():
     chance = np.random.default_rng(11)
     looked = 0
     for _ in range(150):
@@ -418,7 +418,7 @@ for seed in (1, 2, 3):
 """
 
 
-def test_1_every_kernel_says_the_same_as_the_plain_python_it_is_made_from():
+def test_every_kernel_says_the_same_as_the_plain_python_it_is_made_from():
     told = [
         subprocess.run(
             [sys.executable, "-c", SMALL_ROUNDS], env=os.environ | {"NUMBA_DISABLE_JIT": plain},

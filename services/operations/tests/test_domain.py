@@ -63,7 +63,7 @@ def entries(n):
     return made
 
 
-def test_3_a_whole_chain_holds():
+def test_a_whole_chain_holds():
     made = entries(20)
     assert chain.breaks(made, {e.number: e.seal for e in made}) == []
     assert chain.breaks([], {}) == []
@@ -78,7 +78,7 @@ CHANGES = {
 
 
 @given(st.randoms(use_true_random=False), st.integers(2, 30))
-def test_3_every_tampering_is_found(random, n):
+def test_every_tampering_is_found(random, n):
     """Five tries each of a hundred examples: change, take away, double, move, forge with a right seal of its
     own, cut the end."""
     made = entries(n)
@@ -105,7 +105,7 @@ def test_3_every_tampering_is_found(random, n):
         assert chain.breaks(spoiled, anchors)
 
 
-def test_3_letters_of_one_cause_have_one_fingerprint():
+def test_letters_of_one_cause_have_one_fingerprint():
     one = fingerprint("c", "t", "failed", "KeyError", "a.py:10 f > b.py:20 g")
     assert one == fingerprint("c", "t", "failed", "KeyError", "a.py:11 f > b.py:21 g")
     assert one != fingerprint("c", "t", "failed", "KeyError", "a.py:10 f > b.py:20 h")
@@ -125,16 +125,16 @@ def test_3_letters_of_one_cause_have_one_fingerprint():
         *((state, queue(), True, "already") for state in ("taken", "replayed", "handled", "returned")),
     ],
 )
-def test_3_what_cannot_be_replayed_says_why(state, listener, is_there, why):
+def test_what_cannot_be_replayed_says_why(state, listener, is_there, why):
     assert hindrance(Standing(state, is_there), listener) == why
 
 
-def test_3_a_replay_goes_through_the_consumers_own_door():
+def test_a_replay_goes_through_the_consumers_own_door():
     assert way(queue(), "a.b") == "replay.c.a.b"
     assert way(queue(), "replay.c.a.b") == "replay.c.a.b", "a letter that is a replay itself goes there again"
 
 
-def test_3_a_letter_can_be_taken_back_for_thirty_days():
+def test_a_letter_can_be_taken_back_for_thirty_days():
     assert may_undo(NOW, NOW + timedelta(days=30))
     assert not may_undo(NOW, NOW + timedelta(days=30, seconds=1))
 
@@ -227,17 +227,17 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("rule", alerts.RULES)
-def test_4_each_of_the_ten_rules_is_found_broken_and_alone(rule):
+def test_each_of_the_ten_rules_is_found_broken_and_alone(rule):
     picture, recent = BROKEN[rule]
     assert [finding.rule for finding in judge(picture, recent)] == [rule]
 
 
-def test_4_nothing_is_found_when_all_is_well():
+def test_nothing_is_found_when_all_is_well():
     well = Picture(NOW, (STREAM,), (queue(oldest=10.0),), (INSTANCE,), (SERVER,))
     assert judge(well, Recent({"S/c": 9}, {"S/c": (9, 10)}, {"n": 0})) == []
 
 
-def test_4_other_ways_to_break_a_rule():
+def test_other_ways_to_break_a_rule():
     full = Picture(NOW, (replace(STREAM, bytes=95),))
     assert [f.rule for f in judge(full, QUIET)] == ["disk"]
     silent = Picture(NOW, silent=("svc",), instances=(replace(INSTANCE, parked=1),))
@@ -250,18 +250,18 @@ def test_4_other_ways_to_break_a_rule():
 @pytest.mark.parametrize(
     ("text", "seconds"), [("15m", 900), ("1h30m", 5400), ("45s", 45), ("250ms", 0.25), ("x", 7), ("", 7)]
 )
-def test_4_durations_are_read_as_go_writes_them(text, seconds):
+def test_durations_are_read_as_go_writes_them(text, seconds):
     assert alerts.duration(text, 7) == seconds
 
 
-def test_4_a_threshold_stands_in_the_consumers_metadata():
+def test_a_threshold_stands_in_the_consumers_metadata():
     mild = queue(oldest=901.0, metadata={"io.nats.monitor.age-critical": "1h"})
     assert judge(Picture(NOW, queues=(mild,)), QUIET) == []
     odd = queue(waiting=10_001, metadata={"io.nats.monitor.unprocessed-critical": "many"})
     assert [f.limit for f in judge(Picture(NOW, queues=(odd,)), QUIET)] == [10_000]
 
 
-def test_3_only_a_replays_own_subject_is_a_door():
+def test_only_a_replays_own_subject_is_a_door():
     assert queue(name="orders", filters=("shop.orders.>",)).replay_subject == ""
     assert (
         queue(name="orders", filters=("shop.orders.>", "replay.s.orders.>")).replay_subject
@@ -269,13 +269,13 @@ def test_3_only_a_replays_own_subject_is_a_door():
     )
 
 
-def test_3_a_letter_is_never_its_namesakes_in_another_stream():
+def test_a_letter_is_never_its_namesakes_in_another_stream():
     picture = Picture(NOW, queues=(queue(stream="OTHER"),))
     assert picture.of_consumer("c", "S") is None
     assert picture.of_consumer("c") is not None
 
 
-def test_1_what_a_stream_holds():
+def test_what_a_stream_holds():
     """From its first to its last but what was taken out; a replica that lags answers nothing of what is
     there."""
     held = Held(3, 9, frozenset({5, 8, 9}))
@@ -303,7 +303,7 @@ def test_half_a_character_is_shown_as_it_was_written():
     assert masked(b'{"\\ud800": 1}').isascii()
 
 
-def test_4_repeats_are_tries_that_failed_or_what_is_held_to_be_repeated():
+def test_repeats_are_tries_that_failed_or_what_is_held_to_be_repeated():
     then = Sample(queue="S/c", delivered=100)
     looked = alerting.repeats([queue(delivered=160, redelivered=2)], {"S/c": 15}, {"S/c": then})
     assert looked == {"S/c": (15, 60)}
@@ -311,7 +311,7 @@ def test_4_repeats_are_tries_that_failed_or_what_is_held_to_be_repeated():
     assert alerting.repeats([queue(delivered=5)], {}, {"S/c": then}) == {}, "it was made anew since"
 
 
-def test_4_slow_consumers_are_those_of_the_last_while():
+def test_slow_consumers_are_those_of_the_last_while():
     board = Board("x", Picture(at=NOW))
 
     def seen(count):
@@ -322,7 +322,7 @@ def test_4_slow_consumers_are_those_of_the_last_while():
     assert [seen(n) for n in (0, 1)] == [0, 1], "the server has begun anew"
 
 
-def test_4_a_secret_that_cannot_sign_is_refused_at_the_start():
+def test_a_secret_that_cannot_sign_is_refused_at_the_start():
     given = {"database_url": "postgresql://x/x", "relay_database_url": "postgresql://x/x", "stack": "x",
              "issuer": "http://127.0.0.1:1", "session_secret": "z" * 40}  # fmt: skip
     Settings(**given, alert_webhook_secret="whsec_" + "QUJD" * 8)

@@ -15,7 +15,7 @@ ALLOWED = re.compile(r"municipality=who\.stack")
 """The event's envelope says so; the console itself is no municipality."""
 
 
-def test_6_no_word_of_the_domain_is_in_the_package():
+def test_no_word_of_the_domain_is_in_the_package():
     for path in PACKAGE.rglob("*"):
         if path.suffix in {".py", ".html", ".toml", ".css"} and "vendor" not in path.parts:
             text = ALLOWED.sub("", path.read_text()).lower()
@@ -31,13 +31,13 @@ def leaves(value, path=()):
         yield ".".join(path), value
 
 
-def test_2_everything_is_said_in_both_languages_with_the_same_values():
+def test_everything_is_said_in_both_languages_with_the_same_values():
     for name, words in leaves(tomllib.loads((PACKAGE / "data/texts.toml").read_text())):
         assert set(words) == {"sv", "en"}, name
         assert set(re.findall(r"\{(\w+)\}", words["sv"])) == set(re.findall(r"\{(\w+)\}", words["en"])), name
 
 
-def test_4_every_rule_has_its_runbook():
+def test_every_rule_has_its_runbook():
     for language in ("sv", "en"):
         words = texts(language)["rules"]
         assert list(words) == list(RULES)
@@ -47,7 +47,7 @@ def test_4_every_rule_has_its_runbook():
 USED = re.compile(r"\bt\.([a-z_]+(?:\.[a-z0-9_]+)*)")
 
 
-def test_2_every_word_that_a_page_asks_for_is_there():
+def test_every_word_that_a_page_asks_for_is_there():
     known = {name for name, _ in leaves(tomllib.loads((PACKAGE / "data/texts.toml").read_text()))}
     tables = {name.rpartition(".")[0] for name in known} | {name.partition(".")[0] for name in known}
     for path in (PACKAGE / "templates").glob("*.html"):
@@ -56,7 +56,7 @@ def test_2_every_word_that_a_page_asks_for_is_there():
             assert name in known | tables, f"{path.name}: {name}"
 
 
-def test_2_pages_have_no_script_or_style_of_their_own():
+def test_pages_have_no_script_or_style_of_their_own():
     for path in (PACKAGE / "templates").glob("*.html"):
         text = path.read_text()
         assert not re.search(r"<style|style=|\bon[a-z]+=|<script(?! src=\"/static/)|javascript:", text), (

@@ -31,7 +31,7 @@ FILL = {
 
 
 @pytest.mark.parametrize("role", ["", *ALL, "coordinator"])
-async def test_5_every_route_by_role(console, role):
+async def test_every_route_by_role(console, role):
     """401 for nobody, 403 for a role that may not, and never a 500."""
     headers = {"authorization": f"Bearer {console.token(role, subject='role')}"} if role else {}
     walked = 0
@@ -54,7 +54,7 @@ async def test_5_every_route_by_role(console, role):
     assert walked > 40
 
 
-async def test_5_a_change_that_another_site_asks_for_is_refused(console):
+async def test_a_change_that_another_site_asks_for_is_refused(console):
     """By cookie; a program's token is its own."""
     cookie = await logged_in(console)
     async with httpx.AsyncClient(base_url=console.url) as client:
@@ -89,7 +89,7 @@ async def logged_in(console, roles=" ".join(ALL)):
         return session.split(";")[0]
 
 
-async def test_5_a_code_is_good_once_and_only_for_who_asked(console):
+async def test_a_code_is_good_once_and_only_for_who_asked(console):
     async with httpx.AsyncClient(base_url=console.url) as client:
         sent = await client.get("/login")
         step = sent.headers["set-cookie"].split(";")[0]
@@ -110,7 +110,7 @@ async def test_5_a_code_is_good_once_and_only_for_who_asked(console):
         assert told.status_code == 403
 
 
-async def test_5_an_administrator_of_a_municipality_is_nobody_here(console):
+async def test_an_administrator_of_a_municipality_is_nobody_here(console):
     """The same words for roles; another audience."""
     token = console.rig.stack.token("admin", "operator", municipalities=("1256",), subject="kommunen")
     async with httpx.AsyncClient(headers={"authorization": f"Bearer {token}"}) as client:
@@ -118,7 +118,7 @@ async def test_5_an_administrator_of_a_municipality_is_nobody_here(console):
         assert (await client.get(f"{console.url}/")).status_code == 303
 
 
-async def test_5_a_change_that_was_refused_is_in_the_audit(console):
+async def test_a_change_that_was_refused_is_in_the_audit(console):
     cookie = await logged_in(console)
     async with httpx.AsyncClient(base_url=console.url) as client:
         headers = {"sec-fetch-site": "cross-site", "cookie": cookie}

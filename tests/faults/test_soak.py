@@ -1,4 +1,4 @@
-"""Item 3, the soak: it strikes what its seed says, verifies, writes its result, or proves nothing."""
+"""The soak: it strikes what its seed says, verifies, writes its result, or proves nothing."""
 
 import json
 import os
@@ -29,13 +29,13 @@ def soak(out, kills, seed):
     )  # fmt: skip
 
 
-def test_3_a_seed_says_what_is_struck():
+def test_a_seed_says_what_is_struck():
     assert plan(200, 1) == plan(200, 1) != plan(200, 2)
     assert {strike.how for strike in plan(200, 1)} >= {"kill", "cut", "reset", "hang", "one-way", "freeze"}
     assert {strike.part for strike in plan(200, 1)} >= {"nats", "postgres", "registry", "matching"}
 
 
-def test_3_a_soak_strikes_verifies_and_writes_its_result(tmp_path):
+def test_a_soak_strikes_verifies_and_writes_its_result(tmp_path):
     running = soak(tmp_path, 8, 3)
     printed, why = running.communicate()
     assert running.returncode == 0, why
@@ -46,7 +46,7 @@ def test_3_a_soak_strikes_verifies_and_writes_its_result(tmp_path):
     assert "0 violations" in printed
 
 
-async def test_3_a_soak_whose_people_died_proves_nothing(tmp_path):
+async def test_a_soak_whose_people_died_proves_nothing(tmp_path):
     running = soak(tmp_path, 500, 1)
 
     async def at_work():

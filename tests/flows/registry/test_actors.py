@@ -1,4 +1,4 @@
-"""1. All the registry's actors: who they are, what they see, and two registrations of one employer."""
+"""All the registry's actors: who they are, what they see, and two registrations of one employer."""
 
 import pytest
 
@@ -21,7 +21,7 @@ def workplace(stack, code, employer_id, name="Verkstaden", **more):
     return post(stack, f"/{code}/workplaces", **(about | more))
 
 
-async def test_1_administrations_providers_schools_and_centres_are_registered(stack):
+async def test_administrations_providers_schools_and_centres_are_registered(stack):
     about = {"name": "Barn- och utbildningsförvaltningen", "committee": "Skolnämnden"}
     path = "/2505/administrations/school"
     assert stack.call("PUT", "registry", path, json=about)["committee"] == "Skolnämnden"
@@ -45,7 +45,7 @@ async def test_1_administrations_providers_schools_and_centres_are_registered(st
     assert taken["type"] == "urn:kompetensnav:problem:conflict"
 
 
-async def test_1_an_employer_with_its_workplace_contacts_and_supervisors(stack):
+async def test_an_employer_with_its_workplace_contacts_and_supervisors(stack):
     employer = post(
         stack, "/2505/employers", org_number=f"{org_number(501)[:6]}-{org_number(501)[6:]}", name="Svets AB",
         kind="company", sni="25110", employees=14,
@@ -83,14 +83,14 @@ async def test_1_an_employer_with_its_workplace_contacts_and_supervisors(stack):
     ]
 
 
-async def test_1_a_wrong_organisation_number_is_refused_without_being_repeated(stack):
+async def test_a_wrong_organisation_number_is_refused_without_being_repeated(stack):
     body = {"org_number": "640823-3235", "name": "Fel"}
     refused = stack.call("POST", "registry", "/2505/employers", json=body, status=422)
     assert refused["errors"][0]["where"] == "body.org_number"
     assert "3235" not in str(refused)
 
 
-async def test_1_a_sole_traders_number_name_and_home_stay_in_the_vault(stack):
+async def test_a_sole_traders_number_name_and_home_stay_in_the_vault(stack):
     made = post(
         stack, "/2506/employers", org_number=SOLE_TRADER, name="Karins Hundfrisör", sni="96090", employees=0
     )
@@ -116,7 +116,7 @@ async def test_1_a_sole_traders_number_name_and_home_stay_in_the_vault(stack):
     assert b"3234" not in row["sealed"]
 
 
-async def test_1_two_registrations_of_an_employer_are_made_one_and_two_again(stack, towns):
+async def test_two_registrations_of_an_employer_are_made_one_and_two_again(stack, towns):
     town = towns("2510")
     town.employers()
     town.slot("s")
@@ -172,7 +172,7 @@ async def _told_of(stack, slot_id):
     return rows[0]["e"]
 
 
-async def test_1_the_second_of_two_editors_is_told(stack):
+async def test_the_second_of_two_editors_is_told(stack):
     made = post(stack, "/2513/employers", org_number=org_number(1313), name="Först AB")
     path = f"/2513/employers/{made['employer_id']}"
     first = stack.call("PATCH", "registry", path, json={"revision": 1, "name": "Andra AB"})
@@ -182,7 +182,7 @@ async def test_1_the_second_of_two_editors_is_told(stack):
     assert stack.call("GET", "registry", path)["employees"] is None
 
 
-async def test_1_a_learning_centre_places_the_learners_of_schools_that_delegate_and_sees_no_others(
+async def test_a_learning_centre_places_the_learners_of_schools_that_delegate_and_sees_no_others(
     stack, towns
 ):
     town = towns("2514")

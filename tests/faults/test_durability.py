@@ -1,4 +1,4 @@
-"""Item 6, durability: what is acknowledged is on disk, seen from outside the servers."""
+"""Durability: what is acknowledged is on disk, seen from outside the servers."""
 
 import os
 import shutil
@@ -18,7 +18,7 @@ TIMES = 60
 @pytest.mark.skipif(
     not shutil.which("strace") and not os.environ.get("CI"), reason="strace is missing: `make tools`"
 )
-async def test_6_the_broker_syncs_before_it_acknowledges(nats_server, admin_nats, tmp_path):
+async def test_the_broker_syncs_before_it_acknowledges(nats_server, admin_nats, tmp_path):
     """One publication after the other: as many fsyncs as acknowledgements, counted by the kernel."""
     told = tmp_path / "strace"
     # the server is behind a tether, which has become it: one process
@@ -42,7 +42,7 @@ async def test_6_the_broker_syncs_before_it_acknowledges(nats_server, admin_nats
     assert synced >= TIMES, f"{synced} fsyncs for {TIMES} acknowledged publications"
 
 
-async def test_6_the_broker_is_set_to_sync_always(nats_server):
+async def test_the_broker_is_set_to_sync_always(nats_server):
     """As it says itself."""
 
     async def config():
@@ -52,7 +52,7 @@ async def test_6_the_broker_is_set_to_sync_always(nats_server):
 
 
 @pytest.mark.parametrize("service", ["registry", "matching", "notifications", "reporting"])
-async def test_6_the_database_commits_to_disk(struck, service):
+async def test_the_database_commits_to_disk(struck, service):
     """As a service's own transactions see it."""
     for setting in ("fsync", "synchronous_commit", "full_page_writes"):
         ((value,),) = await struck.stack.sql(service, f"show {setting}", role="app")

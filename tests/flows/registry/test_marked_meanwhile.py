@@ -1,4 +1,4 @@
-"""6. A learner who is marked as protected while others act: whoever comes later is told there is none."""
+"""A learner who is marked as protected while others act: whoever comes later is told there is none."""
 
 import asyncio
 
@@ -21,7 +21,7 @@ async def told(stack, code, name):
     )  # fmt: skip
 
 
-async def test_6_a_request_that_is_opened_while_its_learner_is_marked_is_told_to_nobody(stack, desks):
+async def test_a_request_that_is_opened_while_its_learner_is_marked_is_told_to_nobody(stack, desks):
     desk = desks("1286")
     learner = desk.learner("a")
     async with stack.holding("registry", MARK, "1286", "Namna"):
@@ -38,7 +38,7 @@ async def test_6_a_request_that_is_opened_while_its_learner_is_marked_is_told_to
     assert await told(stack, "1286", "request.opened") == []
 
 
-async def test_6_no_seat_is_given_in_public_to_a_learner_who_is_marked_now(stack, towns):
+async def test_no_seat_is_given_in_public_to_a_learner_who_is_marked_now(stack, towns):
     town = towns("1287")
     town.employers()
     town.slot("s")
@@ -64,7 +64,7 @@ async def test_6_no_seat_is_given_in_public_to_a_learner_who_is_marked_now(stack
     assert await told(stack, "1287", "offer.made") == []
 
 
-async def test_6_marking_waits_for_a_workplace_before_it_holds_any_request(stack, desks):
+async def test_marking_waits_for_a_workplace_before_it_holds_any_request(stack, desks):
     """The ledger's lock order: who holds a request while waiting for a workplace stops a reservation there
     for good."""
     desk = desks("1270")
@@ -87,7 +87,7 @@ async def test_6_marking_waits_for_a_workplace_before_it_holds_any_request(stack
     assert desk.call("GET", "/requests")["total"] == 0
 
 
-async def test_6_a_learning_centre_that_asks_while_a_learner_is_marked_is_told_there_is_none(stack, desks):
+async def test_a_learning_centre_that_asks_while_a_learner_is_marked_is_told_there_is_none(stack, desks):
     desk = desks("1233")
     learner = desk.learner("a")
     desk.call("PUT", "/learning-centres/lc_trosa", json={"name": "Lärcentrum Trosa"})
@@ -104,7 +104,7 @@ async def test_6_a_learning_centre_that_asks_while_a_learner_is_marked_is_told_t
     assert await told(stack, "1233", "request.opened") == []
 
 
-async def test_6_what_is_opened_while_its_learner_is_erased_is_closed_with_it(stack, desks):
+async def test_what_is_opened_while_its_learner_is_erased_is_closed_with_it(stack, desks):
     desk = desks("1231")
     learner = desk.learner("a")
     name = "update vault.learner set given_name = given_name where municipality = $1"

@@ -1,4 +1,4 @@
-"""5. Rule packs: every refusal names its rule; a municipality sets its own numbers; what changes when."""
+"""Rule packs: every refusal names its rule; a municipality sets its own numbers; what changes when."""
 
 import pytest
 
@@ -12,7 +12,7 @@ def rules_of(refused):
     return [e["rule"] for e in refused["errors"]]
 
 
-async def test_5_a_seat_is_refused_by_every_rule_it_breaks_with_its_law(desks):
+async def test_a_seat_is_refused_by_every_rule_it_breaks_with_its_law(desks):
     desk = desks("1080")
     slot = desk.slot(
         terms={"hazards": ["asbestos"], "hours_per_day": 9, "break_minutes": 20, "programmes": ["vo"]}
@@ -26,7 +26,7 @@ async def test_5_a_seat_is_refused_by_every_rule_it_breaks_with_its_law(desks):
     assert desk.offer(grown, slot)["state"] == "open"
 
 
-async def test_5_the_ledgers_refusals_carry_their_rule_too(desks):
+async def test_the_ledgers_refusals_carry_their_rule_too(desks):
     desk = desks("1081")
     slot = desk.slot(seats=1)
     first, second = desk.request(desk.learner("a")), desk.request(desk.learner("b"))
@@ -34,7 +34,7 @@ async def test_5_the_ledgers_refusals_carry_their_rule_too(desks):
     assert rules_of(desk.offer(second, slot, status=409)) == ["R13"]
 
 
-async def test_5_an_approved_match_that_breaks_a_rule_is_refused_and_told_with_its_id(stack, towns):
+async def test_an_approved_match_that_breaks_a_rule_is_refused_and_told_with_its_id(stack, towns):
     town = towns("1082")
     town.employers()
     town.slot("s")
@@ -65,7 +65,7 @@ async def test_5_an_approved_match_that_breaks_a_rule_is_refused_and_told_with_i
     assert [proposal["slot_id"] for proposal in again] == [None], "the pair is not proposed again"
 
 
-async def test_5_a_request_is_held_against_the_rules_and_a_municipality_sets_its_own_numbers(desks):
+async def test_a_request_is_held_against_the_rules_and_a_municipality_sets_its_own_numbers(desks):
     desk = desks("1083")
     far = desk.request(desk.learner("a", MINOR), max_travel_minutes=75, status=409)
     assert rules_of(far) == ["R24"]
@@ -84,7 +84,7 @@ async def test_5_a_request_is_held_against_the_rules_and_a_municipality_sets_its
         assert "R24" in desk.call("PUT", "/rules/R24", json=own | {"parameters": wrong}, status=400)["detail"]
 
 
-async def test_5_a_municipalitys_own_value_is_one_that_the_rule_can_read(desks):
+async def test_a_municipalitys_own_value_is_one_that_the_rule_can_read(desks):
     desk = desks("1062")
     own = {"valid_from": "2026-01-01", "decided_by": "KS 2026:1"}
     for wrong in ({"earliest": "banana"}, {"earliest": "6:00"}, {"weekdays": ["monday"]}, {"weekdays": 5}):
@@ -106,7 +106,7 @@ async def test_5_a_municipalitys_own_value_is_one_that_the_rule_can_read(desks):
     assert rules_of(desk.offer(request, desk.slot(**practice), status=409)) == ["R19"]
 
 
-async def test_5_a_seat_is_held_against_the_slots_licence_the_nights_rest_and_the_placement_type(desks):
+async def test_a_seat_is_held_against_the_slots_licence_the_nights_rest_and_the_placement_type(desks):
     desk = desks("1063")
     youth = desk.request(desk.learner("a", MINOR))
     for terms, rule in (({"needs_licence": True}, "R24"), ({"starts_at": "22:00", "ends_at": "06:00"}, "R5")):
@@ -134,7 +134,7 @@ async def test_5_a_seat_is_held_against_the_slots_licence_the_nights_rest_and_th
     assert desk.offer(asked, slot)["state"] == "open", "the municipality's own days without school"
 
 
-async def test_5_a_placement_starts_when_what_must_be_in_place_is(desks):
+async def test_a_placement_starts_when_what_must_be_in_place_is(desks):
     desk = desks("1060")
     slot = desk.slot(placement_type="lia", terms={"setting": "preschool"})
     learner = desk.learner("a")
@@ -150,7 +150,7 @@ async def test_5_a_placement_starts_when_what_must_be_in_place_is(desks):
     assert desk.call("POST", start)["state"] == "started"
 
 
-async def test_5_the_command_line_shows_what_changes_and_whom_it_touches(stack, desks, monkeypatch):
+async def test_the_command_line_shows_what_changes_and_whom_it_touches(stack, desks, monkeypatch):
     desk = desks("1061")
     desk.slot(placement_type="prao", starts_on="2028-09-04", ends_on="2028-09-15")
     desk.request(

@@ -1,4 +1,4 @@
-"""1. The stack in containers: healthy, hardened, and the main job done in it though containers are killed."""
+"""The stack in containers: healthy, hardened, and the main job done in it though containers are killed."""
 
 import json
 import os
@@ -17,7 +17,7 @@ SERVICES = ("registry", "matching", "notifications", "reporting", "operations")
 LONG = (*SERVICES, "nats", "postgres", "mail", "prometheus", "issuer")
 
 
-def test_1_all_parts_are_healthy_and_the_broker_is_shown_to_nobody(containers):
+def test_all_parts_are_healthy_and_the_broker_is_shown_to_nobody(containers):
     for service in SERVICES:
         assert httpx.get(f"{containers.running['services'][service]}/health/ready").json()["faults"] == {}
     parts = {json.loads(line)["Service"]: json.loads(line) for line in
@@ -29,7 +29,7 @@ def test_1_all_parts_are_healthy_and_the_broker_is_shown_to_nobody(containers):
 
 
 @pytest.mark.parametrize("part", LONG)
-def test_1_a_container_may_do_little(containers, part):
+def test_a_container_may_do_little(containers, part):
     about = containers.inspect(part)
     host = about["HostConfig"]
     assert host["ReadonlyRootfs"]
@@ -46,7 +46,7 @@ def test_1_a_container_may_do_little(containers, part):
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_1_an_image_holds_only_its_services_wheels(containers, service):
+def test_an_image_holds_only_its_services_wheels(containers, service):
     listed = (
         "from importlib.metadata import distributions;"
         "print(*sorted(d.name for d in distributions() if d.name.startswith('kompetensnav')))"
@@ -55,7 +55,7 @@ def test_1_an_image_holds_only_its_services_wheels(containers, service):
     assert found == sorted([f"kompetensnav-{service}", "kompetensnav-chassis", "kompetensnav-contracts"])
 
 
-async def test_1_the_main_job_is_done_though_every_container_is_killed_on_the_way(containers, town):
+async def test_the_main_job_is_done_though_every_container_is_killed_on_the_way(containers, town):
     coordinator = {"name": "Samordnare", "email": "samordnare@kommun.example.com"}
     containers.call("PUT", "registry", "/2580/coordinator", json=coordinator, status=204)
     town.employers()
@@ -91,7 +91,7 @@ async def test_1_the_main_job_is_done_though_every_container_is_killed_on_the_wa
     assert await eventually(counted, 60)
 
 
-def test_2_where_nobody_asks_for_containers_the_wheels_are_taken_though_there_is_an_engine():
+def test_where_nobody_asks_for_containers_the_wheels_are_taken_though_there_is_an_engine():
     one = "tests/architecture/test_layout.py::test_no_importable_package_is_called_shared"
     asked = {name: value for name, value in os.environ.items() if name != "KOMPETENSNAV_TEST_BACKEND"}
     for backend, words in ((None, "from the wheels"), ("auto", "in containers")):
@@ -104,7 +104,7 @@ def test_2_where_nobody_asks_for_containers_the_wheels_are_taken_though_there_is
         assert f"servers: NATS and PostgreSQL {words}" in done.stdout
 
 
-async def test_1_prometheus_hears_of_every_service(containers):
+async def test_prometheus_hears_of_every_service(containers):
     query = f"{containers.running['prometheus']}/api/v1/query"
 
     async def all_up():

@@ -1,4 +1,4 @@
-"""7. Imports that exist in the field: SS 12000, CSV and Excel with columns of their own, official exports."""
+"""Imports that exist in the field: SS 12000, CSV and Excel with columns of their own, official exports."""
 
 import io
 import zipfile
@@ -24,7 +24,7 @@ def pull(desk, made, status=200):
     return desk.call("POST", f"/sources/{made['source_id']}/pull", status=status)
 
 
-async def test_7_learners_are_pulled_page_by_page_and_a_bad_one_is_reported_alone(stack, desks):
+async def test_learners_are_pulled_page_by_page_and_a_bad_one_is_reported_alone(stack, desks):
     desk = desks("1272")
     school = ss12000.School()
     unit = school.organisation("12345678")
@@ -78,7 +78,7 @@ async def test_7_learners_are_pulled_page_by_page_and_a_bad_one_is_reported_alon
         assert "hemlig" not in str(view)
 
 
-async def test_7_a_pull_marks_who_it_says_and_brings_no_erased_learner_back(stack, desks):
+async def test_a_pull_marks_who_it_says_and_brings_no_erased_learner_back(stack, desks):
     desk = desks("1282")
     school = ss12000.School()
     unit = school.organisation("12345679")
@@ -123,7 +123,7 @@ async def test_7_a_pull_marks_who_it_says_and_brings_no_erased_learner_back(stac
         assert desk.call("GET", "/sources")["items"][0]["failed"] == []
 
 
-async def test_7_a_source_that_fails_says_so_and_loses_nothing(stack, desks):
+async def test_a_source_that_fails_says_so_and_loses_nothing(stack, desks):
     desk = desks("1273")
     school = ss12000.School()
     unit = school.organisation("22")
@@ -164,7 +164,7 @@ def post(desk, path, content, status=None):
     )
 
 
-async def test_7_an_excel_file_with_its_own_columns_is_previewed_and_imported(desks):
+async def test_an_excel_file_with_its_own_columns_is_previewed_and_imported(desks):
     from datetime import date
 
     desk = desks("1275")
@@ -200,7 +200,7 @@ async def test_7_an_excel_file_with_its_own_columns_is_previewed_and_imported(de
         (b"\xd0\xcf\x11\xe0", ".xls"),
     ],
 )
-async def test_7_a_file_of_another_format_or_encoding_says_so(desks, content, said):
+async def test_a_file_of_another_format_or_encoding_says_so(desks, content, said):
     refused = post(desks("1276"), "/imports/employers", content, 400)
     assert said in refused["detail_en"]
 
@@ -215,7 +215,7 @@ def with_sheet(content, change):
     return out.getvalue()
 
 
-async def test_7_an_excel_file_is_read_as_it_is_and_a_broken_one_says_so(desks):
+async def test_an_excel_file_is_read_as_it_is_and_a_broken_one_says_so(desks):
     desk = desks("1278")
     rows = [["org_number", "name"], *([f"{5560360000 + n}", f"B {n}"] for n in range(5))]
     content = excel(*rows)
@@ -231,7 +231,7 @@ async def test_7_an_excel_file_is_read_as_it_is_and_a_broken_one_says_so(desks):
         assert "twice" in twice["detail_en"]
 
 
-async def test_7_no_column_shows_a_persons_number_and_no_reference_is_one(desks):
+async def test_no_column_shows_a_persons_number_and_no_reference_is_one(desks):
     desk = desks("1279")
     head = "ref,administration,school,given_name,family_name,born_on,locality,identity_number\n"
     row = "{},school,gy1,Namn,Efternamn,1964-08-23,lulea,19640823-3234\n"
@@ -246,7 +246,7 @@ async def test_7_no_column_shows_a_persons_number_and_no_reference_is_one(desks)
         assert [e["rule"] for e in found["errors"]] == ["number"]
 
 
-async def test_7_a_file_follows_merged_employers_the_main_contact_and_new_names(stack, desks):
+async def test_a_file_follows_merged_employers_the_main_contact_and_new_names(stack, desks):
     desk = desks("1281")
     place, other = desk.workplace, org_number(77_001)
     kept = desk.call("POST", "/employers", json={"org_number": other, "name": "Kvar"}, status=201)
@@ -275,7 +275,7 @@ async def test_7_a_file_follows_merged_employers_the_main_contact_and_new_names(
     assert desk.call("GET", f"/employers/{kept['employer_id']}")["sector"] == kept["sector"]
 
 
-async def test_7_what_is_corrected_of_a_learner_is_followed_by_open_requests(stack, desks):
+async def test_what_is_corrected_of_a_learner_is_followed_by_open_requests(stack, desks):
     desk = desks("1284")
     head = "ref,administration,school,given_name,family_name,born_on,locality\n"
     row = "a,school,gy1,Namn,Efternamn,{},lulea\n"
@@ -296,7 +296,7 @@ async def test_7_what_is_corrected_of_a_learner_is_followed_by_open_requests(sta
     }  # fmt: skip
 
 
-async def test_7_a_file_without_a_header_repeats_nothing_of_its_first_row(desks):
+async def test_a_file_without_a_header_repeats_nothing_of_its_first_row(desks):
     desk = desks("1285")
     row = "a,school,gy1,Hemligt,Efternamn,1964-08-23,lulea,640823-3234\n"
     for first in (row, row.strip() + ",Hemligt\n"):
@@ -308,7 +308,7 @@ async def test_7_a_file_without_a_header_repeats_nothing_of_its_first_row(desks)
         assert "3234" not in str(seen)
 
 
-async def test_7_a_long_file_is_checked_first_and_imported_in_parts_by_the_command_line(
+async def test_a_long_file_is_checked_first_and_imported_in_parts_by_the_command_line(
     stack, desks, monkeypatch, tmp_path
 ):
     desk = desks("1277")
@@ -337,7 +337,7 @@ async def test_7_a_long_file_is_checked_first_and_imported_in_parts_by_the_comma
     assert desk.call("GET", "/slots")["total"] == 2_500
 
 
-async def test_7_official_exports_are_taken_in_and_counted(stack, tmp_path):
+async def test_official_exports_are_taken_in_and_counted(stack, tmp_path):
     if not DATA.exists():
         pytest.skip("the reference data is not beside the checkout (../shared/data)")
     places = ("--localities", str(DATA / "geo/localities_geonames_se.csv"),

@@ -25,7 +25,7 @@ from support.console import (
 pytestmark = [pytest.mark.real, pytest.mark.slow]
 
 
-async def test_1_every_queue_outbox_and_server_is_found_by_itself(console):
+async def test_every_queue_outbox_and_server_is_found_by_itself(console):
 
     async def found():
         picture = await console.ask("GET", "/overview")
@@ -43,7 +43,7 @@ async def test_1_every_queue_outbox_and_server_is_found_by_itself(console):
     }
 
 
-async def test_1_a_partners_queue_is_found_with_its_depth_and_age(console):
+async def test_a_partners_queue_is_found_with_its_depth_and_age(console):
     async with a_consumer(console, "stranger-stranger", "1256") as subscription:
         for _ in range(3):
             await console.tell("1256")
@@ -75,7 +75,7 @@ async def test_1_a_partners_queue_is_found_with_its_depth_and_age(console):
     await eventually(gone, 5)
 
 
-async def test_1_a_service_that_falls_silent_is_missed_and_seen_again(console):
+async def test_a_service_that_falls_silent_is_missed_and_seen_again(console):
     with console.rig.stopped("reporting"):
 
         async def missed():
@@ -90,7 +90,7 @@ async def test_1_a_service_that_falls_silent_is_missed_and_seen_again(console):
     await eventually(back, 30)
 
 
-async def test_1_history_and_the_last_picture_survive_a_restart_without_nats(console):
+async def test_history_and_the_last_picture_survive_a_restart_without_nats(console):
     async def sampled():
         found = await console.ask("GET", f"/queues/{STREAM}/{MATCHING}?hours=336")
         return found["samples"]
@@ -114,7 +114,7 @@ async def test_1_history_and_the_last_picture_survive_a_restart_without_nats(con
     assert [s["at"] for s in before] == [s["at"] for s in after][: len(before)]
 
 
-async def test_1_the_console_is_usable_while_nats_or_its_database_is_away(console):
+async def test_the_console_is_usable_while_nats_or_its_database_is_away(console):
     """It shows the last known state and its age, and refuses what it cannot do with a reason."""
     headers = {"authorization": f"Bearer {console.token()}", "accept-language": "en"}
     until = (datetime.now(UTC) + timedelta(minutes=5)).isoformat()
@@ -243,14 +243,14 @@ PATHS = (by_exception, by_bad_json, by_future_version, by_time_out, by_term, by_
 
 
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path.__name__)
-async def test_1_a_message_that_dies_is_listed_within_five_seconds(console, path):
+async def test_a_message_that_dies_is_listed_within_five_seconds(console, path):
     """Six ways to die, twenty runs each: all seen."""
     seconds = await path(console, datetime.now(UTC).isoformat())
     assert len(seconds) == RUNS
     assert max(seconds) < 5
 
 
-async def test_1_every_try_is_noted_with_time_host_version_and_where_it_failed(console):
+async def test_every_try_is_noted_with_time_host_version_and_where_it_failed(console):
     async with console.faulty("4398"):
         id = await console.tell("1257", occupation="4398")
         (letter,) = await console.letters(1, text=id, consumer=MATCHING)

@@ -1,4 +1,4 @@
-"""Item 4, the registry: files, the capacity ledger, offers by link, the life of a placement."""
+"""The registry: files, the capacity ledger, offers by link, the life of a placement."""
 
 import asyncio
 
@@ -19,7 +19,7 @@ async def told(stack, municipality, name):
     return len(rows)
 
 
-async def test_4_the_same_file_twice_changes_nothing(stack, towns):
+async def test_the_same_file_twice_changes_nothing(stack, towns):
     town = towns("2401")
     town.employers(3)
     text = (
@@ -35,7 +35,7 @@ async def test_4_the_same_file_twice_changes_nothing(stack, towns):
     assert await told(stack, "2401", "registry.slot.changed.v1") == 1
 
 
-async def test_4_every_fault_of_a_file_is_told_and_nothing_is_imported(stack, towns):
+async def test_every_fault_of_a_file_is_told_and_nothing_is_imported(stack, towns):
     town = towns("2403")
     town.employers()
     text = (
@@ -64,7 +64,7 @@ async def test_4_every_fault_of_a_file_is_told_and_nothing_is_imported(stack, to
         ({"placement_type": "fishing"}, "placement_type"),
     ],
 )
-async def test_4_a_wrong_value_is_a_problem_with_its_place(stack, towns, change, where):
+async def test_a_wrong_value_is_a_problem_with_its_place(stack, towns, change, where):
     town = towns("2404")
     town.employers()
     workplace = stack.call("GET", "registry", "/2404/workplaces")["items"][0]["workplace_id"]
@@ -82,7 +82,7 @@ async def test_4_a_wrong_value_is_a_problem_with_its_place(stack, towns, change,
     assert any(where in e["where"] for e in refused["errors"])
 
 
-async def test_4_a_workplace_receives_no_more_than_it_can_over_all_placement_types(stack, towns):
+async def test_a_workplace_receives_no_more_than_it_can_over_all_placement_types(stack, towns):
     """The workplace takes three a week. Two slots of different types offer five seats between them."""
     apl, prao = towns("2409"), towns("2409", "prao")
     apl.employers()
@@ -105,7 +105,7 @@ async def test_4_a_workplace_receives_no_more_than_it_can_over_all_placement_typ
     assert await eventually(lambda: told(stack, "2409", "registry.seat.refused.v1")) == 2
 
 
-async def test_4_employer_and_learner_say_yes_by_link_and_opening_it_changes_nothing(stack, towns):
+async def test_employer_and_learner_say_yes_by_link_and_opening_it_changes_nothing(stack, towns):
     town = towns("2417")
     await town.offered("l")
     employer = await stack.link("w0.2417@firma.example.com", "svara")
@@ -135,7 +135,7 @@ async def test_4_employer_and_learner_say_yes_by_link_and_opening_it_changes_not
     assert [p["state"] for p in placements] == ["confirmed"]
 
 
-async def test_4_a_placement_is_started_completed_or_interrupted_in_order(stack, towns):
+async def test_a_placement_is_started_completed_or_interrupted_in_order(stack, towns):
     town = towns("2418")
     town.employers()
     town.slot("s", seats=2)
@@ -162,7 +162,7 @@ async def test_4_a_placement_is_started_completed_or_interrupted_in_order(stack,
     assert slot["taken"] == 1, "the seat of the interrupted one is free again"
 
 
-async def test_4_a_withdrawn_slot_frees_seats_and_tells_the_learner(stack, towns):
+async def test_a_withdrawn_slot_frees_seats_and_tells_the_learner(stack, towns):
     town = towns("2421")
     await town.offered("l")
     slot = stack.call("GET", "registry", "/2421/slots")["items"][0]
@@ -176,7 +176,7 @@ async def test_4_a_withdrawn_slot_frees_seats_and_tells_the_learner(stack, towns
     await eventually(letter)
 
 
-async def test_4_an_own_found_place_takes_the_same_ledger_and_one_more_yes(stack, towns):
+async def test_an_own_found_place_takes_the_same_ledger_and_one_more_yes(stack, towns):
     town = towns("2422")
     town.employers()
     for n in range(4):
@@ -208,7 +208,7 @@ async def test_4_an_own_found_place_takes_the_same_ledger_and_one_more_yes(stack
     assert answered["state"] == "confirmed"
 
 
-async def test_4_an_offer_nobody_answers_expires_and_the_seat_is_free(stack, towns):
+async def test_an_offer_nobody_answers_expires_and_the_seat_is_free(stack, towns):
     town = towns("2425")
     await town.offered("l")
     await stack.sql(
@@ -223,7 +223,7 @@ async def test_4_an_offer_nobody_answers_expires_and_the_seat_is_free(stack, tow
     await town.offers(1, "expired")
 
 
-async def test_4_a_protected_learner_is_told_of_to_nobody(stack, towns):
+async def test_a_protected_learner_is_told_of_to_nobody(stack, towns):
     town = towns("2460")
     town.employers()
     head = "ref,administration,school,given_name,family_name,born_on,locality,security_marking,case_worker\n"
@@ -235,7 +235,7 @@ async def test_4_a_protected_learner_is_told_of_to_nobody(stack, towns):
     assert await told(stack, "2460", "registry.request.%") == 0
 
 
-async def test_4_a_sole_traders_number_is_not_taken_in_as_an_organisation_number(stack):
+async def test_a_sole_traders_number_is_not_taken_in_as_an_organisation_number(stack):
     body = {"org_number": "8507099805", "name": "Enskild"}
     made = stack.call("POST", "registry", "/2462/employers", json=body, status=201)
     assert made["org_number"] is None
@@ -245,7 +245,7 @@ async def test_4_a_sole_traders_number_is_not_taken_in_as_an_organisation_number
     assert "8507099805" not in str(refused)
 
 
-async def test_4_a_protected_learner_is_placed_in_silence(stack, towns):
+async def test_a_protected_learner_is_placed_in_silence(stack, towns):
     """All that anyone outside hears is that there is a seat less, as of any hold."""
     town = towns("0123")
     town.employers()
@@ -279,7 +279,7 @@ async def test_4_a_protected_learner_is_placed_in_silence(stack, towns):
     assert stack.mails("p@elev.example.com") == []
 
 
-async def test_4_a_learner_who_becomes_protected_disappears_from_matching(stack, towns):
+async def test_a_learner_who_becomes_protected_disappears_from_matching(stack, towns):
     town = towns("0125")
     await town.offered("l")
     head = "ref,administration,school,given_name,family_name,born_on,locality,security_marking,case_worker\n"
@@ -295,7 +295,7 @@ async def test_4_a_learner_who_becomes_protected_disappears_from_matching(stack,
     assert slot["taken"] == 0
 
 
-async def test_4_withdrawing_and_answering_at_once_ends_in_no_error(stack, towns):
+async def test_withdrawing_and_answering_at_once_ends_in_no_error(stack, towns):
     """Both lock the workplace first, so neither waits for the other for ever."""
     town = towns("0126")
     town.employers(6)
@@ -324,7 +324,7 @@ async def test_4_withdrawing_and_answering_at_once_ends_in_no_error(stack, towns
     assert held[0]["count"] == 0
 
 
-async def test_4_the_deciding_authority_has_its_say_in_work_practice(stack, towns):
+async def test_the_deciding_authority_has_its_say_in_work_practice(stack, towns):
     town = towns("0127", "work_practice")
     (offer,) = await town.offered("l", born="1990-01-01")
     assert set(offer["must_answer"]) == {"employer", "learner", "authority"}
@@ -333,7 +333,7 @@ async def test_4_the_deciding_authority_has_its_say_in_work_practice(stack, town
         assert stack.call("POST", "registry", path, json={"party": party})["state"] == state
 
 
-async def test_4_a_pupils_no_in_prao_is_recorded_by_the_coordinator(stack, towns):
+async def test_a_pupils_no_in_prao_is_recorded_by_the_coordinator(stack, towns):
     town = towns("0128", "prao")
     (offer,) = await town.offered("l", born="2012-05-05")
     path = f"/0128/offers/{offer['offer_id']}"
@@ -343,7 +343,7 @@ async def test_4_a_pupils_no_in_prao_is_recorded_by_the_coordinator(stack, towns
     assert done["state"] == "declined"
 
 
-async def test_4_what_was_agreed_stays_while_seats_are_taken(stack, towns):
+async def test_what_was_agreed_stays_while_seats_are_taken(stack, towns):
     town = towns("0136")
     await town.offered("l", seats=2)
     slot = stack.call("GET", "registry", "/0136/slots")["items"][0]
@@ -374,14 +374,14 @@ def _employer_of(stack, code):
         ("slots", "x\0,w0,apl,5321,2027-02-01,2027-03-26,1,municipality,,", "ref"),
     ],
 )
-async def test_4_a_value_that_no_one_could_mean_is_told_with_its_place(stack, towns, kind, row, column):
+async def test_a_value_that_no_one_could_mean_is_told_with_its_place(stack, towns, kind, row, column):
     towns("0138").employers()
     head = "ref,workplace,placement_type,occupation,starts_on,ends_on,seats,shared_with,named_municipalities"
     refused = stack.bring_in("0138", kind, f"{head},administration\n{row}\n", status=422)
     assert column in [e["column"] for e in refused["errors"]]
 
 
-async def test_4_an_import_does_not_move_what_others_hang_on(stack, towns):
+async def test_an_import_does_not_move_what_others_hang_on(stack, towns):
     town = towns("0139")
     town.employers(2)
     town.slot("s")

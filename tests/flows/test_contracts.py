@@ -1,4 +1,4 @@
-"""Item 2, contracts: what is told on a real server is what the catalogue publishes."""
+"""Contracts: what is told on a real server is what the catalogue publishes."""
 
 import json
 import subprocess
@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[2]
 SCHEMAS = ROOT / "shared/contracts/schemas"
 
 
-def test_2_the_catalogue_is_printed_from_the_installed_packages():
+def test_the_catalogue_is_printed_from_the_installed_packages():
     done = subprocess.run(
         [sys.executable, "-m", "kompetensnav_contracts.catalogue"], capture_output=True, text=True, check=True
     )
@@ -23,7 +23,7 @@ def test_2_the_catalogue_is_printed_from_the_installed_packages():
     assert names == {path.stem for path in SCHEMAS.glob("*.json")}
 
 
-async def test_2_an_event_on_the_wire_is_a_cloudevent_and_fits_its_schema(stack, towns):
+async def test_an_event_on_the_wire_is_a_cloudevent_and_fits_its_schema(stack, towns):
     town = towns("2305")
     town.employers()
     town.slot("open", shared_with="public")
@@ -51,7 +51,7 @@ async def test_2_an_event_on_the_wire_is_a_cloudevent_and_fits_its_schema(stack,
     await care.close()
 
 
-async def test_2_no_direct_identifier_of_a_learner_reaches_the_bus(stack, towns):
+async def test_no_direct_identifier_of_a_learner_reaches_the_bus(stack, towns):
     town = towns("2309")
     town.employers()
     town.slot("s")

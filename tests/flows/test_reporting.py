@@ -1,4 +1,4 @@
-"""Item 7, reporting: numbers that add up, small ones hidden, and a recount that says the same."""
+"""Reporting: numbers that add up, small ones hidden, and a recount that says the same."""
 
 import csv
 import io
@@ -39,7 +39,7 @@ async def placed(stack, towns, code, learners):
     return await eventually(counted)
 
 
-async def test_7_the_report_counts_what_happened_as_json_csv_and_table(stack, towns):
+async def test_the_report_counts_what_happened_as_json_csv_and_table(stack, towns):
     line = await placed(stack, towns, "1462", 7)
     assert (line["slots"], line["seats"], line["requests"], line["matched"]) == (3, 9, 7, 7)
     assert line["fill_rate"] == round(6 / 9, 4)
@@ -59,7 +59,7 @@ async def test_7_the_report_counts_what_happened_as_json_csv_and_table(stack, to
     assert "The event log says the same." in printed.stdout
 
 
-async def test_7_a_recount_that_differs_is_found(stack, towns):
+async def test_a_recount_that_differs_is_found(stack, towns):
     await placed(stack, towns, "1463", 2)
     await stack.sql(
         "reporting", "delete from fact where municipality = '1463' and name like '%confirmed%'", role="owner"
@@ -70,7 +70,7 @@ async def test_7_a_recount_that_differs_is_found(stack, towns):
     assert json.loads(done.stdout)["differences"] == [[[], "confirmed", 0, 1]]
 
 
-async def test_7_small_counts_are_hidden_from_all_but_the_learners_own_administration(stack, towns):
+async def test_small_counts_are_hidden_from_all_but_the_learners_own_administration(stack, towns):
     await placed(stack, towns, "1465", 4)
     url = f"{stack.running['services']['reporting']}/1465/reports/placements"
     seen = {}
@@ -88,7 +88,7 @@ async def test_7_small_counts_are_hidden_from_all_but_the_learners_own_administr
     assert seen == {"coordinator": (False, 4, 9), "partner": (True, None, 9), "funder": (True, None, 9)}
 
 
-async def test_7_a_published_report_is_kept_and_told(stack, towns):
+async def test_a_published_report_is_kept_and_told(stack, towns):
     await placed(stack, towns, "1466", 6)
     made = stack.call("POST", "reporting", "/1466/reports/placements/publish", status=201)
     shown = stack.call("GET", "reporting", f"/1466/reports/published/{made['report_id']}")
@@ -109,7 +109,7 @@ async def test_7_a_published_report_is_kept_and_told(stack, towns):
     assert json.loads((await eventually(told)).data)["sha256"] == made["sha256"]
 
 
-async def test_7_what_is_hidden_cannot_be_worked_out_by_subtraction(stack, towns):
+async def test_what_is_hidden_cannot_be_worked_out_by_subtraction(stack, towns):
     """Nine learners of the school and three of the social services. Neither sees the other's number by taking
     its own from the sum, nor by moving the limits of a report."""
     line = await placed(stack, towns, "0162", 9)

@@ -1,4 +1,4 @@
-"""6. Learners and the vault: numbers, protected learners, month files, access, erasure, retention."""
+"""Learners and the vault: numbers, protected learners, month files, access, erasure, retention."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -25,7 +25,7 @@ async def told(stack, code):
     return [row["n"] for row in rows]
 
 
-async def test_6_a_number_is_sealed_found_by_its_index_and_repeated_nowhere(stack, desks):
+async def test_a_number_is_sealed_found_by_its_index_and_repeated_nowhere(stack, desks):
     desk = desks("1260")
     ids = {
         number: desk.learner(f"n{i}", f"{number[:4]}-{number[4:6]}-{day}", identity_number=number)
@@ -64,9 +64,7 @@ async def test_6_a_number_is_sealed_found_by_its_index_and_repeated_nowhere(stac
     assert NUMBER not in (stack.folder / "logs/registry.log").read_text()
 
 
-async def test_6_a_protected_learner_appears_to_the_named_case_worker_alone_and_views_are_logged(
-    stack, desks
-):
+async def test_a_protected_learner_appears_to_the_named_case_worker_alone_and_views_are_logged(stack, desks):
     desk = desks("1261")
     nobody = {"administration": "school", "school": "gy1", "given_name": "X", "family_name": "Y",
               "born_on": "1990-01-01", "locality": "lulea",
@@ -105,7 +103,7 @@ async def test_6_a_protected_learner_appears_to_the_named_case_worker_alone_and_
     }  # fmt: skip
 
 
-async def test_6_another_administration_sees_only_that_a_seat_is_occupied(stack, desks):
+async def test_another_administration_sees_only_that_a_seat_is_occupied(stack, desks):
     desk = desks("1262")
     slot = desk.slot(seats=1)
     desk.offer(desk.request(desk.learner("a")), slot)
@@ -117,7 +115,7 @@ async def test_6_another_administration_sees_only_that_a_seat_is_occupied(stack,
     assert (seat["occupied"], seat["is_ours"], seat["placement_type"]) == (True, False, None)
 
 
-async def test_6_the_month_file_is_made_in_order_and_again_after_a_correction(stack, desks):
+async def test_the_month_file_is_made_in_order_and_again_after_a_correction(stack, desks):
     desk = desks("1263")
     monday = datetime(2026, 7, 6, tzinfo=UTC).date()
     slot = desk.slot(starts_on=str(monday), ends_on="2026-09-25")
@@ -161,7 +159,7 @@ async def test_6_the_month_file_is_made_in_order_and_again_after_a_correction(st
     assert desk.call("POST", f"{months}/2026-07", administrations=("social",), status=403)
 
 
-async def test_6_hours_count_within_the_participation_and_to_one_project_at_a_time(desks):
+async def test_hours_count_within_the_participation_and_to_one_project_at_a_time(desks):
     desk = desks("1291")
     monday = datetime(2026, 7, 6, tzinfo=UTC).date()
     days = {"starts_on": str(monday), "ends_on": "2026-08-28"}
@@ -191,7 +189,7 @@ async def test_6_hours_count_within_the_participation_and_to_one_project_at_a_ti
     assert desk.call("PUT", end, json={"ends_on": "2026-07-31"}, status=404)
 
 
-async def test_6_a_learner_gets_everything_that_is_kept(desks):
+async def test_a_learner_gets_everything_that_is_kept(desks):
     desk = desks("1264")
     learner = desk.learner("a", "1964-08-23", identity_number=NUMBER, phone="070-1234567")
     desk.offer(desk.request(learner), desk.slot())
@@ -204,7 +202,7 @@ async def test_6_a_learner_gets_everything_that_is_kept(desks):
     desk.call("GET", f"/learners/{learner}/access-export", administrations=("social",), status=404)
 
 
-async def test_6_erasure_is_answered_by_every_service_and_the_vault_forgets_at_once(stack, towns):
+async def test_erasure_is_answered_by_every_service_and_the_vault_forgets_at_once(stack, towns):
     town = towns("1265")
     placement = await town.placed()
     learner = placement["learner_id"]
@@ -301,7 +299,7 @@ async def poisoned(stack, learner):
     await eventually(dead)
 
 
-async def test_6_the_streams_forget_too_and_every_promise_still_holds(own_stack):
+async def test_the_streams_forget_too_and_every_promise_still_holds(own_stack):
     stack, towns = own_stack
     kept, town = await towns("1268").placed(), towns("1269")
     placement = await town.placed()
@@ -356,7 +354,7 @@ async def marked_later(stack, town):
     return placement, path
 
 
-async def test_6_a_learner_who_is_marked_later_is_hidden_from_then_on_and_forgotten_outside(stack, towns):
+async def test_a_learner_who_is_marked_later_is_hidden_from_then_on_and_forgotten_outside(stack, towns):
     town = towns("1292")
     placement, _ = await marked_later(stack, town)
     learner = placement["learner_id"]
@@ -388,7 +386,7 @@ async def test_6_a_learner_who_is_marked_later_is_hidden_from_then_on_and_forgot
     assert stack.call("GET", "registry", "/1292/learners")["total"] == 0
 
 
-async def test_6_a_marking_is_lifted_by_the_case_worker_and_nothing_is_stranded(stack, towns):
+async def test_a_marking_is_lifted_by_the_case_worker_and_nothing_is_stranded(stack, towns):
     town = towns("1293")
     placement, path = await marked_later(stack, town)
     bo = {"role": "case_worker", "subject": "cw-bo"}
@@ -408,7 +406,7 @@ async def test_6_a_marking_is_lifted_by_the_case_worker_and_nothing_is_stranded(
     assert stack.call("GET", "registry", "/1293/learners")["total"] == 0
 
 
-async def test_6_a_signed_agreement_is_retained_by_decision_and_the_answer_says_until_when(stack, towns):
+async def test_a_signed_agreement_is_retained_by_decision_and_the_answer_says_until_when(stack, towns):
     town = towns("1266")
     placement = await town.placed(born="1990-01-01")
     path = f"/1266/placements/{placement['placement_id']}"
@@ -437,7 +435,7 @@ async def test_6_a_signed_agreement_is_retained_by_decision_and_the_answer_says_
     assert stack.call("GET", "registry", "/1266/learners")["total"] == 0
 
 
-async def test_6_what_has_been_kept_as_long_as_decided_is_deleted_by_type(stack, desks):
+async def test_what_has_been_kept_as_long_as_decided_is_deleted_by_type(stack, desks):
     desk = desks("1267")
     learner = desk.learner("a")
     for shown_on in ("2024-01-01", str(today())):

@@ -1,4 +1,4 @@
-"""Item 6, notifications: one mail per workplace and round, one per learner, one digest; nothing personal in
+"""Notifications: one mail per workplace and round, one per learner, one digest; nothing personal in
 them."""
 
 import httpx
@@ -9,7 +9,7 @@ from kompetensnav_chassis.testing import eventually
 pytestmark = pytest.mark.real
 
 
-async def test_6_everyone_is_told_once(stack, towns):
+async def test_everyone_is_told_once(stack, towns):
     town = towns("1452")
     stack.call(
         "PUT",
@@ -58,7 +58,7 @@ async def test_6_everyone_is_told_once(stack, towns):
         assert mail["Content-Language"] == "sv"
 
 
-async def test_6_a_message_is_sent_once_however_often_its_event_comes(stack, towns):
+async def test_a_message_is_sent_once_however_often_its_event_comes(stack, towns):
     town = towns("1460")
     town.employers()
     town.slot("s")
@@ -93,7 +93,7 @@ async def test_6_a_message_is_sent_once_however_often_its_event_comes(stack, tow
     assert log["count"] == 1
 
 
-async def test_6_a_message_past_its_time_is_recorded_and_not_sent(stack, towns):
+async def test_a_message_past_its_time_is_recorded_and_not_sent(stack, towns):
     town = towns("1461")
     town.employers()
     town.slot("s")
@@ -127,7 +127,7 @@ async def test_6_a_message_past_its_time_is_recorded_and_not_sent(stack, towns):
     assert shown["total"] == 3, "learner, guardian and employer"
 
 
-async def test_6_no_address_is_kept(stack, towns):
+async def test_no_address_is_kept(stack, towns):
     columns = await stack.sql(
         "notifications",
         "select table_name, column_name from information_schema.columns where table_schema = 'public'",
@@ -138,7 +138,7 @@ async def test_6_no_address_is_kept(stack, towns):
         assert not [r for r in rows if "@" in r[0]], table
 
 
-async def test_6_one_message_that_cannot_be_sent_holds_back_no_other(stack, towns):
+async def test_one_message_that_cannot_be_sent_holds_back_no_other(stack, towns):
     town = towns("0140")
     town.employers()
     town.slot("s", seats=3)
@@ -171,7 +171,7 @@ async def test_6_one_message_that_cannot_be_sent_holds_back_no_other(stack, town
     assert [e["column"] for e in refused["errors"]] == ["email"]
 
 
-async def test_6_the_outcome_waits_until_the_last_offer_has_run_out(stack, towns):
+async def test_the_outcome_waits_until_the_last_offer_has_run_out(stack, towns):
     town = towns("0160")
     first, _ = await town.offered("a", "b", seats=2)
     for party in ("employer", "learner"):

@@ -1,4 +1,4 @@
-"""Item 8, one machine and one command: starts, tells how it is, survives kills, leaves nothing behind."""
+"""One machine and one command: starts, tells how it is, survives kills, leaves nothing behind."""
 
 import csv
 import json
@@ -42,7 +42,7 @@ def alive(folder):
     return found
 
 
-async def test_8_status_is_quick_and_says_what_runs_where(stack):
+async def test_status_is_quick_and_says_what_runs_where(stack):
     patience = Patience(10)
     done = stack.run("status", "--json", "--folder", str(stack.folder))
     hangs = patience.is_over
@@ -56,7 +56,7 @@ async def test_8_status_is_quick_and_says_what_runs_where(stack):
 
 
 @pytest.mark.timeout(300)
-async def test_8_a_killed_holder_leaves_no_process_and_data_is_kept(tmp_path):
+async def test_a_killed_holder_leaves_no_process_and_data_is_kept(tmp_path):
     folder = tmp_path / "kept"
     process = start(folder)
     running = await started(process, folder)
@@ -90,7 +90,7 @@ def refused(*arguments, **environment):
     return (done.stdout + done.stderr).strip()
 
 
-async def test_8_what_cannot_start_says_why_in_one_line_and_leaves_nothing(tmp_path):
+async def test_what_cannot_start_says_why_in_one_line_and_leaves_nothing(tmp_path):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", servers.free_port()))
         taken.listen()
@@ -104,7 +104,7 @@ async def test_8_what_cannot_start_says_why_in_one_line_and_leaves_nothing(tmp_p
     assert "WPI" in told
 
 
-def test_8_a_chosen_port_is_not_one_that_the_kernel_gives_to_connections():
+def test_a_chosen_port_is_not_one_that_the_kernel_gives_to_connections():
     for _ in range(200):
         port = servers.free_port()
         with socket.socket() as outgoing:
@@ -112,7 +112,7 @@ def test_8_a_chosen_port_is_not_one_that_the_kernel_gives_to_connections():
             assert port < min(32_768, outgoing.getsockname()[1])
 
 
-def test_8_a_chosen_port_is_kept_for_whoever_has_chosen_it_as_long_as_that_lives():
+def test_a_chosen_port_is_kept_for_whoever_has_chosen_it_as_long_as_that_lives():
     keeps = "from kompetensnav_embedded.servers import free_port; print(free_port(), flush=True); input()"
     with subprocess.Popen(
         [sys.executable, "-c", keeps], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -126,7 +126,7 @@ def test_8_a_chosen_port_is_kept_for_whoever_has_chosen_it_as_long_as_that_lives
 
 
 @pytest.mark.parametrize("service", ["registry", "matching", "notifications", "reporting"])
-async def test_8_a_missing_setting_stops_the_start_with_one_line(service):
+async def test_a_missing_setting_stops_the_start_with_one_line(service):
     bare = {k: v for k, v in os.environ.items() if not k.startswith(service.upper())}
     done = subprocess.run(
         [BIN / f"kompetensnav-{service}", "serve"],
@@ -163,7 +163,7 @@ def demo(tmp_path, *arguments, once=True):
 
 
 @pytest.mark.timeout(420)
-async def test_8_killing_every_service_during_the_demo_loses_nothing(tmp_path):
+async def test_killing_every_service_during_the_demo_loses_nothing(tmp_path):
     out, process = demo(tmp_path, "--learners", "400")
     log = tmp_path / "log"
 
@@ -216,7 +216,7 @@ WPI = SHARED / "matching/wpi-iqp/IQP2017-2018"
 
 @pytest.mark.timeout(600)
 @pytest.mark.skipif(not WPI.exists(), reason=f"the WPI-IQP data are not beside the checkout ({WPI.name})")
-async def test_8_wpi_places_every_student_at_the_optimum_and_repairs_to_the_optimum_of_what_remains(tmp_path):
+async def test_wpi_places_every_student_at_the_optimum_and_repairs_to_the_optimum_of_what_remains(tmp_path):
     """928 students: the first round is the known optimum (928, 64475); after one in eight has said no, the
     repair is the optimum of what remains, as OR-Tools finds it here on its own."""
     out, process = demo(tmp_path, "--data", str(WPI), "--declines", "8", once=False)

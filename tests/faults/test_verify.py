@@ -1,4 +1,4 @@
-"""Item 1, verify: a healthy system is as promised, what is broken is named, half a system is no verdict."""
+"""Verify: a healthy system is as promised, what is broken is named, half a system is no verdict."""
 
 import asyncio
 import json
@@ -45,7 +45,7 @@ def broken(told):
     }
 
 
-async def test_1_a_healthy_system_is_as_promised_and_a_table_says_so(placed):
+async def test_a_healthy_system_is_as_promised_and_a_table_says_so(placed):
     code, told = verified(placed, "--canary", "Namnx", "--canary", "x.2580@elev.example.com")
     assert (code, told["violations"]) == (0, 0), told
     assert {line["invariant"] for line in told["lines"]} == {f"I{n}" for n in range(1, 11)}
@@ -84,7 +84,7 @@ async def test_i11_a_rebuild_from_the_log_gives_the_same(placed):
     assert databases == []
 
 
-async def test_1_what_is_broken_is_named_with_its_ids(placed):
+async def test_what_is_broken_is_named_with_its_ids(placed):
     rows = await placed.sql(
         "reporting",
         "delete from fact where event_id = (select event_id from fact where name like '%confirmed%' limit 1)"
@@ -106,7 +106,7 @@ async def test_1_what_is_broken_is_named_with_its_ids(placed):
     assert verified(placed)[0] == 0
 
 
-async def test_1_a_seat_given_twice_behind_the_ledgers_back_is_found(placed):
+async def test_a_seat_given_twice_behind_the_ledgers_back_is_found(placed):
     columns = await placed.sql("registry", "select * from seat limit 1", role="owner")
     columns = list(columns[0].keys())
     values = ", ".join("gen_random_uuid()" if c == "seat_id" else c for c in columns)
@@ -120,7 +120,7 @@ async def test_1_a_seat_given_twice_behind_the_ledgers_back_is_found(placed):
         await placed.sql("registry", "delete from seat where seat_id = $1", seat_id, role="owner")
 
 
-async def test_1_a_client_holds_the_system_to_what_was_acknowledged(placed, tmp_path):
+async def test_a_client_holds_the_system_to_what_was_acknowledged(placed, tmp_path):
     asked = tmp_path / "asked.jsonl"
     lines = [("a", "acked"), ("never", "acked"), ("perhaps", "unknown"), ("b", "refused")]
     asked.write_text(
@@ -133,7 +133,7 @@ async def test_1_a_client_holds_the_system_to_what_was_acknowledged(placed, tmp_
     assert ("unexpected", ("('2580', 'b')",)) in found
 
 
-async def test_1_a_running_system_can_be_verified_while_it_works(placed):
+async def test_a_running_system_can_be_verified_while_it_works(placed):
     """Events on their way prove nothing; nothing is called lost that is only late."""
     workplace = placed.call("GET", "registry", "/2580/workplaces")["items"][0]["workplace_id"]
     slot = {
@@ -159,7 +159,7 @@ async def test_1_a_running_system_can_be_verified_while_it_works(placed):
     await placed.at_rest()
 
 
-async def test_1_an_empty_table_whose_stream_is_not_is_no_verdict(placed):
+async def test_an_empty_table_whose_stream_is_not_is_no_verdict(placed):
     await placed.sql("matching", "alter table open_slot rename to open_slot_away", role="owner")
     await placed.sql("matching", "create table open_slot (like open_slot_away)", role="owner")
     view = "create or replace view facts.slot with (security_invoker) as select slot_id, municipality,"
@@ -178,7 +178,7 @@ async def test_1_an_empty_table_whose_stream_is_not_is_no_verdict(placed):
 
 
 @pytest.mark.parametrize("missing", ["nats", "databases"])
-async def test_1_half_a_system_is_no_verdict(placed, missing, tmp_path):
+async def test_half_a_system_is_no_verdict(placed, missing, tmp_path):
     running = json.loads((placed.folder / "run.json").read_text())
     if missing == "nats":
         running["nats"] = "nats://127.0.0.1:9"
@@ -195,6 +195,6 @@ async def test_1_half_a_system_is_no_verdict(placed, missing, tmp_path):
     assert "All as promised" not in done.stdout
 
 
-def test_1_nothing_running_is_said_and_is_no_verdict(tmp_path, placed):
+def test_nothing_running_is_said_and_is_no_verdict(tmp_path, placed):
     done = placed.run("verify", "--run", str(tmp_path / "nowhere.json"))
     assert (done.returncode, done.stdout) == (2, "")

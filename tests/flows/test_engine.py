@@ -45,7 +45,7 @@ async def request_of(stack, code, wishes):
     return row["id"]
 
 
-async def test_3_a_draft_solved_again_keeps_its_terms_and_moves_nobody_for_little(stack, towns):
+async def test_a_draft_solved_again_keeps_its_terms_and_moves_nobody_for_little(stack, towns):
     town = towns("1760")
     town.employers(2)
     town.slot("s0")
@@ -64,7 +64,7 @@ async def test_3_a_draft_solved_again_keeps_its_terms_and_moves_nobody_for_littl
     assert third["proof"]["seed"] == town.draft()["proof"]["seed"]
 
 
-async def test_3_a_repair_touches_no_place_and_tells_each_once(stack, towns):
+async def test_a_repair_touches_no_place_and_tells_each_once(stack, towns):
     """One place is declined, a slot goes, another comes, a learner comes: who has a place keeps it."""
     town = towns("1761")
     town.employers(4)
@@ -94,7 +94,7 @@ async def test_3_a_repair_touches_no_place_and_tells_each_once(stack, towns):
     assert len(mails) == len(set(mails))
 
 
-async def test_4_why_this_one_and_why_not_that_one_come_true(stack, towns):
+async def test_why_this_one_and_why_not_that_one_come_true(stack, towns):
     """Two learners want the ward most; the second's other wish is the site. What giving the ward to the one
     without it would change is what then happens."""
     town = towns("1762")
@@ -145,7 +145,7 @@ async def test_4_why_this_one_and_why_not_that_one_come_true(stack, towns):
     assert [h["rule"] for h in found["hindrances"]] == ["occupation"]
 
 
-async def test_4_a_learner_without_a_place_is_told_the_smallest_change(stack, towns):
+async def test_a_learner_without_a_place_is_told_the_smallest_change(stack, towns):
     town = towns("1763")
     town.employers(2)
     town.slot("ward", occupation="5321")
@@ -167,7 +167,7 @@ async def test_4_a_learner_without_a_place_is_told_the_smallest_change(stack, to
     assert (said["slot_id"], said["scarcity"]) == (None, None)
 
 
-async def test_4_bottlenecks_are_told_and_so_many_seats_place_so_many(stack, towns):
+async def test_bottlenecks_are_told_and_so_many_seats_place_so_many(stack, towns):
     """Seven learners for one ward seat, and one for the site: six seats more in the ward place six more. Told
     in public, from five on, when the round is approved."""
     town = towns("1764")
@@ -206,7 +206,7 @@ async def test_4_bottlenecks_are_told_and_so_many_seats_place_so_many(stack, tow
     assert told["learners"] == 6, "the two at the site are too few to be told of in public"
 
 
-async def test_5_travel_times_come_from_a_file_and_the_fallback_is_marked(stack, towns):
+async def test_travel_times_come_from_a_file_and_the_fallback_is_marked(stack, towns):
     town = towns("1765")
     town.employers()
     town.slot("s")
@@ -230,7 +230,7 @@ async def test_5_travel_times_come_from_a_file_and_the_fallback_is_marked(stack,
     stack.call("POST", "matching", path, content=csv, status=403, municipality="1765")
 
 
-async def test_6_the_reward_for_something_new_is_the_learners_own_and_published(stack, towns):
+async def test_the_reward_for_something_new_is_the_learners_own_and_published(stack, towns):
     """The second wish is marked as new and 15 minutes behind the first: a round that rewards it by more than
     that gives it; by default none does."""
     town = towns("1766")
@@ -256,7 +256,7 @@ async def test_6_the_reward_for_something_new_is_the_learners_own_and_published(
     assert slots[offer["slot_id"]] == "7111"
 
 
-async def test_6_the_account_says_who_was_served_how_and_hides_the_few(stack, towns):
+async def test_the_account_says_who_was_served_how_and_hides_the_few(stack, towns):
     town = towns("1780")
     town.employers(4)
     for n in range(3):

@@ -27,7 +27,7 @@ async def test_a_replay_beside_the_console_is_refused_while_it_runs(console):
     assert "audit log" in done.stderr
 
 
-async def test_4_the_command_line_does_the_same_with_the_same_audit(console):
+async def test_the_command_line_does_the_same_with_the_same_audit(console):
     code, found = await console.command("ls")
     assert (code, MATCHING in {q["name"] for q in found["queues"]}) == (0, True)
     id = await console.tell("1256", b"by command")
@@ -59,7 +59,7 @@ async def test_4_the_command_line_does_the_same_with_the_same_audit(console):
     assert {"replay", "discard", "pause", "resume"} <= acts
 
 
-async def test_4_an_alert_is_told_once_by_mail_and_webhook_when_it_begins_and_when_it_ends(console):
+async def test_an_alert_is_told_once_by_mail_and_webhook_when_it_begins_and_when_it_ends(console):
     """A message is in limbo: given up by the server, and no letter. A row of the console makes it so."""
     console.hook.got.clear()
     row = "insert into given_up values ($1, $2, 1, now() - interval '1 hour')"
@@ -108,7 +108,7 @@ async def test_4_an_alert_is_told_once_by_mail_and_webhook_when_it_begins_and_wh
 DASHBOARDS = sorted((Path(__file__).parents[2] / "deploy/grafana").glob("*.json"))
 
 
-async def test_4_every_query_of_the_dashboards_names_a_metric_that_is_there(console):
+async def test_every_query_of_the_dashboards_names_a_metric_that_is_there(console):
     """Dashboards are data: each query's metrics are among those that the running services tell."""
     known = set()
     async with httpx.AsyncClient() as client:

@@ -1,4 +1,4 @@
-"""3. Agreements: with employers, signed, renewed and running out; and of placements, signed and amended."""
+"""Agreements: with employers, signed, renewed and running out; and of placements, signed and amended."""
 
 from datetime import timedelta
 
@@ -30,9 +30,7 @@ async def told(stack, name, code):
     )  # fmt: skip
 
 
-async def test_3_a_cooperation_agreement_is_signed_renewed_once_and_held_against_what_came_of_it(
-    stack, towns
-):
+async def test_a_cooperation_agreement_is_signed_renewed_once_and_held_against_what_came_of_it(stack, towns):
     town = towns("0980")
     town.employers()
     town.slot("s", seats=3)
@@ -60,7 +58,7 @@ async def test_3_a_cooperation_agreement_is_signed_renewed_once_and_held_against
     assert ['"renews": null' in f for f in facts] == [True, False]
 
 
-async def test_3_the_coordinator_is_reminded_once_before_an_agreement_runs_out(stack):
+async def test_the_coordinator_is_reminded_once_before_an_agreement_runs_out(stack):
     stack.call("PUT", "registry", "/0781/coordinator", status=204,
                json={"name": "Cia", "email": "cia.0781@kommun.example.com"})  # fmt: skip
     soon = str(today() + timedelta(days=30))
@@ -83,7 +81,7 @@ async def test_3_the_coordinator_is_reminded_once_before_an_agreement_runs_out(s
     assert '"days_left": 30' in facts[0]["b"]
 
 
-async def test_3_a_signed_paper_is_kept_in_the_vault_and_given_back_as_it_was(stack):
+async def test_a_signed_paper_is_kept_in_the_vault_and_given_back_as_it_was(stack):
     made = cooperation(stack, "0760", employer(stack, "0760", 760))
     path = f"/0760/cooperation-agreements/{made['agreement_id']}/documents"
     paper = b"%PDF-1.7 underskrift Anna Andersson"
@@ -105,7 +103,7 @@ async def test_3_a_signed_paper_is_kept_in_the_vault_and_given_back_as_it_was(st
     assert "5000001" in empty["detail"]
 
 
-async def test_3_a_placement_agreement_is_signed_by_each_party_amended_and_the_amendment_undone(stack, towns):
+async def test_a_placement_agreement_is_signed_by_each_party_amended_and_the_amendment_undone(stack, towns):
     town = towns("0763")
     placement = await town.placed()
     path = f"/0763/placements/{placement['placement_id']}/agreement"

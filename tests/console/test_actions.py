@@ -24,7 +24,7 @@ from support.console import (
 pytestmark = [pytest.mark.real, pytest.mark.slow]
 
 
-async def test_3_a_replay_goes_to_the_failing_consumer_only_as_the_same_event(console):
+async def test_a_replay_goes_to_the_failing_consumer_only_as_the_same_event(console):
     async with console.faulty("4397"):
         ids = {await console.tell("1257", occupation="4397") for _ in range(12)}
         await eventually(lambda: died(console, ids))
@@ -42,7 +42,7 @@ async def test_3_a_replay_goes_to_the_failing_consumer_only_as_the_same_event(co
     assert sorted(sent) == sorted(ids), "the same ids, each once"
 
 
-async def test_3_the_canary_stops_a_replay_whose_cause_is_not_mended(console):
+async def test_the_canary_stops_a_replay_whose_cause_is_not_mended(console):
     began = datetime.now(UTC).isoformat()
     mine = {"consumer": MATCHING, "reason": "bad-json", "since": began}
     for _ in range(15):
@@ -63,7 +63,7 @@ async def test_3_the_canary_stops_a_replay_whose_cause_is_not_mended(console):
     assert origin["letter"]["state"] == "returned", "history is kept"
 
 
-async def test_3_f18_two_operators_and_a_kill_leave_one_effect_per_event(console):
+async def test_f18_two_operators_and_a_kill_leave_one_effect_per_event(console):
     """Two operators replay the same forty letters at once, and the console is killed between taking a letter
     and sending it, and again between sending it and writing that down."""
     async with console.faulty("4396"):
@@ -95,7 +95,7 @@ async def test_3_f18_two_operators_and_a_kill_leave_one_effect_per_event(console
     await console.ask("POST", f"/replays/{plan['replay_id']}/begin", status=409)
 
 
-async def test_3_a_discard_needs_a_reason_and_can_be_undone(console):
+async def test_a_discard_needs_a_reason_and_can_be_undone(console):
     id = await console.tell("1256", b"not json to be put away")
     (letter,) = await console.letters(1, text=id, consumer=MATCHING)
     chosen = {"ids": [letter["letter_id"]]}
@@ -117,7 +117,7 @@ async def test_3_a_discard_needs_a_reason_and_can_be_undone(console):
     assert (shown["state"], shown["why"]) == ("waiting", None)
 
 
-async def test_3_an_edit_makes_a_new_event_caused_by_the_original(console):
+async def test_an_edit_makes_a_new_event_caused_by_the_original(console):
     facts = slot(seats="three")
     id = await console.tell("1256", json.dumps(facts).encode())
     (letter,) = await console.letters(1, text=id, consumer=MATCHING)
@@ -153,7 +153,7 @@ async def test_3_an_edit_makes_a_new_event_caused_by_the_original(console):
     assert await console.ask("POST", f"{at}/reveal") == original, "the original stays as it was"
 
 
-async def test_3_a_consumer_is_paused_until_a_time_and_goes_on_by_itself(console):
+async def test_a_consumer_is_paused_until_a_time_and_goes_on_by_itself(console):
     async with a_consumer(console, "stranger-napper", "1256", max_deliver=20) as subscription:
         await console.ask("GET", "/overview")
 
@@ -189,7 +189,7 @@ async def test_3_a_consumer_is_paused_until_a_time_and_goes_on_by_itself(console
         await eventually(entered, 30)
 
 
-async def test_3_the_audit_is_whole_and_has_what_was_denied(console):
+async def test_the_audit_is_whole_and_has_what_was_denied(console):
     asked = {"letters": {"consumer": "x"}, "reason": "I may not"}
     denied = await console.ask(
         "POST", "/letters/discard", json=asked, roles=("viewer",), subject="eva", status=403
@@ -210,7 +210,7 @@ async def test_3_the_audit_is_whole_and_has_what_was_denied(console):
 TAMPERS = 25
 
 
-async def test_3_whoever_tampers_with_the_audit_in_the_database_is_found_out(console):
+async def test_whoever_tampers_with_the_audit_in_the_database_is_found_out(console):
     """The trigger keeps everybody from it; here its owner takes the trigger away. (Five hundred tamperings
     with the chain itself are tried in the console's own tests.)"""
     urls = json.loads(Path(console.rig.stack.running["databases"]).read_text())["operations"]

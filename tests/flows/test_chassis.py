@@ -1,4 +1,4 @@
-"""Item 3, the chassis: identity, scope, health, delivery under failure, all on real servers."""
+"""The chassis: identity, scope, health, delivery under failure, all on real servers."""
 
 import contextlib
 import http.client
@@ -105,7 +105,7 @@ class Walker:
         return len(everybody)
 
 
-def test_3_every_route_by_role_municipality_and_administration(stack):
+def test_every_route_by_role_municipality_and_administration(stack):
     """No surprise: 401 without a token, 404 for what does not exist, 403 outside the token's reach or role,
     and never a 500. Eight routes at a time."""
     mine = threading.local()
@@ -124,14 +124,14 @@ def test_3_every_route_by_role_municipality_and_administration(stack):
     "token",
     ["x y", "x", "a.b.c", "eyJhbGciOiJub25lIn0.eyJzdWIiOiJ4In0."],
 )
-async def test_3_a_bad_token_is_refused(stack, token):
+async def test_a_bad_token_is_refused(stack, token):
     url = f"{stack.running['services']['registry']}/2580/slots"
     answered = httpx.get(url, headers={"authorization": f"Bearer {token}"})
     assert answered.status_code == 401
     assert answered.json()["type"] == "urn:kompetensnav:problem:unauthorised"
 
 
-async def test_3_another_administration_sees_no_learner_and_an_everyone_claim_is_refused(stack, towns):
+async def test_another_administration_sees_no_learner_and_an_everyone_claim_is_refused(stack, towns):
     town = towns("2313")
     town.employers()
     town.learner("a")
@@ -143,7 +143,7 @@ async def test_3_another_administration_sees_no_learner_and_an_everyone_claim_is
     assert httpx.get(url, headers={"authorization": f"Bearer {everyone}"}).status_code == 401
 
 
-async def test_3_health_says_ready_and_metrics_count(stack):
+async def test_health_says_ready_and_metrics_count(stack):
     for url in stack.running["services"].values():
         assert httpx.get(f"{url}/health/live").json() == {"status": "live"}
         assert httpx.get(f"{url}/health/ready").json()["faults"] == {}
@@ -180,7 +180,7 @@ async def slot_row(stack, slot_id):
     return rows[0] if rows else None
 
 
-async def test_3_a_duplicate_has_one_effect_even_beyond_the_servers_own_window(stack):
+async def test_a_duplicate_has_one_effect_even_beyond_the_servers_own_window(stack):
     event = a_slot()
     headers = await publish(stack, event)
     again = await publish(stack, event, id=headers["ce-id"], msg_id="a-second-delivery")
@@ -200,7 +200,7 @@ async def test_3_a_duplicate_has_one_effect_even_beyond_the_servers_own_window(s
     assert (row["count"], row["sum"]) == (1, 2)
 
 
-async def test_3_an_older_revision_that_comes_late_is_ignored(stack):
+async def test_an_older_revision_that_comes_late_is_ignored(stack):
     event = a_slot(seats=5)
     await publish(stack, event, revision=3)
     await eventually(lambda: slot_row(stack, event.slot_id))
@@ -211,7 +211,7 @@ async def test_3_an_older_revision_that_comes_late_is_ignored(stack):
     assert (await slot_row(stack, event.slot_id))["seats"] == 5
 
 
-async def test_3_a_withdrawal_before_its_posting_still_wins(stack):
+async def test_a_withdrawal_before_its_posting_still_wins(stack):
     event = a_slot()
     gone = SlotWithdrawn(
         slot_id=event.slot_id, placement_type="apl", occupation="5321", starts_on="2027-02-01", seats=2
@@ -236,7 +236,7 @@ async def letter_of(js, seq, consumer):
     return None
 
 
-async def test_3_a_death_is_another_when_the_stream_was_made_anew(stack):
+async def test_a_death_is_another_when_the_stream_was_made_anew(stack):
     """Told again it is the same; of a message stored at another time, at that place, it is another."""
     connection = await stack.nats("registry")
     about = {"stack": "local", "subject": "nav.2321.int.x", "stream": "INT_LOCAL", "seq": 987_654_321,
@@ -266,7 +266,7 @@ POISON = {
 
 
 @pytest.mark.parametrize("reason", POISON)
-async def test_3_poison_becomes_a_dead_letter_at_once_and_the_queue_goes_on(stack, reason):
+async def test_poison_becomes_a_dead_letter_at_once_and_the_queue_goes_on(stack, reason):
     body, changed = POISON[reason]
     event = a_slot()
     connection = await stack.nats("registry")
@@ -288,7 +288,7 @@ async def test_3_poison_becomes_a_dead_letter_at_once_and_the_queue_goes_on(stac
     await care.close()
 
 
-async def test_3_a_lost_commit_is_told_again_and_nothing_is_told_that_was_not_committed(stack):
+async def test_a_lost_commit_is_told_again_and_nothing_is_told_that_was_not_committed(stack):
     """The database refuses the first commits of a handler: the message comes again, and has one effect."""
     event = a_slot()
     owner = json.loads((stack.folder / "databases.json").read_text())["matching"]["owner"]
@@ -317,7 +317,7 @@ async def test_3_a_lost_commit_is_told_again_and_nothing_is_told_that_was_not_co
         await connection.close()
 
 
-async def test_3_a_message_nobody_ever_answers_is_collected_as_a_dead_letter(stack):
+async def test_a_message_nobody_ever_answers_is_collected_as_a_dead_letter(stack):
     """A listener that takes a message and never answers, as one does that crashes each time. The server then
     tells no more than an advisory, and the services make the dead letter of it."""
     event = a_slot()
@@ -344,7 +344,7 @@ async def test_3_a_message_nobody_ever_answers_is_collected_as_a_dead_letter(sta
     await topology.close()
 
 
-async def test_3_a_consumer_that_no_service_listens_with_is_removed_and_a_foreign_one_is_not(stack):
+async def test_a_consumer_that_no_service_listens_with_is_removed_and_a_foreign_one_is_not(stack):
     topology = await stack.nats("topology")
     js = topology.jetstream()
     try:
@@ -365,7 +365,7 @@ async def test_3_a_consumer_that_no_service_listens_with_is_removed_and_a_foreig
         await topology.close()
 
 
-async def test_3_nats_acknowledges_only_what_is_on_disk_and_durables_are_as_the_topology_says(stack):
+async def test_nats_acknowledges_only_what_is_on_disk_and_durables_are_as_the_topology_says(stack):
     monitor = stack.running["monitor"]
     told = httpx.get(
         f"{monitor}/jsz", params={"config": "true", "consumers": "true", "accounts": "true"}
@@ -382,7 +382,7 @@ async def test_3_nats_acknowledges_only_what_is_on_disk_and_durables_are_as_the_
     assert "replay.int.matching-registry.>" in durables["matching-registry"]["filter_subjects"]
 
 
-async def test_3_a_trace_goes_from_the_request_through_the_event(stack, towns):
+async def test_a_trace_goes_from_the_request_through_the_event(stack, towns):
     town = towns("0163")
     town.employers()
     trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
@@ -396,7 +396,7 @@ async def test_3_a_trace_goes_from_the_request_through_the_event(stack, towns):
     assert [json.loads(r["headers"])["traceparent"] for r in rows] == [trace]
 
 
-async def test_3_an_event_is_told_only_when_its_transaction_commits(stack, towns):
+async def test_an_event_is_told_only_when_its_transaction_commits(stack, towns):
     town = towns("2326")
     town.employers()
     before = await stack.sql("registry", "select count(*) from outbox where subject like 'nav.2326.%'")
@@ -409,7 +409,7 @@ async def test_3_an_event_is_told_only_when_its_transaction_commits(stack, towns
     assert before == after
 
 
-async def test_3_a_service_cannot_speak_for_another_nor_make_consumers(stack):
+async def test_a_service_cannot_speak_for_another_nor_make_consumers(stack):
     from nats.errors import TimeoutError as NoAnswer
 
     connection = await stack.nats("reporting")
@@ -440,7 +440,7 @@ async def test_a_question_is_answered_by_an_endpoint_that_is_listed_and_a_bad_on
         await connection.close()
 
 
-async def test_3_the_log_holds_json_and_no_address(stack):
+async def test_the_log_holds_json_and_no_address(stack):
     for path in (stack.folder / "logs").glob("*.log"):
         text = path.read_text()
         assert "@elev.example.com" not in text

@@ -1,4 +1,4 @@
-"""2. Reception capacity and needs: weeks over all forms, what employers need, and who finishes when."""
+"""Reception capacity and needs: weeks over all forms, what employers need, and who finishes when."""
 
 import httpx
 import pytest
@@ -24,7 +24,7 @@ def finishers(
     stack.bring_in(code, "learners", HEAD + rows, administrations=("adult",))
 
 
-async def test_2_a_workplace_says_how_many_it_receives_in_which_week_over_all_forms(stack, towns):
+async def test_a_workplace_says_how_many_it_receives_in_which_week_over_all_forms(stack, towns):
     town = towns("2523")
     await town.offered("a", "b", seats=2)
     (place,) = stack.call("GET", "registry", "/2523/workplaces")["items"]
@@ -60,7 +60,7 @@ async def test_2_a_workplace_says_how_many_it_receives_in_which_week_over_all_fo
     assert [(w["occupied"], w["left"]) for w in weeks] == [(3, 0), (2, 1)]
 
 
-async def test_2_what_employers_need_stands_beside_who_finishes(stack, towns):
+async def test_what_employers_need_stands_beside_who_finishes(stack, towns):
     town = towns("2560")
     town.employers()
     (place,) = stack.call("GET", "registry", "/2560/workplaces")["items"]
@@ -83,7 +83,7 @@ async def test_2_what_employers_need_stands_beside_who_finishes(stack, towns):
     assert stack.call("GET", "registry", "/2560/demands")["items"] == []
 
 
-async def test_2_an_employer_sees_groups_of_five_and_invites_them_and_no_smaller_ones(stack, towns):
+async def test_an_employer_sees_groups_of_five_and_invites_them_and_no_smaller_ones(stack, towns):
     town = towns("2581")
     town.employers()
     stack.call("PUT", "registry", "/2581/coordinator", status=204,

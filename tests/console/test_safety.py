@@ -59,7 +59,7 @@ async def one(console, id, **chosen):
     return found
 
 
-async def test_3_an_edit_that_nobody_sent_is_not_sent_by_a_plain_replay(console):
+async def test_an_edit_that_nobody_sent_is_not_sent_by_a_plain_replay(console):
     """What a corrector left lying is sent by its own replay only, and only by whoever may edit."""
     facts = slot(seats="three")
     id = await console.tell("1256", json.dumps(facts).encode())
@@ -89,7 +89,7 @@ async def test_3_an_edit_that_nobody_sent_is_not_sent_by_a_plain_replay(console)
     await settled(console, left["replay_id"], {"already": 1})
 
 
-async def test_3_a_second_edit_withdraws_the_first(console):
+async def test_a_second_edit_withdraws_the_first(console):
     facts = slot(seats="four")
     id = await console.tell("1256", json.dumps(facts).encode())
     letter = await one(console, id, consumer=MATCHING)
@@ -108,7 +108,7 @@ async def test_3_a_second_edit_withdraws_the_first(console):
     await console.ask("POST", f"/letters/{letter['letter_id']}/correct", json=half, status=422)
 
 
-async def test_3_what_is_malformed_keeps_no_letter_back(console):
+async def test_what_is_malformed_keeps_no_letter_back(console):
     """Numbers that are none or too large, times that are none, characters that no database takes; and one
     that somebody put where another's letters are."""
     for about in (
@@ -126,7 +126,7 @@ async def test_3_what_is_malformed_keeps_no_letter_back(console):
     assert {each["came_of"] for each in there} == {None}, "nobody else's word is taken for a replay's"
 
 
-async def test_3_a_stream_made_anew_counts_from_one_and_its_deaths_are_new(console):
+async def test_a_stream_made_anew_counts_from_one_and_its_deaths_are_new(console):
     first = await letter_of(console, NOBODY, seq=77, Kn_Dead_At="2026-11-01T08:00:00+00:00")
     one_letter = await one(console, first)
     wanted = {"letters": {"ids": [one_letter["letter_id"]]}, "reason": "of the old stream"}
@@ -145,7 +145,7 @@ async def test_3_a_stream_made_anew_counts_from_one_and_its_deaths_are_new(conso
     await eventually(found_again)
 
 
-async def test_3_a_strangers_message_is_not_shown_or_sent_as_the_letter(console):
+async def test_a_strangers_message_is_not_shown_or_sent_as_the_letter(console):
     mine, theirs = [await letter_of(console, MATCHING, f'{{"n": {n}}}'.encode(), seq=n) for n in (901, 902)]
     mine, theirs = await one(console, mine), await one(console, theirs)
     swap = "update letter set seq = (select seq from letter where letter_id = $2) where letter_id = $1"
@@ -160,7 +160,7 @@ async def test_3_a_strangers_message_is_not_shown_or_sent_as_the_letter(console)
     assert (await console.ask("GET", f"/letters/{mine['letter_id']}"))["letter"]["state"] == "waiting"
 
 
-async def test_3_one_console_sends_at_a_time(console):
+async def test_one_console_sends_at_a_time(console):
     """Another one, which holds the lock, is at it: this one waits."""
     letter = await one(console, await letter_of(console, MATCHING, b"{", Kn_Dead_Reason="other"))
     urls = json.loads(Path(console.rig.stack.running["databases"]).read_text())["operations"]
@@ -174,7 +174,7 @@ async def test_3_one_console_sends_at_a_time(console):
     await settled(console, id, {"returned": 1})
 
 
-async def test_2_events_are_found_by_their_time(console):
+async def test_events_are_found_by_their_time(console):
     ids = [await console.tell("1256", b"{}") for _ in range(2)]
     found = await eventually(lambda: events_of(console, text=ids[1]))
     at = datetime.fromisoformat(found[0]["at"])
@@ -199,7 +199,7 @@ async def events_of(console, **asked):
 MANY = 40_000
 
 
-async def test_3_more_letters_than_a_statement_has_parameters_are_settled(console):
+async def test_more_letters_than_a_statement_has_parameters_are_settled(console):
     """Forty thousand that are sent, of a replay that is stopped, and have come back."""
     id = uuids.uuid7()
     sql = console.rig.stack.sql
@@ -220,7 +220,7 @@ async def test_3_more_letters_than_a_statement_has_parameters_are_settled(consol
     await sql("operations", "delete from letter where consumer = 'many'", role="owner")
 
 
-async def test_3_a_letter_that_nats_refuses_stops_its_replay_and_no_other(console):
+async def test_a_letter_that_nats_refuses_stops_its_replay_and_no_other(console):
     """A stream that takes no message of that size."""
     async with a_stream(console, "TRIAL", max_msg_size=300) as js:
         name = "stranger-stranger"
@@ -260,7 +260,7 @@ async def test_3_a_letter_that_nats_refuses_stops_its_replay_and_no_other(consol
     assert states == {"waiting"}, "where they were sent is no more"
 
 
-async def test_3_what_a_stopped_replay_has_sent_is_settled_and_what_it_took_is_finished(console):
+async def test_what_a_stopped_replay_has_sent_is_settled_and_what_it_took_is_finished(console):
     """Stopped while its consumer works; and the console killed in between for another of its letters."""
     name = "stranger-stranger"
     async with a_consumer(console, name, "1256", ack_wait=60) as subscription:
@@ -297,7 +297,7 @@ async def test_3_what_a_stopped_replay_has_sent_is_settled_and_what_it_took_is_f
     assert (about["letter"]["state"], about["letter"]["replays"]) == ("waiting", 0), "it is given back"
 
 
-async def test_3_all_is_only_what_was_seen_and_only_when_it_is_said(console):
+async def test_all_is_only_what_was_seen_and_only_when_it_is_said(console):
     for letters in ({}, {"ids": []}, {"state": "waiting"}, {"consumer": ""}):
         for act in ("letters/discard", "letters/restore", "replays"):
             await console.ask("POST", f"/{act}", json={"letters": letters, "reason": "all?"}, status=422)
@@ -319,7 +319,7 @@ async def test_3_all_is_only_what_was_seen_and_only_when_it_is_said(console):
         assert (await one(console, late["event_id"]))["state"] == "discarded"
 
 
-async def test_3_what_is_taken_out_of_a_stream_is_not_found_any_more(console):
+async def test_what_is_taken_out_of_a_stream_is_not_found_any_more(console):
     """What falls out at its beginning, too: refs of what is erased do not stay here."""
     source = StreamSource(name=STREAM, filter_subject=f"nav.1256.int.{SLOT}", opt_start_time=now())
     async with a_stream(console, "TRIAL", sources=[source]) as js:
@@ -342,7 +342,7 @@ async def test_3_what_is_taken_out_of_a_stream_is_not_found_any_more(console):
         assert await found(ids[2])
 
 
-async def test_3_a_dry_run_tells_what_is_gone_and_who_is_paused(console):
+async def test_a_dry_run_tells_what_is_gone_and_who_is_paused(console):
     gone = await one(console, await letter_of(console, MATCHING, Kn_Dead_Reason="gone"))
     place = "update letter set seq = 900000000 where letter_id = $1"
     await console.rig.stack.sql("operations", place, gone["letter_id"], role="owner")
@@ -374,7 +374,7 @@ async def test_3_a_dry_run_tells_what_is_gone_and_who_is_paused(console):
         assert f"Paused: {name}" in page.text
 
 
-async def test_3_a_canary_that_somebody_stopped_goes_on_as_a_canary(console):
+async def test_a_canary_that_somebody_stopped_goes_on_as_a_canary(console):
     name = "stranger-stranger"
     async with a_consumer(console, name, "1256", ack_wait=60) as subscription:
         for n in range(12):
@@ -397,7 +397,7 @@ async def test_3_a_canary_that_somebody_stopped_goes_on_as_a_canary(console):
         await settled(console, id, {"handled": 12})
 
 
-async def test_3_a_message_without_room_for_a_letters_headers_is_a_letter_all_the_same(console):
+async def test_a_message_without_room_for_a_letters_headers_is_a_letter_all_the_same(console):
     """The body stays where it is, and is shown and replayed from there."""
     id = await console.tell("1256", b"x" * 1_047_500)
     letter = await one(console, id, consumer=MATCHING, reason="bad-json")
@@ -408,7 +408,7 @@ async def test_3_a_message_without_room_for_a_letters_headers_is_a_letter_all_th
     assert await replays_of(console, {id}) == [id]
 
 
-async def test_3_a_message_as_large_as_it_may_be_is_refused_and_the_console_goes_on(console):
+async def test_a_message_as_large_as_it_may_be_is_refused_and_the_console_goes_on(console):
     """To be replayed it would need a header more than there is room for."""
     pid = console.rig.pid("operations")
     event = catalogue()[SLOT].model_validate(slot())
@@ -426,7 +426,7 @@ async def test_3_a_message_as_large_as_it_may_be_is_refused_and_the_console_goes
     assert console.rig.pid("operations") == pid
 
 
-async def test_3_a_replay_that_its_listener_terminates_has_come_back(console):
+async def test_a_replay_that_its_listener_terminates_has_come_back(console):
     name = "stranger-stranger"
     async with a_consumer(console, name, "1256", ack_wait=60) as subscription:
         letter = await one(console, await letter_of(console, name, Kn_Dead_Reason="ended"))
@@ -443,13 +443,13 @@ async def test_3_a_replay_that_its_listener_terminates_has_come_back(console):
         assert again["came_of"] == letter["letter_id"]
 
 
-async def test_3_an_id_however_long_keeps_no_letter_back(console):
+async def test_an_id_however_long_keeps_no_letter_back(console):
     await letter_of(console, NOBODY, **{"ce-correlationid": "".join(map(str, range(3000)))},
                     Kn_Dead_Reason="long")  # fmt: skip
     assert await console.letters(1, reason="long")
 
 
-async def test_3_an_event_shows_a_viewer_its_envelope_and_no_other_header(console):
+async def test_an_event_shows_a_viewer_its_envelope_and_no_other_header(console):
     id = await letter_of(console, NOBODY, **{"x-personal": "hemligt"}, Kn_Dead_Reason="header")
     await one(console, id)
     (row,) = await console.rig.stack.sql("operations", "select seq from letter where event_id = $1", id)
@@ -462,7 +462,7 @@ async def test_3_an_event_shows_a_viewer_its_envelope_and_no_other_header(consol
     assert "hemligt" not in page.text
 
 
-async def test_3_a_try_that_nobody_noted_is_told_of(console):
+async def test_a_try_that_nobody_noted_is_told_of(console):
     name = "stranger-stranger"
     async with a_consumer(console, name, "1290") as subscription:
         id = await console.tell("1290")

@@ -49,7 +49,7 @@ def rules(board):
     return {(finding.rule, finding.target) for finding in judge(board.picture, recent(board, {}, {}))}
 
 
-async def test_1_servers_tell_of_certificates_links_and_slow_listeners(tmp_path):
+async def test_servers_tell_of_certificates_links_and_slow_listeners(tmp_path):
     certificates(tmp_path, "node")
     tls = {"cert_file": str(tmp_path / "node.pem"), "key_file": str(tmp_path / "node.key")}
     link = servers.free_port()

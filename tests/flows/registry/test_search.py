@@ -1,4 +1,4 @@
-"""8. Search: slots by words, occupation and what is near it, distance, week, seats; employers by name."""
+"""Search: slots by words, occupation and what is near it, distance, week, seats; employers by name."""
 
 import json
 from pathlib import Path
@@ -65,7 +65,7 @@ def search(stack, code, query, **how):
     return stack.call("GET", "registry", f"/{code}/search/slots?{query}", **how)
 
 
-async def test_8_slots_are_found_by_words_in_any_form_occupation_and_those_near_it(stack):
+async def test_slots_are_found_by_words_in_any_form_occupation_and_those_near_it(stack):
     from support.rows import org_number
 
     care = employer(stack, "2580", org_number(81), "Solgårdens äldreboende", "lulea")
@@ -87,7 +87,7 @@ async def test_8_slots_are_found_by_words_in_any_form_occupation_and_those_near_
     assert near[0]["occupation_name"] == "Undersköterskor, hemtjänst"
 
 
-async def test_8_the_nearest_come_first_within_so_many_kilometres_of_a_town(stack):
+async def test_the_nearest_come_first_within_so_many_kilometres_of_a_town(stack):
     from support.rows import org_number
 
     made = {
@@ -112,7 +112,7 @@ async def test_8_the_nearest_come_first_within_so_many_kilometres_of_a_town(stac
     assert search(stack, "2580", "near=nowhere", status=404)
 
 
-async def test_8_only_slots_with_seats_in_the_week_that_one_may_use_are_found(stack, desks):
+async def test_only_slots_with_seats_in_the_week_that_one_may_use_are_found(stack, desks):
     desk = desks("2583")
     open_slot = desk.slot(seats=1)
     kept = desk.slot(shared_with="administration", administration="social")
@@ -135,7 +135,7 @@ async def test_8_only_slots_with_seats_in_the_week_that_one_may_use_are_found(st
     assert ids() == set()
 
 
-async def test_8_employers_are_found_by_words_of_their_names(stack):
+async def test_employers_are_found_by_words_of_their_names(stack):
     from support.rows import org_number
 
     for n, name in enumerate(("Piteå Bagerier AB", "Norra Bageriet", "Svetsbolaget")):

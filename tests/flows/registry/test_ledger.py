@@ -1,4 +1,4 @@
-"""4. The capacity ledger: supervisors, split weeks, reasons, accounts, slots offered again, presence."""
+"""The capacity ledger: supervisors, split weeks, reasons, accounts, slots offered again, presence."""
 
 import asyncio
 import html
@@ -51,7 +51,7 @@ def place_of(stack, code):
     return f"/{code}/workplaces/{place['workplace_id']}"
 
 
-async def test_4_a_supervisor_has_no_more_learners_at_once_than_one_may_have_over_all_slots(stack, towns):
+async def test_a_supervisor_has_no_more_learners_at_once_than_one_may_have_over_all_slots(stack, towns):
     towns("0821").employers()
     tutor = stack.call(
         "POST", "registry", f"{place_of(stack, '0821')}/supervisors", status=201,
@@ -82,7 +82,7 @@ async def test_4_a_supervisor_has_no_more_learners_at_once_than_one_may_have_ove
     assert "supervisor" in stranger["detail_en"]
 
 
-async def test_4_a_slot_at_a_full_workplace_has_no_seats_left_from_the_start(stack, towns):
+async def test_a_slot_at_a_full_workplace_has_no_seats_left_from_the_start(stack, towns):
     town = towns("0842")
     town.employers()
     for n in range(3):
@@ -102,7 +102,7 @@ async def test_4_a_slot_at_a_full_workplace_has_no_seats_left_from_the_start(sta
     await eventually(heard)
 
 
-async def test_4_slots_posted_at_one_workplace_at_once_wait_for_each_other(stack, towns):
+async def test_slots_posted_at_one_workplace_at_once_wait_for_each_other(stack, towns):
     towns("0845").employers()
     (place,) = stack.call("GET", "registry", "/0845/workplaces")["items"]
     body = {"workplace_id": place["workplace_id"], "placement_type": "apl", "occupation": "5321",
@@ -116,7 +116,7 @@ async def test_4_slots_posted_at_one_workplace_at_once_wait_for_each_other(stack
     assert [row["seats_left"] for row in rows] == [3] * 16, "as many as the workplace receives"
 
 
-async def test_4_a_slot_is_changed_by_who_has_seen_it_and_keeps_what_is_not_said(stack, towns):
+async def test_a_slot_is_changed_by_who_has_seen_it_and_keeps_what_is_not_said(stack, towns):
     towns("0843").employers()
     terms = {"hours_per_day": 7, "hazards": ["traffic"], "needs_licence": True}
     slot = post_slot(stack, "0843", terms=terms, description="Lugn arbetsplats")
@@ -141,7 +141,7 @@ async def test_4_a_slot_is_changed_by_who_has_seen_it_and_keeps_what_is_not_said
     stack.call("PATCH", "registry", path, json=gone, status=404)
 
 
-async def test_4_a_file_writes_only_the_columns_it_has(stack, towns):
+async def test_a_file_writes_only_the_columns_it_has(stack, towns):
     towns("0844").employers()
     head = "ref,workplace,placement_type,occupation,starts_on,ends_on,seats"
     row = "s,w0,apl,5321,2027-02-01,2027-03-26"
@@ -153,7 +153,7 @@ async def test_4_a_file_writes_only_the_columns_it_has(stack, towns):
     assert slot["terms"] == {"hours_per_week": 32, "study_years": [2, 3]}
 
 
-async def test_4_a_learner_may_have_two_places_at_once_in_a_split_week_on_different_days(stack, towns):
+async def test_a_learner_may_have_two_places_at_once_in_a_split_week_on_different_days(stack, towns):
     towns("0834").employers()
     one = post_slot(stack, "0834", weekdays=[1, 2, 3])
     clash = post_slot(stack, "0834", weekdays=[3, 4])
@@ -183,7 +183,7 @@ def _same_learner(stack, code, ref, n):
     return made
 
 
-async def test_4_a_withdrawn_slot_says_why_and_its_seats_are_free(stack, towns):
+async def test_a_withdrawn_slot_says_why_and_its_seats_are_free(stack, towns):
     town = towns("0840")
     town.employers()
     slot = post_slot(stack, "0840")
@@ -196,7 +196,7 @@ async def test_4_a_withdrawn_slot_says_why_and_its_seats_are_free(stack, towns):
     assert week["occupied"] == 0
 
 
-async def test_4_two_hundred_at_once_never_fill_a_workplace_beyond_what_it_receives(stack, towns):
+async def test_two_hundred_at_once_never_fill_a_workplace_beyond_what_it_receives(stack, towns):
     """Through HTTP, all at the same time: each is given a seat or told why not, and none is lost."""
     towns("0860").employers()
     slot = post_slot(stack, "0860", seats=50)
@@ -232,7 +232,7 @@ async def test_4_two_hundred_at_once_never_fill_a_workplace_beyond_what_it_recei
     assert row["n"] == 3
 
 
-async def test_4_the_account_says_how_often_a_workplace_was_asked_and_hides_what_is_not_ours(stack, towns):
+async def test_the_account_says_how_often_a_workplace_was_asked_and_hides_what_is_not_ours(stack, towns):
     towns("0861").employers()
     for n in range(3):
         slot = post_slot(stack, "0861", seats=1)
@@ -262,7 +262,7 @@ async def test_4_the_account_says_how_often_a_workplace_was_asked_and_hides_what
     assert "APL" not in page.text
 
 
-async def test_4_an_own_found_place_takes_a_seat_of_the_same_ledger(stack, towns):
+async def test_an_own_found_place_takes_a_seat_of_the_same_ledger(stack, towns):
     towns("0862").employers()
     (place,) = stack.call("GET", "registry", "/0862/workplaces")["items"]
     for n in range(3):
@@ -276,7 +276,7 @@ async def test_4_an_own_found_place_takes_a_seat_of_the_same_ledger(stack, towns
     assert account["asked"] == 3
 
 
-async def test_4_last_periods_slots_are_offered_again_from_one_mail(stack, towns):
+async def test_last_periods_slots_are_offered_again_from_one_mail(stack, towns):
     towns("0880").employers()
     old = MONDAY - timedelta(weeks=26)
     rows = "".join(
@@ -313,7 +313,7 @@ async def test_4_last_periods_slots_are_offered_again_from_one_mail(stack, towns
     assert len(stack.call("GET", "registry", "/0880/slots")["items"]) == 3
 
 
-async def test_4_presence_and_hours_are_confirmed_by_link_and_corrected(stack, towns):
+async def test_presence_and_hours_are_confirmed_by_link_and_corrected(stack, towns):
     town = towns("0881")
     town.employers()
     first, last = MONDAY - timedelta(weeks=2), MONDAY + timedelta(weeks=4, days=4)
@@ -345,7 +345,7 @@ async def test_4_presence_and_hours_are_confirmed_by_link_and_corrected(stack, t
     assert [(float(row["h"]), row["r"]) for row in told] == [(38.5, "1"), (30.0, "2")]
 
 
-async def test_4_presence_is_taken_whole_says_which_field_is_wrong_and_ends_with_the_placement(stack, towns):
+async def test_presence_is_taken_whole_says_which_field_is_wrong_and_ends_with_the_placement(stack, towns):
     town = towns("0883")
     town.employers()
     first, last = MONDAY - timedelta(weeks=2), MONDAY + timedelta(weeks=4, days=4)
@@ -378,7 +378,7 @@ async def test_4_presence_is_taken_whole_says_which_field_is_wrong_and_ends_with
     assert httpx.get(link).text.count('name="days-') == 1
 
 
-async def test_4_a_free_text_with_something_personal_is_refused_with_its_place(stack, towns):
+async def test_a_free_text_with_something_personal_is_refused_with_its_place(stack, towns):
     towns("0882").employers()
     text = "Fråga efter 640823-3234 eller ring 070-123 45 67"
     refused = post_slot(stack, "0882", status=422, description=text)

@@ -1,4 +1,4 @@
-"""Item 5, matching: a draft with reasons, what people decide, and repair."""
+"""Matching: a draft with reasons, what people decide, and repair."""
 
 import pytest
 import uuid_utils.compat as uuids
@@ -8,7 +8,7 @@ from kompetensnav_chassis.testing import eventually
 pytestmark = pytest.mark.real
 
 
-async def test_5_a_draft_places_most_and_says_why_and_why_not(stack, towns):
+async def test_a_draft_places_most_and_says_why_and_why_not(stack, towns):
     town = towns("1401")
     town.employers(2)
     town.slot("care", occupation="5321")
@@ -33,7 +33,7 @@ async def test_5_a_draft_places_most_and_says_why_and_why_not(stack, towns):
     assert offers["total"] == 0, "a draft tells nobody and reserves nothing"
 
 
-async def test_3_a_draft_is_proved_and_shows_what_each_way_to_place_would_give(stack, towns):
+async def test_a_draft_is_proved_and_shows_what_each_way_to_place_would_give(stack, towns):
     """Two learners, one of whom has needs that a single slot meets: it is placed first where there are too
     few seats, and no way to place serves it worse."""
     town = towns("1482")
@@ -61,7 +61,7 @@ async def test_3_a_draft_is_proved_and_shows_what_each_way_to_place_would_give(s
     stack.call("POST", "matching", "/1482/rounds", status=422, json=odd)
 
 
-async def test_5_people_pin_forbid_place_by_hand_and_the_rest_is_solved_again(stack, towns):
+async def test_people_pin_forbid_place_by_hand_and_the_rest_is_solved_again(stack, towns):
     town = towns("1402")
     town.employers(3)
     for n in range(3):
@@ -95,7 +95,7 @@ async def test_5_people_pin_forbid_place_by_hand_and_the_rest_is_solved_again(st
     assert {r["slot_id"] for r in town.proposals(drafted["round_id"])} == {spare, kept["slot_id"]}
 
 
-async def test_5_only_what_is_approved_is_told_and_the_rest_waits_in_a_repair_draft(stack, towns):
+async def test_only_what_is_approved_is_told_and_the_rest_waits_in_a_repair_draft(stack, towns):
     town = towns("1407")
     town.employers(2)
     town.slot("s0")
@@ -121,7 +121,7 @@ async def test_5_only_what_is_approved_is_told_and_the_rest_waits_in_a_repair_dr
     await town.offers(2)
 
 
-async def test_5_a_no_is_repaired_by_the_standing_rule_and_never_proposed_again(stack, towns):
+async def test_a_no_is_repaired_by_the_standing_rule_and_never_proposed_again(stack, towns):
     town = towns("1415")
     town.employers(2)
     town.slot("s0")
@@ -148,7 +148,7 @@ async def test_5_a_no_is_repaired_by_the_standing_rule_and_never_proposed_again(
         ("0181", {}, {"until": "2027-03-25"}, "only_period"),
     ],
 )
-async def test_5_a_hard_rule_lets_through_or_says_so(stack, towns, code, slot, learner, rule):
+async def test_a_hard_rule_lets_through_or_says_so(stack, towns, code, slot, learner, rule):
     town = towns(code)
     town.employers()
     town.slot("s", **slot)
@@ -160,7 +160,7 @@ async def test_5_a_hard_rule_lets_through_or_says_so(stack, towns, code, slot, l
         assert row["reasons"][0]["rule"] == rule
 
 
-async def test_5_a_joint_round_needs_an_agreement_that_covers_it(stack, towns):
+async def test_a_joint_round_needs_an_agreement_that_covers_it(stack, towns):
     ours, theirs = towns("1435"), towns("1438")
     for town in (ours, theirs):
         town.employers()
@@ -203,7 +203,7 @@ async def test_5_a_joint_round_needs_an_agreement_that_covers_it(stack, towns):
     assert (slot["slot_id"], slot["taken"]) == (offer["slot_id"], 1)
 
 
-async def test_5_a_scheduled_round_is_drafted_when_it_is_due(stack, towns):
+async def test_a_scheduled_round_is_drafted_when_it_is_due(stack, towns):
     town = towns("1439")
     town.employers()
     town.slot("s")
@@ -219,7 +219,7 @@ async def test_5_a_scheduled_round_is_drafted_when_it_is_due(stack, towns):
     await eventually(drafted, 30)
 
 
-async def test_5_an_unknown_round_or_agreement_is_404(stack, towns):
+async def test_an_unknown_round_or_agreement_is_404(stack, towns):
     stack.call("GET", "matching", f"/1440/rounds/{uuids.uuid7()}", status=404)
     wanted = {"placement_type": "apl", "starts_on": "2027-02-01", "ends_on": "2027-03-26"}
     stack.call(
@@ -227,7 +227,7 @@ async def test_5_an_unknown_round_or_agreement_is_404(stack, towns):
     )
 
 
-async def test_5_travel_times_decide_what_is_too_far(stack, towns):
+async def test_travel_times_decide_what_is_too_far(stack, towns):
     town = towns("1441")
     town.employers()
     town.slot("s")
@@ -247,7 +247,7 @@ async def test_5_travel_times_decide_what_is_too_far(stack, towns):
     assert {"rule": "travel", "value": 600} in row["reasons"]
 
 
-async def test_5_another_administration_neither_sees_nor_decides_a_round(stack, towns):
+async def test_another_administration_neither_sees_nor_decides_a_round(stack, towns):
     town = towns("0114")
     town.employers()
     town.slot("s")
@@ -262,7 +262,7 @@ async def test_5_another_administration_neither_sees_nor_decides_a_round(stack, 
     assert town.approve(drafted["round_id"])["matches"] == 1
 
 
-async def test_5_a_place_that_came_to_nothing_opens_the_request_again(stack, towns):
+async def test_a_place_that_came_to_nothing_opens_the_request_again(stack, towns):
     """A learner with an own-found place on its way is refused a second seat; when the place comes to nothing,
     the next repair looks at the learner again."""
     town = towns("0115")
@@ -287,7 +287,7 @@ async def test_5_a_place_that_came_to_nothing_opens_the_request_again(stack, tow
     assert offer["offer_id"] != own["offer_id"]
 
 
-async def test_5_a_seat_that_frees_elsewhere_at_the_workplace_is_matched(stack, towns):
+async def test_a_seat_that_frees_elsewhere_at_the_workplace_is_matched(stack, towns):
     """The workplace takes three a week. While they are there its other slot has no room; when one leaves, it
     has."""
     town = towns("0117")
@@ -323,7 +323,7 @@ async def test_5_a_seat_that_frees_elsewhere_at_the_workplace_is_matched(stack, 
     await eventually(cook)
 
 
-async def test_5_a_pin_whose_slot_is_gone_is_let_go_and_repair_goes_on(stack, towns):
+async def test_a_pin_whose_slot_is_gone_is_let_go_and_repair_goes_on(stack, towns):
     town = towns("0120")
     town.employers(2)
     town.slot("s0")

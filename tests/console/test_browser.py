@@ -135,7 +135,7 @@ async def test_an_operators_tasks_by_keyboard(console, reader, width):
     """Twelve tasks, one after the other, and nothing but Tab, keys and Enter."""
     ids = await poisoned(console)
     one = await reader(width)  # 1. log in
-    await one.sees("Vad behöver mig nu?")  # 2. see what needs me
+    await one.sees("Att åtgärda nu")  # 2. see what needs me
     await one.fits()
     await one.follow('a[href="/queues/INT_LOCAL/reporting-erasures"]')  # 3. open a queue
     await one.write("#minutes", "5")  # 4. pause it
@@ -151,7 +151,7 @@ async def test_an_operators_tasks_by_keyboard(console, reader, width):
     await one.write("#text", ids[0])
     await one.write("#consumer", "matching-registry")
     await one.follow(".filter button")
-    await one.sees("Brev 1–1 av 1")
+    await one.sees("Meddelande 1–1 av 1")
     await one.fits()
     await one.follow("tbody th a")  # 7. look into one
     await one.sees("Bara formen visas")
@@ -162,12 +162,12 @@ async def test_an_operators_tasks_by_keyboard(console, reader, width):
     letter = re.search(r"/letters/(\d+)", one.page.url)[1]
     await one.write("#why", "bara ett prov")  # 8. put it away
     await one.follow('button[value="discard"]')
-    await one.sees("1 brev är undanlagda")
+    await one.sees("Avfärdade meddelanden: 1")
     await one.open(f"/letters?state=discarded&text={ids[0]}&consumer=matching-registry")  # 9. take it back
     await one.press(f'input[value="{letter}"]', "Space")
     await one.write("#why", "ångrade mig")
     await one.follow('button[value="restore"]')
-    await one.sees("1 brev är tillbakatagna")
+    await one.sees("Återställda meddelanden: 1")
     await one.open(f"/letters?text={ids[0]}&consumer=matching-registry")  # 10. replay it
     await one.press(f'input[value="{letter}"]', "Space")
     await one.write("#why", "provar igen")
@@ -175,7 +175,7 @@ async def test_an_operators_tasks_by_keyboard(console, reader, width):
     await one.sees("Provkörning: inget är skickat")
     await one.fits()
     await one.follow('form[action$="/begin"] button')
-    await one.sees("Brev i provet kom tillbaka")
+    await one.sees("Meddelanden i provet misslyckades igen")
     await one.open(f"/search?text={ids[1]}")  # 11. search, and edit
     await one.sees("Händelser")
     await one.fits()
@@ -189,7 +189,7 @@ async def test_an_operators_tasks_by_keyboard(console, reader, width):
     await one.write("#text", json.dumps(slot(seats=2)))
     await one.follow("form[action$='/edit'] button")
     await one.follow('form[action$="/begin"] button')
-    await one.sees("omhändertagna")
+    await one.sees("behandlade")
     await one.follow('nav a[href="/audit"]')  # 12. check the audit
     await one.follow('form[action="/audit"] button')
     await one.sees("Kedjan är hel")
@@ -226,7 +226,7 @@ async def test_everything_works_without_scripts(console, reader):
     await one.page.check('input[name="ids"]')
     await one.page.fill("#why", "utan skript")
     await one.page.click('button[value="discard"]')
-    assert "1 brev är undanlagda" in await one.page.inner_text("main")
+    assert "Avfärdade meddelanden: 1" in await one.page.inner_text("main")
 
 
 async def test_a_body_of_the_largest_size_or_of_no_text_is_shown_safely(console, reader):
@@ -252,7 +252,7 @@ async def test_a_stale_page_cannot_replay_what_was_replayed_meanwhile(console, r
     await one.page.check('input[name="ids"]')
     await one.page.fill("#why", "från en gammal sida")
     await one.page.click('button[value="replay"]')
-    await one.sees("redan omspelade eller rättade")
+    await one.sees("redan omsända eller redigerade")
     assert await one.page.locator('form[action$="/begin"]').count() == 0
 
 

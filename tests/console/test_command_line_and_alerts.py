@@ -88,14 +88,14 @@ async def test_an_alert_is_told_once_by_mail_and_webhook_when_it_begins_and_when
 
     async def told():
         posts = [p for p in console.hook.verified(HOOK_SECRET) if p["data"]["rule"] == "limbo"]
-        mails = [m for m in console.rig.stack.mails("operations@localhost") if "limbo" in m["Subject"]]
+        mails = [m for m in console.rig.stack.mails("operations@localhost") if "fastnat" in m["Subject"]]
         return (posts, mails) if len(posts) >= 2 and len(mails) >= 2 else None
 
     posts, mails = await eventually(told, 30)
     assert [p["type"] for p in posts] == ["alert.began", "alert.ended"]
     assert [p["data"]["target"] for p in posts] == [f"{STREAM}/stranger-napping"] * 2
     assert len(mails) == 2
-    assert mails[0]["Subject"].startswith("Larm: Meddelanden i limbo / Alert: Messages in limbo")
+    assert mails[0]["Subject"].startswith("Larm: Meddelanden har fastnat / Alert: Stuck messages")
     runbook = posts[0]["data"]["runbook"]
     headers = {"authorization": f"Bearer {console.token()}"}
     async with httpx.AsyncClient() as client:

@@ -12,7 +12,7 @@ class DayAnnounced(Event):
     name = "introduktion.day.announced.v1"
     visibility = "pub"
     about = "day_id"
-    told = {"sv": "Introduktionsdag {held_on}", "en": "Introduction day {held_on}"}
+    summaries = {"sv": "Introduktionsdag {held_on}", "en": "Introduction day {held_on}"}
 
     day_id: UUID = fact("public", "The introduction day.")
     held_on: date = fact("public", "When it is held (ISO 8601).")
@@ -24,7 +24,10 @@ class PlaceBooked(Event):
 
     name = "introduktion.place.booked.v1"
     about = "placement_id"
-    told = {"sv": "Plats på introduktionsdag {held_on}", "en": "A place at the introduction day {held_on}"}
+    summaries = {
+        "sv": "Plats på introduktionsdag {held_on}",
+        "en": "A place at the introduction day {held_on}",
+    }
 
     placement_id: UUID = fact("reference", "The placement.")
     day_id: UUID = fact("public", "The introduction day.")

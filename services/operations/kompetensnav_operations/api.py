@@ -293,7 +293,7 @@ async def show_replay(_: Viewer, desk: TheDesk, replay_id: UUID) -> dict[str, An
     async with desk.begin() as session:
         row = await session.get(Replay, replay_id)
         if row is None:
-            raise NotFound("There is no such replay.", "Det finns ingen sådan omspelning.")
+            raise NotFound("There is no such replay.", "Det finns ingen sådan omsändning.")
         return _replay(row, await replays.outcomes(session, replay_id))
 
 

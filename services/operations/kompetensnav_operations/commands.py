@@ -217,7 +217,7 @@ def _plan(plan: Any) -> Table:
     for why, n in plan["hindered"].items():
         shown.add_row(f"not: {why}", str(n))
     if plan["boomerangs"]:
-        shown.add_row("came back before", str(plan["boomerangs"]))
+        shown.add_row("failed again before", str(plan["boomerangs"]))
     return shown
 
 

@@ -67,7 +67,7 @@ class Envelope(BaseModel):
 
 
 class Event(Fact):
-    """Something that has happened, told in the past tense and never changed.
+    """Something that has happened, in the past tense; never changed.
 
     Readers ignore fields they do not know, so an optional field may be added to a published event at any
     time; taking one away or changing its meaning needs a new class with a new name (`...V2`).
@@ -78,7 +78,7 @@ class Event(Fact):
     visibility: ClassVar[Visibility] = "int"
     about: ClassVar[str]
     """The field that identifies the aggregate; it becomes the CloudEvents subject."""
-    told: ClassVar[dict[Language, str]]
+    summaries: ClassVar[dict[Language, str]]
     """One sentence per language; `{field}` is replaced by the field's value."""
 
     _envelope: Envelope | None = PrivateAttr(default=None)
@@ -110,7 +110,7 @@ class Event(Fact):
     def summary(self, language: Language = "sv") -> str:
         """The event in one sentence, for logs, consoles and people."""
         values = {name: _plain(getattr(self, name)) for name in type(self).model_fields}
-        return self.told[language].format(**values)
+        return self.summaries[language].format(**values)
 
 
 def _plain(value: Any) -> Any:

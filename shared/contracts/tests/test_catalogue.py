@@ -34,7 +34,7 @@ def test_event_is_named_described_and_tells_itself(name):
     suffix = "" if version == "v1" else version.upper()
     assert event.__name__ == f"{thing}_{happened}".title().replace("_", "") + suffix
     assert event.about in event.model_fields
-    assert set(event.told) == {"sv", "en"}
+    assert set(event.summaries) == {"sv", "en"}
 
 
 def fields(event):

@@ -98,7 +98,7 @@ class Desk:
         async with self.begin() as session:
             found = await session.get(Letter, letter_id) if letter_id < 2**63 else None
         if found is None:
-            raise NotFound("There is no such letter.", "Det finns inget sådant brev.")
+            raise NotFound("There is no such dead letter.", "Det finns inget sådant meddelande.")
         return found
 
     async def original(self, letter: Letter) -> Stored | None:

@@ -89,7 +89,8 @@ async def plan(
     rows = (await session.scalars(chosen(selection).limit(MOST + 1))).all()
     if len(rows) > MOST:
         raise Conflict(
-            f"More than {MOST} letters fit; choose fewer.", f"Fler än {MOST} brev passar; välj färre."
+            f"More than {MOST} dead letters fit; choose fewer.",
+            f"Fler än {MOST} meddelanden passar; välj färre.",
         )
     outcomes = {row.letter_id: _hindrance(row, picture, row.seq in held) for row in rows}
     id = uuids.uuid7()
@@ -144,7 +145,7 @@ async def begin(session: AsyncSession, who: Who, replay_id: UUID) -> Replay:
         raise Conflict("This replay has begun already.", "Omspelningen är redan påbörjad.")
     left = await _left(session, replay_id)
     if not left:
-        raise Conflict("No letter of it can be replayed.", "Inget av breven kan spelas om.")
+        raise Conflict("No dead letter of it can be replayed.", "Inget av meddelandena kan skickas igen.")
     selection = Selection.of(replay.selection)
     number = await enter(
         session, who, "replay", target(selection), reason=replay.reason, letters=left, rate=replay.rate,
@@ -194,7 +195,7 @@ async def stop(session: AsyncSession, who: Who, replay_id: UUID, why: str = "ask
 async def _locked(session: AsyncSession, replay_id: UUID) -> Replay:
     found = await session.get(Replay, replay_id, with_for_update=True)
     if found is None:
-        raise Conflict("There is no such replay.", "Det finns ingen sådan omspelning.")
+        raise Conflict("There is no such replay.", "Det finns ingen sådan omsändning.")
     return found
 
 

@@ -28,7 +28,7 @@ GROUPS = 8
 
 @router.get("/")
 async def overview(request: Request, me: Viewer, desk: TheDesk) -> HTMLResponse:
-    """What needs me now, and every queue."""
+    """What needs attention, and every queue."""
     values = await _overview(desk)
     return render(request, "overview.html", me, here="overview", live=True, **values)
 

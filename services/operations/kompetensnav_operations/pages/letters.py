@@ -111,7 +111,7 @@ def _selected(given: dict[str, str], scope: str, ids: list[int], upto: int) -> S
     if scope == "all":
         return replace(_chosen(given), upto=upto)
     if not ids:
-        raise Conflict("Choose letters first.", "Välj brev först.")
+        raise Conflict("Choose dead letters first.", "Välj meddelanden först.")
     return Selection(ids=tuple(id for id in ids[:10_000] if 0 < id < 2**63))
 
 

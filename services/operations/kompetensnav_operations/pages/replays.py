@@ -52,7 +52,7 @@ async def _values(desk: Desk, replay_id: UUID) -> dict[str, Any]:
     async with desk.begin() as session:
         replay = await session.get(Replay, replay_id)
         if replay is None:
-            raise NotFound("There is no such replay.", "Det finns ingen sådan omspelning.")
+            raise NotFound("There is no such replay.", "Det finns ingen sådan omsändning.")
         outcomes = await replays.outcomes(session, replay_id)
         consumers = await session.execute(
             select(Letter.consumer, func.count(), func.count(Letter.came_of))

@@ -34,7 +34,10 @@ class RoundDrafted(RoundFacts):
 
     name = "matching.round.drafted.v1"
     about = "round_id"
-    told = {"sv": "Utkast: {matched} av {learners} får plats", "en": "Draft: {matched} of {learners} placed"}
+    summaries = {
+        "sv": "Utkast: {matched} av {learners} får plats",
+        "en": "Draft: {matched} of {learners} placed",
+    }
 
 
 class RoundApproved(RoundFacts):
@@ -42,7 +45,7 @@ class RoundApproved(RoundFacts):
 
     name = "matching.round.approved.v1"
     about = "round_id"
-    told = {"sv": "Omgång godkänd: {matched} matchade", "en": "Round approved: {matched} matched"}
+    summaries = {"sv": "Omgång godkänd: {matched} matchade", "en": "Round approved: {matched} matched"}
 
     approved_by: Literal["person", "standing_rule"] = fact("internal", "Who approved.")
 
@@ -59,7 +62,7 @@ class LearnerMatched(Event):
 
     name = "matching.learner.matched.v1"
     about = "match_id"
-    told = {"sv": "Match {match_id} godkänd", "en": "Match {match_id} approved"}
+    summaries = {"sv": "Match {match_id} godkänd", "en": "Match {match_id} approved"}
 
     match_id: UUID = fact("reference", "The match.")
     round_id: UUID = fact("reference", "The round.")
@@ -84,7 +87,7 @@ class BottleneckFound(Event):
     name = "matching.bottleneck.found.v1"
     visibility = "pub"
     about = "bottleneck_id"
-    told = {
+    summaries = {
         "sv": "Fler platser i {occupation} skulle ge {learners} till en plats",
         "en": "More seats in {occupation} would place {learners} more",
     }
@@ -101,7 +104,7 @@ class LearnerUnmatched(Event):
 
     name = "matching.learner.unmatched.v1"
     about = "proposal_id"
-    told = {"sv": "Önskemål {request_id} utan plats", "en": "Request {request_id} without a place"}
+    summaries = {"sv": "Önskemål {request_id} utan plats", "en": "Request {request_id} without a place"}
 
     proposal_id: UUID = fact("reference", "The draft's row about the learner.")
     round_id: UUID = fact("reference", "The round.")
@@ -117,4 +120,4 @@ class ErasureAnswered(ErasureFacts):
 
     name = "matching.erasure.answered.v1"
     about = "erasure_id"
-    told = {"sv": "Radering {erasure_id}: {answer}", "en": "Erasure {erasure_id}: {answer}"}
+    summaries = {"sv": "Radering {erasure_id}: {answer}", "en": "Erasure {erasure_id}: {answer}"}

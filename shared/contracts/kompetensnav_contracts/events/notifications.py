@@ -25,7 +25,7 @@ class MessageSent(MessageFacts):
 
     name = "notifications.message.sent.v1"
     about = "message_id"
-    told = {"sv": "Meddelande {message_id} sänt", "en": "Message {message_id} sent"}
+    summaries = {"sv": "Meddelande {message_id} sänt", "en": "Message {message_id} sent"}
 
 
 class MessageFailed(MessageFacts):
@@ -33,7 +33,7 @@ class MessageFailed(MessageFacts):
 
     name = "notifications.message.failed.v1"
     about = "message_id"
-    told = {
+    summaries = {
         "sv": "Meddelande {message_id} ej sänt: {reason}",
         "en": "Message {message_id} not sent: {reason}",
     }
@@ -46,4 +46,4 @@ class ErasureAnswered(ErasureFacts):
 
     name = "notifications.erasure.answered.v1"
     about = "erasure_id"
-    told = {"sv": "Radering {erasure_id}: {answer}", "en": "Erasure {erasure_id}: {answer}"}
+    summaries = {"sv": "Radering {erasure_id}: {answer}", "en": "Erasure {erasure_id}: {answer}"}

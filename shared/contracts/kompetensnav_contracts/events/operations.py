@@ -19,7 +19,7 @@ class LetterReplayed(ActFacts):
 
     name = "operations.letter.replayed.v1"
     about = "act_id"
-    told = {"sv": "{letters} brev spelas om", "en": "{letters} letters are replayed"}
+    summaries = {"sv": "{letters} meddelanden skickas igen", "en": "{letters} dead letters are replayed"}
 
     letters: int = fact("internal", "How many.", ge=1)
 
@@ -29,7 +29,7 @@ class LetterDiscarded(ActFacts):
 
     name = "operations.letter.discarded.v1"
     about = "act_id"
-    told = {"sv": "{letters} brev lagda åt sidan", "en": "{letters} letters discarded"}
+    summaries = {"sv": "{letters} meddelanden är avfärdade", "en": "{letters} dead letters are discarded"}
 
     letters: int = fact("internal", "How many.", ge=1)
     restored: bool = fact("internal", "True when they are taken back.", default=False)
@@ -47,7 +47,7 @@ class ConsumerPaused(ConsumerFacts):
 
     name = "operations.consumer.paused.v1"
     about = "act_id"
-    told = {"sv": "{consumer} pausad till {until}", "en": "{consumer} paused until {until}"}
+    summaries = {"sv": "{consumer} pausad till {until}", "en": "{consumer} paused until {until}"}
 
     until: AwareDatetime = fact("internal", "When it goes on by itself.")
 
@@ -57,7 +57,7 @@ class ConsumerResumed(ConsumerFacts):
 
     name = "operations.consumer.resumed.v1"
     about = "act_id"
-    told = {"sv": "{consumer} går vidare", "en": "{consumer} goes on"}
+    summaries = {"sv": "{consumer} går vidare", "en": "{consumer} goes on"}
 
 
 class AuditExtended(Event):
@@ -65,7 +65,7 @@ class AuditExtended(Event):
 
     name = "operations.audit.extended.v1"
     about = "number"
-    told = {"sv": "Granskningslogg {number}", "en": "Audit entry {number}"}
+    summaries = {"sv": "Granskningslogg {number}", "en": "Audit entry {number}"}
 
     number: int = fact("internal", "The entry; they count up without gaps.", ge=1)
     seal: str = fact("internal", "SHA-256 of the entry and of the seal before it, hexadecimal.",

@@ -13,7 +13,7 @@ class ReportPublished(Event):
     name = "reporting.report.published.v1"
     visibility = "pub"
     about = "report_id"
-    told = {"sv": "Rapport {report_id} publicerad", "en": "Report {report_id} published"}
+    summaries = {"sv": "Rapport {report_id} publicerad", "en": "Report {report_id} published"}
 
     report_id: UUID = fact("reference", "The report.")
     kind: str = fact("public", "Which report, e.g. `placements`.")
@@ -26,4 +26,4 @@ class ErasureAnswered(ErasureFacts):
 
     name = "reporting.erasure.answered.v1"
     about = "erasure_id"
-    told = {"sv": "Radering {erasure_id}: {answer}", "en": "Erasure {erasure_id}: {answer}"}
+    summaries = {"sv": "Radering {erasure_id}: {answer}", "en": "Erasure {erasure_id}: {answer}"}

@@ -14,7 +14,7 @@ class EmployerRegistered(Event):
 
     name = "registry.employer.registered.v1"
     about = "employer_id"
-    told = {"sv": "Arbetsgivare {employer_id} registrerad", "en": "Employer {employer_id} registered"}
+    summaries = {"sv": "Arbetsgivare {employer_id} registrerad", "en": "Employer {employer_id} registered"}
 
     employer_id: UUID = fact("reference", "The employer.")
     org_number: str | None = fact(
@@ -36,7 +36,7 @@ class EmployerMerged(Event):
 
     name = "registry.employer.merged.v1"
     about = "employer_id"
-    told = {
+    summaries = {
         "sv": "Arbetsgivare {employer_id} är samma som {kept_employer_id}",
         "en": "Employer {employer_id} is the same as {kept_employer_id}",
     }
@@ -50,7 +50,7 @@ class EmployerParted(Event):
 
     name = "registry.employer.parted.v1"
     about = "employer_id"
-    told = {
+    summaries = {
         "sv": "Arbetsgivare {employer_id} skild från {kept_employer_id}",
         "en": "Employer {employer_id} parted from {kept_employer_id}",
     }
@@ -64,7 +64,7 @@ class WorkplaceRegistered(Event):
 
     name = "registry.workplace.registered.v1"
     about = "workplace_id"
-    told = {"sv": "Arbetsställe {workplace_id} registrerat", "en": "Workplace {workplace_id} registered"}
+    summaries = {"sv": "Arbetsställe {workplace_id} registrerat", "en": "Workplace {workplace_id} registered"}
 
     workplace_id: UUID = fact("reference", "The workplace.")
     employer_id: UUID = fact("reference", "The employer that runs it.")
@@ -77,7 +77,7 @@ class WorkplaceAsked(Event):
 
     name = "registry.workplace.asked.v1"
     about = "asking_id"
-    told = {"sv": "Arbetsställe {workplace_id} tillfrågat", "en": "Workplace {workplace_id} asked"}
+    summaries = {"sv": "Arbetsställe {workplace_id} tillfrågat", "en": "Workplace {workplace_id} asked"}
 
     asking_id: UUID = fact("reference", "This asking.")
     workplace_id: UUID = fact("reference", "The workplace.")
@@ -92,7 +92,7 @@ class AgreementSigned(Event):
 
     name = "registry.agreement.signed.v1"
     about = "agreement_id"
-    told = {
+    summaries = {
         "sv": "Samarbetsavtal {agreement_id} tecknat",
         "en": "Cooperation agreement {agreement_id} signed",
     }
@@ -111,7 +111,10 @@ class AgreementExpiring(Event):
 
     name = "registry.agreement.expiring.v1"
     about = "agreement_id"
-    told = {"sv": "Samarbetsavtal {agreement_id} går ut {valid_to}", "en": "{agreement_id} ends {valid_to}"}
+    summaries = {
+        "sv": "Samarbetsavtal {agreement_id} går ut {valid_to}",
+        "en": "{agreement_id} ends {valid_to}",
+    }
 
     agreement_id: UUID = fact("reference", "The agreement.")
     employer_id: UUID = fact("reference", "The employer.")
@@ -124,7 +127,7 @@ class InvitationMade(Event):
 
     name = "registry.invitation.made.v1"
     about = "invitation_id"
-    told = {"sv": "Inbjudan {invitation_id} till besök", "en": "Invitation {invitation_id} to a visit"}
+    summaries = {"sv": "Inbjudan {invitation_id} till besök", "en": "Invitation {invitation_id} to a visit"}
 
     invitation_id: UUID = fact("reference", "The invitation.")
     workplace_id: UUID = fact("reference", "The workplace that invites.")
@@ -138,7 +141,10 @@ class SharingAgreed(Event):
 
     name = "registry.sharing.agreed.v1"
     about = "agreement_id"
-    told = {"sv": "Delningsavtal {agreement_id} tecknat", "en": "Sharing agreement {agreement_id} signed"}
+    summaries = {
+        "sv": "Delningsavtal {agreement_id} tecknat",
+        "en": "Sharing agreement {agreement_id} signed",
+    }
 
     agreement_id: UUID = fact("reference", "The sharing agreement.")
     lead: str = fact("public", "SCB code of the municipality that leads joint rounds.")

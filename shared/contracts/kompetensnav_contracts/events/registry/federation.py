@@ -29,7 +29,7 @@ class SlotLent(Federated):
 
     name = "registry.slot.lent.v1"
     about = "slot_id"
-    told = {"sv": "Plats {slot_id} utlånad till {to}", "en": "Slot {slot_id} lent to {to}"}
+    summaries = {"sv": "Plats {slot_id} utlånad till {to}", "en": "Slot {slot_id} lent to {to}"}
 
     slot_id: UUID = fact("reference", "The slot.")
     workplace_id: UUID = fact("reference", "The workplace that offers it.")
@@ -57,7 +57,10 @@ class SlotRecalled(Federated):
 
     name = "registry.slot.recalled.v1"
     about = "slot_id"
-    told = {"sv": "Plats {slot_id} inte längre utlånad till {to}", "en": "Slot {slot_id} not lent to {to}"}
+    summaries = {
+        "sv": "Plats {slot_id} inte längre utlånad till {to}",
+        "en": "Slot {slot_id} not lent to {to}",
+    }
 
     slot_id: UUID = fact("reference", "The slot.")
 
@@ -67,7 +70,7 @@ class SeatAsked(Federated):
 
     name = "registry.seat.asked.v1"
     about = "reference"
-    told = {"sv": "Plats efterfrågad i {slot_id}", "en": "Seat asked for in {slot_id}"}
+    summaries = {"sv": "Plats efterfrågad i {slot_id}", "en": "Seat asked for in {slot_id}"}
 
     reference: UUID = fact("reference", "Made for this seat alone; leads to nothing in the stack that hears.")
     slot_id: UUID = fact("reference", "The slot.")
@@ -81,7 +84,7 @@ class SeatReturned(Federated):
 
     name = "registry.seat.returned.v1"
     about = "reference"
-    told = {"sv": "Plats lämnad tillbaka: {reason}", "en": "Seat returned: {reason}"}
+    summaries = {"sv": "Plats lämnad tillbaka: {reason}", "en": "Seat returned: {reason}"}
 
     reference: UUID = fact("reference", "As in the asking.")
     slot_id: UUID = fact("reference", "The slot.")
@@ -93,7 +96,7 @@ class SeatAnswered(Federated):
 
     name = "registry.seat.answered.v1"
     about = "reference"
-    told = {"sv": "Svar om plats i {slot_id}", "en": "Answer about a seat in {slot_id}"}
+    summaries = {"sv": "Svar om plats i {slot_id}", "en": "Answer about a seat in {slot_id}"}
 
     reference: UUID = fact("reference", "As in the asking.")
     slot_id: UUID = fact("reference", "The slot.")
@@ -106,7 +109,7 @@ class SeatAccepted(Federated):
 
     name = "registry.seat.accepted.v1"
     about = "reference"
-    told = {"sv": "Arbetsgivaren har sagt ja", "en": "The employer says yes"}
+    summaries = {"sv": "Arbetsgivaren har sagt ja", "en": "The employer says yes"}
 
     reference: UUID = fact("reference", "As in the asking.")
 
@@ -116,7 +119,7 @@ class SeatDeclined(Federated):
 
     name = "registry.seat.declined.v1"
     about = "reference"
-    told = {"sv": "Arbetsgivaren har sagt nej: {reason}", "en": "The employer says no: {reason}"}
+    summaries = {"sv": "Arbetsgivaren har sagt nej: {reason}", "en": "The employer says no: {reason}"}
 
     reference: UUID = fact("reference", "As in the asking.")
     reason: Reason = fact("public", "Why, as a code that tells nothing of a person.")
@@ -127,7 +130,10 @@ class GuestAsked(Event):
 
     name = "registry.guest.asked.v1"
     about = "reference"
-    told = {"sv": "Gäst från {sent_by} i plats {slot_id}", "en": "Guest from {sent_by} in slot {slot_id}"}
+    summaries = {
+        "sv": "Gäst från {sent_by} i plats {slot_id}",
+        "en": "Guest from {sent_by} in slot {slot_id}",
+    }
 
     reference: UUID = fact("reference", "This seat's reference, for both stacks.")
     workplace_id: UUID = fact("reference", "The workplace.")
@@ -143,7 +149,7 @@ class GuestEnded(Event):
 
     name = "registry.guest.ended.v1"
     about = "reference"
-    told = {"sv": "Gäst kommer inte: {reason}", "en": "Guest does not come: {reason}"}
+    summaries = {"sv": "Gäst kommer inte: {reason}", "en": "Guest does not come: {reason}"}
 
     reference: UUID = fact("reference", "This seat's reference, for both stacks.")
     workplace_id: UUID = fact("reference", "The workplace.")

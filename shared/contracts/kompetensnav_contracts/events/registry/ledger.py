@@ -44,7 +44,7 @@ class SlotPosted(SlotFacts):
 
     name = "registry.slot.posted.v1"
     about = "slot_id"
-    told = {
+    summaries = {
         "sv": "{seats} plats(er) för {placement_type} i yrke {occupation} från {starts_on}",
         "en": "{seats} seat(s) for {placement_type} in occupation {occupation} from {starts_on}",
     }
@@ -55,7 +55,7 @@ class SlotChanged(SlotFacts):
 
     name = "registry.slot.changed.v1"
     about = "slot_id"
-    told = {"sv": "Plats {slot_id} ändrad", "en": "Slot {slot_id} changed"}
+    summaries = {"sv": "Plats {slot_id} ändrad", "en": "Slot {slot_id} changed"}
 
 
 class SlotWithdrawn(Event):
@@ -63,7 +63,7 @@ class SlotWithdrawn(Event):
 
     name = "registry.slot.withdrawn.v1"
     about = "slot_id"
-    told = {"sv": "Plats {slot_id} återtagen", "en": "Slot {slot_id} withdrawn"}
+    summaries = {"sv": "Plats {slot_id} återtagen", "en": "Slot {slot_id} withdrawn"}
 
     slot_id: UUID = fact("reference", "The slot.")
     placement_type: PlacementType = fact("public", "Placement type.")
@@ -78,7 +78,7 @@ class SlotOffered(Event):
     name = "registry.slot.offered.v1"
     visibility = "pub"
     about = "slot_id"
-    told = {"sv": "Öppen plats {slot_id}", "en": "Open slot {slot_id}"}
+    summaries = {"sv": "Öppen plats {slot_id}", "en": "Open slot {slot_id}"}
 
     slot_id: UUID = fact("reference", "The slot.")
     employer_id: UUID = fact("reference", "The employer.")
@@ -96,7 +96,7 @@ class SlotRetracted(Event):
     name = "registry.slot.retracted.v1"
     visibility = "pub"
     about = "slot_id"
-    told = {"sv": "Plats {slot_id} inte längre öppen", "en": "Slot {slot_id} no longer open"}
+    summaries = {"sv": "Plats {slot_id} inte längre öppen", "en": "Slot {slot_id} no longer open"}
 
     slot_id: UUID = fact("reference", "The slot.")
 
@@ -106,7 +106,7 @@ class CapacityChanged(Event):
 
     name = "registry.capacity.changed.v1"
     about = "slot_id"
-    told = {"sv": "{seats_left} lediga i plats {slot_id}", "en": "{seats_left} free in slot {slot_id}"}
+    summaries = {"sv": "{seats_left} lediga i plats {slot_id}", "en": "{seats_left} free in slot {slot_id}"}
 
     slot_id: UUID = fact("reference", "The slot.")
     seats_left: int = fact("public", "Seats that can still be reserved.", ge=0)
@@ -153,7 +153,10 @@ class RequestOpened(RequestFacts):
 
     name = "registry.request.opened.v1"
     about = "request_id"
-    told = {"sv": "Önskemål {request_id} om {placement_type}", "en": "Request {request_id}: {placement_type}"}
+    summaries = {
+        "sv": "Önskemål {request_id} om {placement_type}",
+        "en": "Request {request_id}: {placement_type}",
+    }
 
 
 class RequestChanged(RequestFacts):
@@ -161,7 +164,7 @@ class RequestChanged(RequestFacts):
 
     name = "registry.request.changed.v1"
     about = "request_id"
-    told = {"sv": "Önskemål {request_id} ändrat", "en": "Request {request_id} changed"}
+    summaries = {"sv": "Önskemål {request_id} ändrat", "en": "Request {request_id} changed"}
 
 
 class RequestClosed(Event):
@@ -169,7 +172,7 @@ class RequestClosed(Event):
 
     name = "registry.request.closed.v1"
     about = "request_id"
-    told = {"sv": "Önskemål {request_id} stängt", "en": "Request {request_id} closed"}
+    summaries = {"sv": "Önskemål {request_id} stängt", "en": "Request {request_id} closed"}
 
     request_id: UUID = fact("reference", "The placement request.")
     learner_id: UUID = fact("pseudonymous", "Random reference of the learner.")
@@ -193,7 +196,7 @@ class SeatReserved(SeatFacts):
 
     name = "registry.seat.reserved.v1"
     about = "seat_id"
-    told = {"sv": "Plats reserverad i {slot_id}", "en": "Seat reserved in {slot_id}"}
+    summaries = {"sv": "Plats reserverad i {slot_id}", "en": "Seat reserved in {slot_id}"}
 
     seat_id: UUID = fact("reference", "The seat.")
 
@@ -203,7 +206,7 @@ class SeatRefused(SeatFacts):
 
     name = "registry.seat.refused.v1"
     about = "match_id"
-    told = {"sv": "Plats nekad i {slot_id}: {refusal}", "en": "Seat refused in {slot_id}: {refusal}"}
+    summaries = {"sv": "Plats nekad i {slot_id}: {refusal}", "en": "Seat refused in {slot_id}: {refusal}"}
 
     refusal: Refusal = fact("internal", "Why.")
     rule: str | None = fact(
@@ -219,7 +222,7 @@ class SeatReleased(Event):
 
     name = "registry.seat.released.v1"
     about = "seat_id"
-    told = {"sv": "Plats frigjord i {slot_id}: {reason}", "en": "Seat released in {slot_id}: {reason}"}
+    summaries = {"sv": "Plats frigjord i {slot_id}: {reason}", "en": "Seat released in {slot_id}: {reason}"}
 
     seat_id: UUID = fact("reference", "The seat.")
     slot_id: UUID = fact("reference", "The slot.")
@@ -253,7 +256,7 @@ class OfferMade(OfferFacts):
 
     name = "registry.offer.made.v1"
     about = "offer_id"
-    told = {"sv": "Erbjudande {offer_id} lämnat", "en": "Offer {offer_id} made"}
+    summaries = {"sv": "Erbjudande {offer_id} lämnat", "en": "Offer {offer_id} made"}
 
     answer_by: date = fact("internal", "Last day to answer (ISO 8601).")
 
@@ -263,7 +266,7 @@ class OfferAccepted(OfferFacts):
 
     name = "registry.offer.accepted.v1"
     about = "offer_id"
-    told = {"sv": "Erbjudande {offer_id}: ja från {party}", "en": "Offer {offer_id}: yes from {party}"}
+    summaries = {"sv": "Erbjudande {offer_id}: ja från {party}", "en": "Offer {offer_id}: yes from {party}"}
 
     party: Party = fact("internal", "Who said yes.")
 
@@ -273,7 +276,7 @@ class OfferDeclined(OfferFacts):
 
     name = "registry.offer.declined.v1"
     about = "offer_id"
-    told = {"sv": "Erbjudande {offer_id}: nej från {party}", "en": "Offer {offer_id}: no from {party}"}
+    summaries = {"sv": "Erbjudande {offer_id}: nej från {party}", "en": "Offer {offer_id}: no from {party}"}
 
     party: Party = fact("internal", "Who said no.")
     reason: Reason = fact("internal", "Why.")
@@ -284,7 +287,7 @@ class OfferExpired(OfferFacts):
 
     name = "registry.offer.expired.v1"
     about = "offer_id"
-    told = {"sv": "Erbjudande {offer_id} obesvarat", "en": "Offer {offer_id} expired"}
+    summaries = {"sv": "Erbjudande {offer_id} obesvarat", "en": "Offer {offer_id} expired"}
 
 
 class PlacementFacts(OfferFacts):
@@ -298,7 +301,7 @@ class PlacementConfirmed(PlacementFacts):
 
     name = "registry.placement.confirmed.v1"
     about = "placement_id"
-    told = {"sv": "Placering {placement_id} klar", "en": "Placement {placement_id} confirmed"}
+    summaries = {"sv": "Placering {placement_id} klar", "en": "Placement {placement_id} confirmed"}
 
     days_to_place: int = fact("internal", "Days from the request was opened to confirmation.", ge=0)
 
@@ -308,7 +311,7 @@ class PlacementStarted(PlacementFacts):
 
     name = "registry.placement.started.v1"
     about = "placement_id"
-    told = {"sv": "Placering {placement_id} påbörjad", "en": "Placement {placement_id} started"}
+    summaries = {"sv": "Placering {placement_id} påbörjad", "en": "Placement {placement_id} started"}
 
 
 class PlacementInterrupted(PlacementFacts):
@@ -316,7 +319,7 @@ class PlacementInterrupted(PlacementFacts):
 
     name = "registry.placement.interrupted.v1"
     about = "placement_id"
-    told = {"sv": "Placering {placement_id} avbruten", "en": "Placement {placement_id} interrupted"}
+    summaries = {"sv": "Placering {placement_id} avbruten", "en": "Placement {placement_id} interrupted"}
 
     reason: Reason = fact("internal", "Why, as a code; never free text.")
     interrupted_on: date = fact("pseudonymous", "Last day of presence (ISO 8601).")
@@ -327,7 +330,7 @@ class PlacementCompleted(PlacementFacts):
 
     name = "registry.placement.completed.v1"
     about = "placement_id"
-    told = {"sv": "Placering {placement_id} genomförd", "en": "Placement {placement_id} completed"}
+    summaries = {"sv": "Placering {placement_id} genomförd", "en": "Placement {placement_id} completed"}
 
 
 class PresenceConfirmed(Event):
@@ -335,7 +338,7 @@ class PresenceConfirmed(Event):
 
     name = "registry.presence.confirmed.v1"
     about = "presence_id"
-    told = {"sv": "Närvaro bekräftad, vecka {week}", "en": "Presence confirmed, week {week}"}
+    summaries = {"sv": "Närvaro bekräftad, vecka {week}", "en": "Presence confirmed, week {week}"}
 
     presence_id: UUID = fact("reference", "This week of this placement.")
     placement_id: UUID = fact("reference", "The placement.")
@@ -352,7 +355,7 @@ class ErasureRequested(Event):
 
     name = "registry.erasure.requested.v1"
     about = "erasure_id"
-    told = {"sv": "Radering {erasure_id} begärd", "en": "Erasure {erasure_id} requested"}
+    summaries = {"sv": "Radering {erasure_id} begärd", "en": "Erasure {erasure_id} requested"}
 
     erasure_id: UUID = fact("reference", "This erasure.")
     learner_id: UUID = fact("pseudonymous", "Random reference of the learner.")
@@ -375,7 +378,10 @@ class PlacementCounted(Event):
     name = "registry.placement.counted.v1"
     visibility = "pub"
     about = "count_id"
-    told = {"sv": "En placering i {placement_type} {month}", "en": "One {placement_type} placement {month}"}
+    summaries = {
+        "sv": "En placering i {placement_type} {month}",
+        "en": "One {placement_type} placement {month}",
+    }
 
     count_id: UUID = fact("reference", "Random reference of the count; leads to nothing.")
     placement_type: PlacementType = fact("public", "Placement type.")

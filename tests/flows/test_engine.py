@@ -276,7 +276,7 @@ async def test_the_account_says_who_was_served_how_and_hides_the_few(stack, town
     assert account["served"]["municipality"] == [{"key": "1780", "learners": 17, "placed": 9}]
     assert account["served"]["wish_rank"] == [{"key": "1", "learners": 9, "placed": 9}]
     token = stack.token("coordinator", municipalities=("1780",))
-    for language, words in (("sv", "Så placerades omgången"), ("en", "How the round was placed")):
+    for language, words in (("sv", "Så gjordes matchningen"), ("en", "How the round was placed")):
         answered = httpx.get(
             f"{stack.running['services']['matching']}{path}/page?lang={language}",
             headers={"authorization": f"Bearer {token}"},

@@ -102,20 +102,20 @@ PAGE: dict[str, dict[str, Any]] = {
         "product": "Kompetensnav",
         "other": "In English",
         "other_code": "en",
-        "title": "Så placerades omgången",
+        "title": "Så gjordes matchningen",
         "lead": "Fick plats: {matched} av {learners}",
-        "what": "Vad som räknades fram",
+        "what": "Hur fördelningen räknades fram",
         "modes": {
             "most_placed": "Flest placerade",
-            "stable": "Stabilt",
-            "stable_filled": "Stabilt, sedan fyllt",
+            "stable": "Stabil fördelning",
+            "stable_filled": "Stabil fördelning, sedan påfylld",
         },
         "rule": {
             "most_placed": "Så många som möjligt fick plats; bland dem så många som möjligt med"
             " behov; därefter lägsta sammanlagda kostnad (resa och avstånd från önskemål, i minuter).",
             "stable": "Ingen sökande och plats skulle båda hellre ha haft varandra; behov går först, därefter"
             " lottning.",
-            "stable_filled": "Stabilt först, därefter så många till som möjligt med så få"
+            "stable_filled": "Först en stabil fördelning, därefter så många till som möjligt med så få"
             " flyttade som möjligt.",
         },
         "proved": "Bevisat: ingen annan fördelning placerar fler, eller lika många till lägre kostnad.",
@@ -126,12 +126,12 @@ PAGE: dict[str, dict[str, Any]] = {
         "no_reward": "Inget tillägg för den som själv vill prova något nytt.",
         "new_field": "Ett eget önskemål om att prova något nytt räknas som {minutes} minuter.",
         "sex": "Kön finns inte i underlaget.",
-        "seed": "Lottens frö: {seed} (följer av underlaget). Underlag: {inputs}.",
+        "seed": "Slumptal för lottningen: {seed} (följer av underlaget). Underlag: {inputs}.",
         "ways": "Tre sätt att placera, och vad vart och ett ger",
         "way": "Sätt",
         "placed": "Placerade",
         "cost": "Kostnad, min",
-        "envious": "Skulle hellre ha bytt",
+        "envious": "Skulle ha föredragit en annan plats",
         "chosen": "valt",
         "tables": {
             "tier": "Efter turordning",
@@ -165,7 +165,7 @@ PAGE: dict[str, dict[str, Any]] = {
         "other_code": "sv",
         "title": "How the round was placed",
         "lead": "Placed: {matched} of {learners}",
-        "what": "What was worked out",
+        "what": "How the result was worked out",
         "modes": {
             "most_placed": "Most placed",
             "stable": "Stable",
@@ -185,12 +185,12 @@ PAGE: dict[str, dict[str, Any]] = {
         "no_reward": "No reward for an own wish to try something new.",
         "new_field": "An own wish to try something new counts as {minutes} minutes.",
         "sex": "Nobody's sex is in the data.",
-        "seed": "The lot's seed: {seed} (follows from the input). Input: {inputs}.",
+        "seed": "Random seed of the lottery: {seed} (follows from the input). Input: {inputs}.",
         "ways": "Three ways to place, and what each would give",
         "way": "Way",
         "placed": "Placed",
         "cost": "Cost, min",
-        "envious": "Would rather have swapped",
+        "envious": "Would have preferred another slot",
         "chosen": "chosen",
         "tables": {
             "tier": "By order of priority",

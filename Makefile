@@ -155,6 +155,7 @@ docs: setup events topology ## write every generated page
 	@$(BIN)/kompetensnav docs --write .
 	@PYTHONPATH=tests $(BIN)/python -m support.faults_page --write
 	@PYTHONPATH=tests $(BIN)/python -m support.alerts_page --write
+	@PYTHONPATH=tests $(BIN)/python -m support.architecture_page --write
 
 screenshots: setup ## take the pictures of the console that the docs show
 	@KOMPETENSNAV_SCREENSHOTS=1 $(PYTEST) tests/console -k picture

@@ -39,8 +39,8 @@ def parsed(module):
 
 def test_every_service_is_in_the_import_contracts():
     packages = [f"kompetensnav_{name}" for name in SERVICES]
-    assert sorted(name.strip() for name in CONTRACTS["house"]["layers"][0].split("|")) == packages
-    assert CONTRACTS["rooms"]["containers"] == packages
+    assert sorted(name.strip() for name in CONTRACTS["distributions"]["layers"][0].split("|")) == packages
+    assert CONTRACTS["layers"]["containers"] == packages
     assert set(packages) <= set(LINTER["root_packages"])
 
 
@@ -253,6 +253,12 @@ def test_generated_pages_are_as_the_code_says():
 
 def test_every_fault_and_promise_has_a_test_named_after_it_and_the_table_says_so():
     from support.faults_page import PAGE, page
+
+    assert PAGE.read_text() == page(), "run `make docs`"
+
+
+def test_the_picture_of_the_architecture_is_as_the_import_contracts_say():
+    from support.architecture_page import PAGE, page
 
     assert PAGE.read_text() == page(), "run `make docs`"
 

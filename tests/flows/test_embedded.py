@@ -204,7 +204,9 @@ async def test_killing_every_service_during_the_demo_loses_nothing(tmp_path):
     ids = Counter()
     mails = list((tmp_path / "demo/mail").glob("*.eml"))
     for path in mails:
-        ids[message_from_bytes(path.read_bytes())["Message-ID"]] += 1
+        id = message_from_bytes(path.read_bytes())["Message-ID"]
+        ids[id] += not id.endswith("@operations.kompetensnav>")  # an alert is no message of the main job
+    ids = +ids
     repeats = sum(n - 1 for n in ids.values())
     assert kills >= 4, "the demo was over before it could be struck"
     assert len(ids) == summary["e_mails"]

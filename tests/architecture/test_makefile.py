@@ -18,17 +18,18 @@ RUNS = {
 }  # fmt: skip
 
 
+def made(*arguments):
+    """What `make` prints, as from a shell, also where these tests were begun by another one."""
+    bare = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    done = subprocess.run(
+        ["make", *arguments], cwd=ROOT, capture_output=True, text=True, env=bare, check=True
+    )  # fmt: skip
+    return done.stdout
+
+
 @pytest.mark.parametrize("target", RUNS)
 def test_a_target_runs_what_it_is_for_tied_to_make(target):
-    bare = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
-    said = subprocess.run(
-        ["make", "-n", "-o", ".venv/ready", target],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        env=bare,
-        check=True,
-    ).stdout
+    said = made("-n", "-o", ".venv/ready", target)
     tied = rf"\.venv/bin/python -m kompetensnav_embedded\.tether \.venv/bin/python {re.escape(RUNS[target])}"
     assert re.search(tied, said), said
 
@@ -41,7 +42,7 @@ def test_every_target_of_the_help_is_one_that_makes_something():
 
 
 def test_the_help_is_in_groups_and_leaves_none_out():
-    said = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    said = made("help")
     first, *groups = said.split("\n\n")
     assert first.split()[:2] == ["make", "help"]
     shown = [line.split()[1] for group in groups for line in group.splitlines()[1:]]

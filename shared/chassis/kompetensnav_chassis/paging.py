@@ -25,7 +25,7 @@ async def page(
     session: Session, shown: Select[Any], order: Any, limit: int, offset: int
 ) -> tuple[Sequence[Any], int]:
     """The rows of one page, and how many there are. `order`: a column, or several, that tell every row from
-    all others."""
+    all others; () when what is shown is in such an order already."""
     columns = order if isinstance(order, tuple) else (order,)
     rows = (await session.scalars(shown.order_by(*columns).limit(limit).offset(offset))).all()
     total = await session.scalar(select(func.count()).select_from(shown.order_by(None).subquery()))

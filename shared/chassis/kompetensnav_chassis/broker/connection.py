@@ -15,7 +15,6 @@ from faststream.nats.opentelemetry import NatsTelemetryMiddleware
 from faststream.nats.prometheus import NatsPrometheusMiddleware
 from faststream.nats.security import NatsNKey
 from nats.aio.client import Client
-from nats.js import JetStreamContext
 from prometheus_client import REGISTRY, CollectorRegistry
 
 from kompetensnav_chassis import tracing
@@ -95,12 +94,6 @@ def client(broker: NatsBroker) -> Client:
     return connection
 
 
-def jetstream(broker: NatsBroker) -> JetStreamContext:
-    """The JetStream context of a connected broker."""
-    js: JetStreamContext = broker.config.connection_state.stream
-    return js
-
-
 async def connect(broker: NatsBroker, listener: Listener, stack: str, seconds: float = 20) -> None:
     """Connects and starts; raises RuntimeError with one readable line when the server or a durable is not
     there."""
@@ -108,9 +101,10 @@ async def connect(broker: NatsBroker, listener: Listener, stack: str, seconds: f
         await asyncio.wait_for(broker.connect(), seconds)
     except (TimeoutError, nats.errors.Error, OSError) as down:
         raise RuntimeError(f"NATS does not answer: {type(down).__name__}") from down
+    js = client(broker).jetstream()
     for consumer in listener.consumers:
         try:
-            await jetstream(broker).consumer_info(consumer.stream(stack), consumer.durable)
+            await js.consumer_info(consumer.stream(stack), consumer.durable)
         except (nats.js.errors.Error, nats.errors.Error) as missing:
             raise RuntimeError(
                 f"Consumer {consumer.durable} is not there ({type(missing).__name__});"

@@ -24,6 +24,7 @@ from collections.abc import Awaitable, Callable
 from datetime import date
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 import httpx
@@ -340,7 +341,9 @@ async def reserved(folder: Path, running: dict[str, Any]) -> None:
 
         async def one(id: str, slot_id: str = slot_id) -> None:
             async with transaction(sessions, Scope((CODE,), (), ("school",))) as session:
-                await direct.offer_slot(session, municipality=CODE, request_id=id, slot_id=slot_id)
+                await direct.offer_slot(
+                    session, municipality=CODE, request_id=UUID(id), slot_id=UUID(slot_id)
+                )
 
         began = time.perf_counter()
         await asyncio.gather(*(one(id) for id in ids))

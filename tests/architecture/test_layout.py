@@ -68,7 +68,9 @@ def test_every_module_says_which_layer_it_is():
 
 
 def test_every_module_has_at_most_500_lines():
-    lines = {short(m): len(m.read_text().splitlines()) for m in OURS}
+    migrations = [m for m in MODULES if "/versions/" in str(m)]
+    assert migrations
+    lines = {short(m): len(m.read_text().splitlines()) for m in (*OURS, *migrations)}
     assert len(lines) > 200
     assert {m: n for m, n in lines.items() if n > 500} == {}
 

@@ -46,14 +46,9 @@ WAITING = {
 HANDLED = "select consumer, count(*) from inbox where handled_at is not null group by consumer"
 BACKLOG = "select count(*) from outbox where published_at is null"
 OVERFULL = """
-select (select count(*) from slot where taken > seats or taken <> (
-        select count(*) from seat where seat.slot_id = slot.slot_id and released_at is null))
-    + (select count(*) from (
-        select w.workplace_id from workplace w join seat on seat.workplace_id = w.workplace_id
-        and released_at is null cross join lateral
-        generate_series(date_trunc('week', seat.starts_on)::date, seat.ends_on, interval '7 days') week
-        group by w.workplace_id, w.reception_capacity, week
-        having count(*) > w.reception_capacity) full_weeks)
+select (select count(*) from facts.workplace_week where held > receives)
+    + (select count(*) from facts.slot s where taken > seats or taken <> (
+        select count(*) from facts.seat where seat.slot_id = s.slot_id and released_at is null))
 """
 EVENTS = {
     "matched": ("matching.learner.matched.v1",),

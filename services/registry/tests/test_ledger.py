@@ -1,4 +1,4 @@
-"""The ledger as one SQL statement says what the domain says, in any interleaving, on a real database."""
+"""The ledger gives and leaves what the domain says, in any interleaving, on a real database."""
 
 import asyncio
 from datetime import date, timedelta
@@ -14,7 +14,7 @@ from kompetensnav_chassis import testing
 from kompetensnav_chassis.db import Scope, transaction
 from kompetensnav_contracts.vocabulary import Reason, Refusal
 from kompetensnav_registry import domain
-from kompetensnav_registry.actions import employers, learners, organisations, rules, slots, workplaces
+from kompetensnav_registry.actions import direct, employers, learners, organisations, rules, slots, workplaces
 from kompetensnav_registry.actions.ledger import (
     open_accounts,
     open_books,
@@ -22,8 +22,6 @@ from kompetensnav_registry.actions.ledger import (
     release_seats,
     settle_posted,
 )
-from kompetensnav_registry.actions.offers import make_offer
-from kompetensnav_registry.actions.reserve import reserve
 from kompetensnav_registry.edges.seal import Seal
 from kompetensnav_registry.tables import Learner, Outbox, RuleSetting, Seat, Slot
 
@@ -85,20 +83,16 @@ async def request_of(session, person=None, placement_type="apl"):
     )  # fmt: skip
 
 
-async def take(sessions, slot_id, request_id, *, offered=False):
+async def take(sessions, slot_id, request_id):
     """The refusal's class, or the seat."""
-    seat_id, round_id = uuids.uuid7(), uuids.uuid7()
     try:
         async with transaction(sessions, SCOPE) as session:
-            held = await reserve(
-                session, host="2580", slot_id=slot_id, home="2580", request_id=request_id, seat_id=seat_id,
-                cause_id=round_id,
-            )  # fmt: skip
-            if offered:
-                make_offer(session, request=held.request, slot=held.slot, seat_id=seat_id, round_id=round_id)
+            made = await direct.offer_slot(
+                session, municipality="2580", request_id=request_id, slot_id=slot_id
+            )
     except Exception as refused:
         return type(refused)
-    return seat_id
+    return made.seat_id
 
 
 rows = st.lists(st.tuples(st.integers(1, 3), st.integers(0, 4), st.integers(1, 4), st.booleans()),
@@ -108,7 +102,7 @@ acts = st.lists(st.tuples(st.sampled_from(["take", "take", "free"]), st.integers
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.integers(0, 4), st.dictionaries(st.integers(0, 6), st.integers(0, 3), max_size=2), rows, acts)
-async def test_the_statement_refuses_and_leaves_just_what_the_model_does(
+async def test_one_seat_is_refused_and_leaves_just_what_the_model_does(
     database, capacity, other, slot_rows, acts
 ):
     async with transaction(database.sessions, SCOPE) as session:
@@ -161,7 +155,7 @@ async def test_a_learner_who_asks_twice_gets_one_place_however_close_in_time(dat
             second = await request_of(session, person)
         pairs = zip(made, (first, second), strict=True)
         done = await asyncio.gather(
-            *(take(database.sessions, slot.slot_id, one.request_id, offered=True) for slot, one in pairs)
+            *(take(database.sessions, slot.slot_id, one.request_id) for slot, one in pairs)
         )
         assert [one for one in done if not isinstance(one, UUID)] == [domain.LearnerIsPlaced]
 

@@ -42,8 +42,8 @@ async def place_by_hand(
     facts = await rules.known(session, [request], [slot])
     if broken := rules.seat_broken(facts, request, slot):
         raise rules.RuleBroken(broken)
-    seat = ledger.take_seat(session, books, slot, told=False)
-    books.accounts.settle(session)
+    seat = ledger.take_seat(books.accounts, slot, told=False)
+    await books.accounts.settle(session)
     now = datetime.now(UTC)
     request.state = "placed"
     offer = offers.new_offer(

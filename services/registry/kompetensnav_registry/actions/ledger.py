@@ -6,11 +6,14 @@ through here.
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 from uuid import UUID
 
 import uuid_utils.compat as uuids
-from sqlalchemy import ARRAY, String, Uuid, bindparam, func, select, text
+from sqlalchemy import ARRAY, Boolean, Date, Integer, String, Uuid, bindparam, func, select, text
+from sqlalchemy.orm.attributes import set_committed_value
+from sqlalchemy.types import TypeEngine
 
 from kompetensnav_chassis.db import Scope, Session, rescope
 from kompetensnav_chassis.outbox import tell
@@ -57,72 +60,111 @@ async def lock_workplaces(session: Session, workplaces: Mapping[UUID, str]) -> N
         )
 
 
-_HERE = "workplace_id = any(:ids) and municipality = any(:hosts)"
-_IDS = (bindparam("ids", type_=ARRAY(Uuid)), bindparam("hosts", type_=ARRAY(String)))
-_LOCK = text(
-    f"select workplace_id, reception_capacity from workplace where {_HERE} order by workplace_id for update"
-).bindparams(*_IDS)
 _READ = text(
-    "select 'week', workplace_id, null::uuid, week, null::date, null::uuid, learners from reception_week"
-    f" where {_HERE} union all"
+    "select 'receives', workplace_id, null::uuid, null::date, null::date, null::uuid, reception_capacity"
+    " from workplace where {here} union all"
+    " select 'week', workplace_id, null, week, null, null, learners from reception_week"
+    " where {here} union all"
     " select 'load', workplace_id, null, null, null, supervisor_id, supervisor_takes(v)"
-    f" from vault.supervisor v where {_HERE} union all"
+    " from vault.supervisor v where {here} union all"
     " select 'held', workplace_id, slot_id, starts_on, ends_on, supervisor_id, count(*)::int from seat"
-    f" where {_HERE} and released_at is null group by 2, 3, 4, 5, 6"
-).bindparams(*_IDS)
-_TIGHT = text(
-    "select s.workplace_id from slot s join workplace w on w.workplace_id = s.workplace_id"
-    " where s.slot_id = any(:posted) and s.municipality = any(:hosts)"
-    " and s.seats_left > least(ledger_room(w, s.starts_on, s.ends_on), supervisor_room(s))"
-).bindparams(bindparam("posted", type_=ARRAY(Uuid)), bindparam("hosts", type_=ARRAY(String)))
+    " where {here} and released_at is null group by 2, 3, 4, 5, 6".format(
+        here="workplace_id = any(:ids) and municipality = any(:hosts)"
+    )
+).bindparams(bindparam("ids", type_=ARRAY(Uuid)), bindparam("hosts", type_=ARRAY(String)))
 _BUSY = text(
     "select learner_id, starts_on, ends_on, weekdays from offer where learner_id = any(:learners)"
     " and municipality = any(:homes) and state in ('open', 'confirmed')"
 ).bindparams(bindparam("learners", type_=ARRAY(Uuid)), bindparam("homes", type_=ARRAY(String)))
-"""The ledger reads in its own words: this is done for every seat, under the workplace's lock."""
+_GIVEN: dict[str, type[TypeEngine[Any]]] = {
+    "seat_id": Uuid,
+    "municipality": String,
+    "workplace_id": Uuid,
+    "slot_id": Uuid,
+    "starts_on": Date,
+    "ends_on": Date,
+    "supervisor_id": Uuid,
+    "cause_id": Uuid,
+    "told": Boolean,
+}
+_MOVED: dict[str, type[TypeEngine[Any]]] = {
+    "taken": Integer,
+    "seats_left": Integer,
+    "capacity_revision": Integer,
+}
+_WRITE = text(
+    f"with given as (insert into seat ({', '.join(_GIVEN)}, reserved_at)"
+    # the database's clock, under the workplace's lock: in order
+    f" select *, clock_timestamp() from unnest({', '.join(f':{name}' for name in _GIVEN)}) seat),"
+    " moved as (update slot set taken = m.taken, seats_left = m.seats_left,"
+    " capacity_revision = m.capacity_revision"
+    f" from unnest(:moved, {', '.join(f':{name}' for name in _MOVED)})"
+    f" m(slot_id, {', '.join(_MOVED)}) where slot.slot_id = m.slot_id"
+    " returning slot.slot_id, slot.seats_left)"
+    " update listing set seats_left = moved.seats_left from moved where listing.slot_id = moved.slot_id"
+).bindparams(
+    bindparam("moved", type_=ARRAY(Uuid)),
+    *(bindparam(name, type_=ARRAY(kind())) for name, kind in (_GIVEN | _MOVED).items()),
+)
+"""The ledger reads and writes in its own words: this is done for every seat, under the workplace's lock."""
 
 
 @dataclass(frozen=True)
 class Accounts:
-    """Workplaces, locked: their slots and ledgers."""
+    """Workplaces, locked: their slots and ledgers, and the seats given that are not yet written."""
 
     slots: dict[UUID, Slot]
     ledgers: dict[UUID, domain.Ledger]
+    given: list[Seat] = field(default_factory=list)
 
-    def settle(self, session: Session) -> None:
-        """Tells what is left in every slot where that has changed, and nothing about whom."""
-        for slot in self.slots.values():
-            if slot.elsewhere:
-                continue
-            left = self.ledgers[slot.workplace_id].left(slot.room)
-            if left != slot.seats_left:
-                slot.seats_left, slot.capacity_revision = left, slot.capacity_revision + 1
-                listing.left(session, slot.slot_id, left)
-                tell(
-                    session,
-                    CapacityChanged(slot_id=slot.slot_id, seats_left=left),
-                    municipality=slot.municipality,
-                    revision=slot.capacity_revision,
-                )
+    async def settle(self, session: Session) -> None:
+        """Writes the seats that were given, and what is taken and left of every slot where that has changed;
+        tells what is left, and nothing about whom."""
+        await session.flush()
+        moved = [slot for slot in self.slots.values() if not slot.elsewhere and self._count(session, slot)]
+        if not (moved or self.given):
+            return
+        values = {name: [getattr(seat, name) for seat in self.given] for name in _GIVEN}
+        values |= {name: [getattr(slot, name) for slot in moved] for name in _MOVED}
+        await session.execute(_WRITE, values | {"moved": [slot.slot_id for slot in moved]})
+        self.given.clear()
+
+    def _count(self, session: Session, slot: Slot) -> bool:
+        """Enters in the slot what the ledger says of it; whether that is something else than before."""
+        book = self.ledgers[slot.workplace_id]
+        taken, left = book.in_slot[slot.slot_id], book.left(slot.room)
+        if (taken, left) == (slot.taken, slot.seats_left):
+            return False
+        if left != slot.seats_left:
+            set_committed_value(slot, "capacity_revision", slot.capacity_revision + 1)
+            listing.is_left(session, slot.slot_id, left)
+            tell(
+                session,
+                CapacityChanged(slot_id=slot.slot_id, seats_left=left),
+                municipality=slot.municipality,
+                revision=slot.capacity_revision,
+            )
+        set_committed_value(slot, "taken", taken)  # written by `settle`, not by the session
+        set_committed_value(slot, "seats_left", left)
+        return True
 
 
 async def settle_posted(session: Session, posted: Sequence[Slot]) -> None:
     """Tells at once what the workplaces' weeks and supervisors leave of new slots, where that is less than
-    their seats. The caller has locked the workplaces before posting."""
-    places, ids = {slot.workplace_id: slot.municipality for slot in posted}, [s.slot_id for s in posted]
+    their seats. The caller has locked the workplaces before posting; nothing is taken from other slots."""
+    places = {slot.workplace_id: slot.municipality for slot in posted}
     if not places:
         return
     await session.flush()
-    tight = await session.scalars(_TIGHT, {"posted": ids, "hosts": list(set(places.values()))})
-    if found := set(tight):
-        (await open_accounts(session, {id: places[id] for id in found})).settle(session)
+    ledgers = await _read(session, places, set(places.values()))
+    await Accounts({slot.slot_id: slot for slot in posted}, ledgers).settle(session)
 
 
 async def open_accounts(session: Session, workplaces: Mapping[UUID, str]) -> Accounts:
     """Locks the workplaces (id -> municipality) and their slots, and reads what is held in them."""
+    await lock_workplaces(session, workplaces)
     hosts = set(workplaces.values())
-    locked = await session.execute(_LOCK, {"ids": list(workplaces), "hosts": list(hosts)})
-    ledgers = {id: domain.Ledger(capacity) for id, capacity in locked}
+    ledgers = await _read(session, workplaces, hosts)
     found = await session.scalars(
         select(Slot)
         .where(Slot.workplace_id.in_(ledgers), Slot.municipality.in_(hosts))
@@ -130,23 +172,25 @@ async def open_accounts(session: Session, workplaces: Mapping[UUID, str]) -> Acc
         .with_for_update()
         .execution_options(populate_existing=True)
     )
-    slots = {row.slot_id: row for row in found}
-    await _read(session, ledgers, hosts)
-    return Accounts(slots, ledgers)
+    return Accounts({row.slot_id: row for row in found}, ledgers)
 
 
-async def _read(session: Session, ledgers: Mapping[UUID, domain.Ledger], hosts: set[str]) -> None:
-    """In one statement after the lock: the weeks that are unlike the others, how many each supervisor may
-    have, and the seats that are held."""
-    rows = await session.execute(_READ, {"ids": list(ledgers), "hosts": list(hosts)})
+async def _read(session: Session, workplaces: Iterable[UUID], hosts: set[str]) -> dict[UUID, domain.Ledger]:
+    """In one statement after the lock: how many each workplace receives, the weeks that are unlike the
+    others, how many each supervisor may have, and the seats that are held."""
+    rows = await session.execute(_READ, {"ids": list(workplaces), "hosts": list(hosts)})
+    ledgers: dict[UUID, domain.Ledger] = {}
     for what, workplace_id, slot_id, starts_on, ends_on, supervisor_id, n in rows:
-        book = ledgers[workplace_id]
-        if what == "week":
+        book = ledgers.setdefault(workplace_id, domain.Ledger(0))
+        if what == "receives":
+            book.capacity = n
+        elif what == "week":
             book.other_weeks[starts_on] = n
         elif what == "load":
             book.loads[supervisor_id] = n
         else:
             book.enter(domain.Room(slot_id, 0, starts_on, ends_on, supervisor_id=supervisor_id), n)
+    return ledgers
 
 
 @dataclass(frozen=True)
@@ -191,9 +235,7 @@ async def open_books(
     return Books(accounts, by_id, busy, agreements)
 
 
-def take_seat(
-    session: Session, books: Books, slot: Slot, *, told: bool, cause_id: UUID | None = None
-) -> Seat:
+def take_seat(accounts: Accounts, slot: Slot, *, told: bool, cause_id: UUID | None = None) -> Seat:
     """Enters one seat; the caller has asked for a refusal before, and settles the accounts afterwards.
     `cause_id`: for what the workplace is asked (a round); none when nobody asks it."""
     seat = Seat(
@@ -205,12 +247,10 @@ def take_seat(
         ends_on=slot.ends_on,
         supervisor_id=slot.supervisor_id,
         cause_id=cause_id,
-        reserved_at=func.clock_timestamp(),  # the database's clock, under the workplace's lock: in order
         told=told,
     )
-    session.add(seat)
-    books.accounts.ledgers[slot.workplace_id].enter(slot.room)
-    slot.taken += 1
+    accounts.given.append(seat)
+    accounts.ledgers[slot.workplace_id].enter(slot.room)
     return seat
 
 
@@ -275,7 +315,6 @@ async def release_seats(
     )
     for seat in rows:
         seat.released_at, seat.reason = func.clock_timestamp(), reason
-        accounts.slots[seat.slot_id].taken -= 1
         accounts.ledgers[seat.workplace_id].leave(seat.room)
         if seat.told:
             tell(
@@ -284,4 +323,4 @@ async def release_seats(
                 municipality=seat.municipality,
                 revision=2,
             )
-    accounts.settle(session)
+    await accounts.settle(session)

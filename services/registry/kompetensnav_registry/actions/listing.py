@@ -95,12 +95,17 @@ def show(session: Session, slot: Slot, workplace: Workplace) -> None:
     session.info.setdefault("listing", {})[slot.slot_id] = values
 
 
-def left(session: Session, slot_id: UUID, seats_left: int) -> None:
-    """So many seats are left."""
+def is_left(session: Session, slot_id: UUID, seats_left: int) -> bool:
+    """So many seats are left in a slot that is to be shown when the transaction commits; whether it is."""
     waiting = session.info.get("listing", {}).get(slot_id)
     if waiting:
         waiting["seats_left"] = seats_left
-    else:
+    return bool(waiting)
+
+
+def left(session: Session, slot_id: UUID, seats_left: int) -> None:
+    """So many seats are left."""
+    if not is_left(session, slot_id, seats_left):
         session.info.setdefault("listing_left", {})[slot_id] = seats_left
 
 

@@ -1,112 +1,100 @@
-"""A single seat as one statement: the database function `reserve_seat` locks, asks and writes.
-
-`domain.Ledger` says the same of many seats at once; a test holds the two against each other.
-"""
+"""One seat for one learner: what decides it is locked and read by one statement, `read_reservation`."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import cache
-from types import SimpleNamespace
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 from uuid import UUID
 
-from sqlalchemy import String, Uuid, bindparam, text
+from sqlalchemy import Boolean, String, Uuid, bindparam, text
 from sqlalchemy.dialects.postgresql import JSONB
 
 from kompetensnav_chassis.db import Session
-from kompetensnav_chassis.errors import NotFound
-from kompetensnav_chassis.outbox import tell
-from kompetensnav_contracts.events.registry import CapacityChanged
-from kompetensnav_contracts.vocabulary import Refusal
 from kompetensnav_registry import domain
-from kompetensnav_registry.actions import rules
+from kompetensnav_registry.actions import ledger, rules
 from kompetensnav_registry.domain.rules import Setting
-from kompetensnav_registry.tables import Base, Request, Slot
+from kompetensnav_registry.tables import Base, LearningCentre, Request, SharingAgreement, Slot
 
 R = TypeVar("R", bound=Base)
-_RESERVE = (
-    text("select reserve_seat(:slot, :host, :request, :home, :seat, :cause) as done")
+_READ = (
+    text("select read_reservation(:slot, :host, :request, :home, :by_agreement) as found")
     .bindparams(
-        *(bindparam(name, type_=Uuid) for name in ("slot", "request", "seat", "cause")),
+        *(bindparam(name, type_=Uuid) for name in ("slot", "request")),
         *(bindparam(name, type_=String) for name in ("host", "home")),
+        bindparam("by_agreement", type_=Boolean),
     )
-    .columns(done=JSONB)
+    .columns(found=JSONB)
 )
 
 
-@dataclass(frozen=True)
-class Reserved:
-    """A seat that is held: whose, and in what, as they were under the lock (not to be written)."""
-
-    slot: Slot
-    request: Request
-
-
-async def reserve(
-    session: Session, *, host: str, slot_id: UUID, home: str, request_id: UUID, seat_id: UUID, cause_id: UUID
-) -> Reserved | None:
-    """Holds a seat, and tells what is left. None when the slot lies in another municipality and is not
-    open to everyone: that takes the agreements too. Raises NotFound, OtherPlacementType, the ledger's
-    refusals, or RuleBroken."""
-    values = {"slot": slot_id, "host": host, "request": request_id, "home": home, "seat": seat_id}
-    done: dict[str, Any] = await session.scalar(_RESERVE, values | {"cause": cause_id})
-    match done.get("missing"):
-        case "slot":
-            raise NotFound("There is no such slot.", "Det finns ingen sådan plats.")
-        case "request":
-            raise NotFound("There is no such request.", "Det finns inget sådant önskemål.")
-    if "other_type" in done:
-        raise domain.OtherPlacementType
-    if "apart" in done:
+async def open_reservation(
+    session: Session,
+    *,
+    host: str,
+    slot_id: UUID,
+    home: str,
+    request_id: UUID,
+    via: LearningCentre | None = None,
+) -> tuple[ledger.Books, rules.Known] | None:
+    """The books of one slot's workplace (in `host`) and one request (of `home`), locked, and what the rules
+    need; None when there is no such slot. Of the workplace's other slots only what the ledger needs is read;
+    all of it is to be read, and written by `Accounts.settle` alone."""
+    values = {"slot": slot_id, "host": host, "request": request_id, "home": home}
+    by_agreement = via is not None or host != home
+    found: dict[str, Any] | None = await session.scalar(_READ, values | {"by_agreement": by_agreement})
+    if found is None:
         return None
-    if "refusal" in done:
-        raise domain.refused(Refusal(done["refusal"]))
-    slot, request = _row(Slot, done["slot"]), _row(Request, done["request"])
-    facts = _known(request, slot, done)
-    if broken := rules.seat_broken(facts, request, slot):
-        raise rules.RuleBroken(broken)
-    for moved in done["changed"]:
-        tell(
-            session,
-            CapacityChanged(slot_id=moved["slot_id"], seats_left=moved["seats_left"]),
-            municipality=host,
-            revision=moved["capacity_revision"],
+    book = domain.Ledger(found["capacity"])
+    book.other_weeks = {date.fromisoformat(week): n for week, n in found["weeks"] or ()}
+    book.loads = {UUID(id): n for id, n in found["loads"] or ()}
+    for held in found["held"] or ():
+        room = domain.Room(
+            UUID(held["slot_id"]),
+            0,
+            date.fromisoformat(held["starts_on"]),
+            date.fromisoformat(held["ends_on"]),
+            supervisor_id=UUID(held["supervisor_id"]) if held["supervisor_id"] else None,
         )
-    return Reserved(slot, request)
+        book.enter(room, held["seats"])
+    slots = {slot.slot_id: slot for slot in (_row(Slot, values) for values in found["slots"])}
+    wanted = slots[slot_id]
+    request = _row(Request, found["request"]) if found["request"] else None
+    books = ledger.Books(
+        ledger.Accounts(slots, {wanted.workplace_id: book}),
+        {request_id: request} if request else {},
+        {request.learner_id: [_days(*busy) for busy in found["busy"] or ()]} if request else {},
+        [_row(SharingAgreement, values) for values in found["agreements"] or ()],
+    )
+    return books, _known(found, wanted, request)
 
 
-def _known(request: Request, slot: Slot, done: Mapping[str, Any]) -> rules.Known:
+def _known(found: Mapping[str, Any], slot: Slot, request: Request | None) -> rules.Known:
     settings = [
         Setting(
-            s["rule"],
-            date.fromisoformat(s["valid_from"]),
-            _day(s["valid_to"]),
-            s["parameters"],
+            s["rule"], date.fromisoformat(s["valid_from"]), _day(s["valid_to"]), s["parameters"],
             s["switched_off"],
         )
-        for s in done["settings"]
-    ]
-    learner, supervisor = done["learner"], done["supervisor"]
-    return rules.Known(
-        {request.municipality: sorted(settings, key=lambda s: (s.rule, s.valid_from))},
-        {request.learner_id: _facts(learner, "born_on", "shown_on")} if learner else {},
-        {slot.supervisor_id: _facts(supervisor, "in_the_tasks_since")}
-        if supervisor and slot.supervisor_id
-        else {},
-        datetime.now(UTC).date(),
-    )
+        for s in found["settings"] or ()
+    ]  # fmt: skip
+    learners, supervisors = {}, {}
+    if request and (about := found["learner"]):
+        days = {name: _day(about[name]) for name in ("born_on", "shown_on")}
+        learners[request.learner_id] = rules.LearnerFacts(**about | days)
+    if slot.supervisor_id and found["supervisor_is_adult"] is not None:
+        supervisors[slot.supervisor_id] = found["supervisor_is_adult"]
+    own = {request.municipality: settings} if request else {}
+    return rules.Known(own, learners, supervisors, datetime.now(UTC).date())
 
 
-def _facts(values: Mapping[str, Any], *days: str) -> Any:
-    return SimpleNamespace(**{name: _day(v) if name in days else v for name, v in values.items()})
+def _days(starts_on: str, ends_on: str, weekdays: list[int]) -> domain.Days:
+    return domain.Days(date.fromisoformat(starts_on), date.fromisoformat(ends_on), frozenset(weekdays))
 
 
 def _day(value: str | None) -> date | None:
     return date.fromisoformat(value) if value else None
 
 
-_READ: dict[type, Callable[[str], Any]] = {
+_FROM_JSON: dict[type, Callable[[str], Any]] = {
     date: date.fromisoformat,
     datetime: datetime.fromisoformat,
     UUID: UUID,
@@ -114,14 +102,14 @@ _READ: dict[type, Callable[[str], Any]] = {
 
 
 @cache
-def _columns(table: type[Base]) -> tuple[tuple[str, Callable[[str], Any] | None], ...]:
-    return tuple((c.key, _READ.get(c.type.python_type)) for c in table.__table__.columns)
+def _readers(table: type[Base]) -> dict[str, Callable[[str], Any]]:
+    kinds = {c.key: c.type.python_type for c in table.__table__.columns}
+    return {name: _FROM_JSON[kind] for name, kind in kinds.items() if kind in _FROM_JSON}
 
 
-def _row(table: type[R], values: Mapping[str, Any]) -> R:
-    """A row as JSON, to be read like an object of its table; it is none, as that is slow to make."""
-    read = {
-        name: as_type(values[name]) if as_type and values[name] is not None else values[name]
-        for name, as_type in _columns(table)
-    }
-    return cast(R, SimpleNamespace(**read))
+def _row(table: type[R], values: dict[str, Any]) -> R:
+    """A row that came as JSON; it belongs to no session."""
+    for name, read in _readers(table).items():
+        if value := values.get(name):
+            values[name] = read(value)
+    return table(**values)

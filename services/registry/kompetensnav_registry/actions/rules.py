@@ -76,15 +76,25 @@ async def settings_of(session: Session, municipalities: Iterable[str]) -> dict[s
 
 
 @dataclass(frozen=True)
+class LearnerFacts:
+    """What the rules need of a learner; `school_forms` of the school, `shown_on` of a background check."""
+
+    born_on: date
+    programme: str | None
+    study_year: int | None
+    security_marking: str
+    school_forms: Sequence[str] | None
+    shown_on: date | None
+
+
+@dataclass(frozen=True)
 class Known:
     """What the rules need of learners and supervisors, read once for many cases."""
 
     settings: Mapping[str, Sequence[Setting]]
-    learners: Mapping[UUID, Any]
-    """Rows of born_on, programme, study_year, security_marking, school_forms (of the school) and shown_on (of
-    a background check)."""
-    supervisors: Mapping[UUID, Any]
-    """Rows of is_adult, in_the_tasks_since and most_at_once."""
+    learners: Mapping[UUID, LearnerFacts]
+    supervisors: Mapping[UUID, bool]
+    """Supervisor -> whether of age."""
     today: date
 
     def is_hidden(self, request: Request) -> bool:
@@ -103,7 +113,6 @@ class Known:
         learner = self.learners.get(request.learner_id)
         starts_on = slot.starts_on if slot else request.starts_on
         terms, said = (slot.terms if slot else {}), request.terms
-        supervisor = self.supervisors.get(slot.supervisor_id) if slot and slot.supervisor_id else None
         about: dict[str, Any] = {
             "placement_type": request.placement_type,
             "starts_on": starts_on,
@@ -141,10 +150,8 @@ class Known:
             }
             for name in ("hours_per_day", "hours_per_week", "break_minutes", "break_after"):
                 about[name] = terms.get(name)
-        if supervisor:
-            about |= {
-                "supervisor_is_adult": supervisor.is_adult,
-            }
+            if slot.supervisor_id and slot.supervisor_id in self.supervisors:
+                about["supervisor_is_adult"] = self.supervisors[slot.supervisor_id]
         return Case(**about | more)
 
 
@@ -172,8 +179,8 @@ async def known(session: Session, requests: Iterable[Request], slots: Iterable[S
     learners = await session.execute(_LEARNERS, {"ids": list(ids), "homes": list(homes)})
     people = {s.supervisor_id for s in slots if s and s.supervisor_id}
     supervisors = (
-        await session.scalars(
-            select(Supervisor).where(  # of the slots' own municipalities
+        await session.execute(
+            select(Supervisor.supervisor_id, Supervisor.is_adult).where(  # of the slots' own municipalities
                 Supervisor.supervisor_id.in_(people)
             )
         )
@@ -182,8 +189,8 @@ async def known(session: Session, requests: Iterable[Request], slots: Iterable[S
     )
     return Known(
         await settings_of(session, homes),
-        {row.learner_id: row for row in learners},
-        {row.supervisor_id: row for row in supervisors},
+        {id: LearnerFacts(*about) for id, *about in learners},
+        {id: is_adult for id, is_adult in supervisors},
         datetime.now(UTC).date(),
     )
 

@@ -42,11 +42,11 @@ async def reserve_seats(session: Session, matches: Sequence[LearnerMatched]) -> 
         if slot.elsewhere:
             asking.ask(session, match, slot)
         else:
-            seat = ledger.take_seat(session, books, slot, told=True, cause_id=match.round_id)
+            seat = ledger.take_seat(books.accounts, slot, told=True, cause_id=match.round_id)
             given.append((match, request, slot, seat))
         books.busy.setdefault(request.learner_id, []).append(slot.days)
     # Capacity first: a listener that hears of the seats has then already heard that they are gone.
-    books.accounts.settle(session)
+    await books.accounts.settle(session)
     for match, why, rule in refused:
         _tell(session, match, SeatRefused(refusal=why, rule=rule, **_facts(match)))
     for match, request, slot, seat in given:

@@ -130,7 +130,7 @@ async def change_slot(
         )
     if not row.own_found:
         tell(session, SlotChanged(**facts(row)), municipality=municipality, revision=row.revision)
-    accounts.settle(session)
+    await accounts.settle(session)
     listing.show(session, row, await session.get_one(Workplace, row.workplace_id))
     _tell_public(session, row)
     return row
@@ -174,7 +174,7 @@ async def withdraw_slot(
             municipality=municipality,
             revision=row.revision,
         )
-    accounts.settle(session)
+    await accounts.settle(session)
     listing.hide(session, slot_id)
     await offers.end_offers_of_slot(session, slot=row, reason=Reason.SLOT_WITHDRAWN)
     await guests.end_guests_of_slot(session, slot=row)

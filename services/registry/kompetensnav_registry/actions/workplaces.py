@@ -133,7 +133,7 @@ async def change_workplace(
         await listing.show_again(session, municipality=municipality, slot_ids=offered)
     accounts.ledgers[workplace_id].capacity = row.reception_capacity
     _not_overfull(accounts, workplace_id)
-    accounts.settle(session)
+    await accounts.settle(session)
     return row
 
 
@@ -165,7 +165,7 @@ async def set_reception(
             session.add(there)
         there.learners = learners
     _not_overfull(accounts, workplace_id)
-    accounts.settle(session)
+    await accounts.settle(session)
 
 
 def _not_overfull(accounts: ledger.Accounts, workplace_id: UUID) -> None:
@@ -331,7 +331,7 @@ async def change_supervisor(
     if book.most_with(supervisor_id, datetime.now(UTC).date()) > row.most_at_once:
         raise domain.SupervisorIsFull
     await session.flush()
-    (await ledger.open_accounts(session, {row.workplace_id: municipality})).settle(session)
+    await (await ledger.open_accounts(session, {row.workplace_id: municipality})).settle(session)
     return row
 
 

@@ -69,9 +69,8 @@ async def asked(session: Session, event: SeatAsked) -> None:
         if home not in lending.borrowers(slot, agreements):
             refusal = Refusal.NOT_SHARED
     if refusal is None:
-        books = ledger.Books(accounts, {}, {}, [])
-        seat = ledger.take_seat(session, books, slot, told=False, cause_id=guest.reference)
-        accounts.settle(session)
+        seat = ledger.take_seat(accounts, slot, told=False, cause_id=guest.reference)
+        await accounts.settle(session)
         guest.seat_id, guest.state = seat.seat_id, "held"
     _answer(session, guest, refusal, slot.seats_left)
     if guest.state == "held":

@@ -96,7 +96,7 @@ async def take_workplaces(batch: Batch, rows: list[tuple[int, WorkplaceRow]]) ->
         batch.counts["changed" if "changed" in (changed, also) else "unchanged"] += 1
         if old.workplace_id in accounts.ledgers:
             accounts.ledgers[old.workplace_id].capacity = row.reception_capacity
-    accounts.settle(batch.session)
+    await accounts.settle(batch.session)
     if moved:
         offered = await batch.session.scalars(
             select(Slot.slot_id).where(

@@ -34,8 +34,8 @@ from kompetensnav_chassis import db
 from kompetensnav_chassis.db import Scope, transaction
 from kompetensnav_chassis.identity import municipalities
 from kompetensnav_embedded.stack import Stack, Supervisor
-from kompetensnav_registry.actions import direct
-from kompetensnav_registry.tables import Outbox
+from kompetensnav_registry.ground.tables.foundation import Outbox
+from kompetensnav_registry.ledger.actions import direct
 
 BIN = Path(sys.executable).parent
 CODE = "2580"

@@ -40,7 +40,23 @@ def parsed(module):
 def test_every_service_is_in_the_import_contracts():
     packages = [f"kompetensnav_{name}" for name in SERVICES]
     assert sorted(name.strip() for name in CONTRACTS["distributions"]["layers"][0].split("|")) == packages
-    assert CONTRACTS["layers"]["containers"] == packages
+    in_slices = CONTRACTS["slices"]["containers"]
+    assert sorted([*CONTRACTS["layers"]["containers"], *in_slices]) == packages
+    assert CONTRACTS["layers"]["exhaustive"]
+    assert CONTRACTS["slices"]["exhaustive"]
+
+
+def test_every_slice_of_the_registry_is_in_the_import_contracts():
+    """A folder with layers in it is a slice, and each slice is held inside and between."""
+    package = ROOT / "services/registry/kompetensnav_registry"
+    slices = {p.parent.name for p in package.glob("*/actions*")}
+    held = {name.removeprefix("kompetensnav_registry.") for name in CONTRACTS["slice-layers"]["containers"]}
+    assert slices == held <= set(CONTRACTS["slices"]["layers"])
+    assert CONTRACTS["slice-layers"]["exhaustive"]
+
+
+def test_every_service_is_among_the_root_packages():
+    packages = [f"kompetensnav_{name}" for name in SERVICES]
     assert set(packages) <= set(LINTER["root_packages"])
 
 
@@ -49,8 +65,9 @@ def test_every_domain_and_engine_is_held_pure():
     for service in SERVICES:
         for room in ("domain", "engine"):
             package = ROOT / f"services/{service}/kompetensnav_{service}"
-            if (package / f"{room}.py").exists() or (package / room).is_dir():
-                assert f"kompetensnav_{service}.{room}" in pure
+            for path in (*package.rglob(f"{room}.py"), *package.rglob(room)):
+                module = ".".join(path.relative_to(package.parent).with_suffix("").parts)
+                assert module in pure
 
 
 @pytest.mark.parametrize("service", SERVICES)

@@ -14,7 +14,7 @@ CATALOGUES = {
     "notifications": ROOT / "services/notifications/kompetensnav_notifications/templates/texts.toml",
     "rules": ROOT / "services/registry/kompetensnav_registry/data/rules.toml",
 }
-MODULES = ("kompetensnav_matching.edges.texts", "kompetensnav_registry.edges.texts")
+MODULES = ("kompetensnav_matching.edges.texts", "kompetensnav_registry.ground.edges.texts")
 NEVER = {
     "sv": r"behöver mig|\bbrev(?:et|en)?\b|omspel|spelas? om\b|omhändertag|bumerang|lägg undan|undanlag"
     r"|\bta tillbaka\b|\bomtag|\blimbo\b|\bdörr|låt gå vidare|sakna inte|\bfrö\b|alla former"

@@ -16,7 +16,7 @@ BREACHES = {
         "import kompetensnav_matching.domain",
     ),
     "domain rules know neither wire, clock nor database": (
-        "services/registry/kompetensnav_registry/domain/ledger.py",
+        "services/registry/kompetensnav_registry/ledger/domain/ledger.py",
         "import sqlalchemy",
     ),
     "contracts need nothing but pydantic": (
@@ -26,6 +26,14 @@ BREACHES = {
     "inside a service": (
         "services/matching/kompetensnav_matching/tables.py",
         "import kompetensnav_matching.api",
+    ),
+    "the registry in slices": (
+        "services/registry/kompetensnav_registry/ledger/actions/slots.py",
+        "import kompetensnav_registry.people.actions.learners",
+    ),
+    "inside a slice": (
+        "services/registry/kompetensnav_registry/actors/actions/needs.py",
+        "import kompetensnav_registry.actors.api.needs",
     ),
     "the tools of deploy/": (
         "deploy/care/kompetensnav_care/counts.py",

@@ -148,14 +148,14 @@ MUTANTS = (
     Mutant("revision ignored", TOWN, 'row["revision"] < event.envelope.revision', "True"),
     Mutant(
         "a seat taken and not counted",
-        f"{REGISTRY}/actions/ledger.py",
-        "    slot.taken += 1\n",
-        "",
+        f"{REGISTRY}/ledger/actions/ledger.py",
+        "taken, left = book.in_slot[slot.slot_id], book.left(slot.room)",
+        "taken, left = slot.taken, book.left(slot.room)",
         "verify",
     ),
     Mutant(
         "a slot posted and not told",
-        f"{REGISTRY}/actions/slots.py",
+        f"{REGISTRY}/ledger/actions/slots.py",
         "    tell(session, SlotPosted(**facts(row)), municipality=row.municipality, revision=row.revision)\n",
         "",
         "verify",

@@ -68,8 +68,8 @@ def _told(rule: dict[str, Any] | None) -> str:
 
 
 def _packaged(on: datetime) -> list[dict[str, Any]]:
-    from kompetensnav_registry.actions.rules import pack
-    from kompetensnav_registry.domain.rules import changes
+    from kompetensnav_registry.rules.actions import pack
+    from kompetensnav_registry.rules.domain.pack import changes
 
     def told(rule: Any) -> dict[str, Any] | None:
         return rule and {"sv": rule.sv, "law": rule.law, "valid_from": rule.valid_from}
@@ -82,8 +82,8 @@ def _packaged(on: datetime) -> list[dict[str, Any]]:
 
 
 def _held() -> list[dict[str, Any]]:
-    from kompetensnav_registry.actions.rules import pack
-    from kompetensnav_registry.domain.rules import in_force
+    from kompetensnav_registry.rules.actions import pack
+    from kompetensnav_registry.rules.domain.pack import in_force
 
     rules = in_force(pack(), datetime.now().astimezone().date()).values()
     names = ("id", "decides", "when", "sv", "law", "valid_from")
@@ -127,9 +127,9 @@ def import_(
     from rich.table import Table
 
     from kompetensnav_chassis.errors import BadRows, Problem
-    from kompetensnav_registry.actions.imports import KINDS
-    from kompetensnav_registry.edges.rows import Faults, mapping_of, read
-    from kompetensnav_registry.edges.sheet import Sheet, open_sheet
+    from kompetensnav_registry.ground.edges.rows import Faults, mapping_of, read
+    from kompetensnav_registry.ground.edges.sheet import Sheet, open_sheet
+    from kompetensnav_registry.people.actions.imports import KINDS
 
     console = Console()
     if kind not in KINDS:
@@ -217,8 +217,8 @@ def reference(
 
     from kompetensnav_chassis import db
     from kompetensnav_chassis.db import Scope, transaction
-    from kompetensnav_registry.actions.reference import take_places, take_taxonomy
-    from kompetensnav_registry.edges.taxonomy import BadExport
+    from kompetensnav_registry.ground.actions.reference import take_places, take_taxonomy
+    from kompetensnav_registry.ground.edges.taxonomy import BadExport
     from kompetensnav_registry.tables import Outbox
 
     if not (taxonomy or localities or postal_codes):

@@ -26,9 +26,10 @@ from kompetensnav_contracts.events.registry import (
     SlotWithdrawn,
 )
 from kompetensnav_contracts.events.reporting import ErasureAnswered as ReportingErasureAnswered
-from kompetensnav_registry.actions import asks, erasure, seats
-from kompetensnav_registry.actions.exchange import answers, borrowing, guests, lending
-from kompetensnav_registry.edges.links import Links
+from kompetensnav_registry.exchange.actions import answers, borrowing, guests, lending
+from kompetensnav_registry.ground.edges.links import Links
+from kompetensnav_registry.ledger.actions import seats
+from kompetensnav_registry.people.actions import contacts, erasure
 
 listener = Listener("registry")
 
@@ -92,7 +93,7 @@ def answer_contacts(links: Links) -> None:
         administrations = (asked["administration"],) if asked.get("administration") else ()
         async with transaction(sessions, Scope((municipality,), (), administrations)) as session:
             return list(
-                await asks.contacts(
+                await contacts.contacts(
                     session, municipality=municipality, questions=asked["questions"], links=links
                 )
             )

@@ -7,8 +7,10 @@ from fastapi import FastAPI
 
 from kompetensnav_chassis.app import Job
 from kompetensnav_chassis.db import EVERYONE, transaction
-from kompetensnav_registry.actions import agreements, erasure, offers
-from kompetensnav_registry.actions.exchange import answers, guests
+from kompetensnav_registry.actors.actions import agreements
+from kompetensnav_registry.exchange.actions import answers, guests
+from kompetensnav_registry.ledger.actions import offers
+from kompetensnav_registry.people.actions import erasure
 
 log = structlog.get_logger()
 

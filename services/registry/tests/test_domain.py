@@ -8,9 +8,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kompetensnav_contracts.vocabulary import AgeClass, Party, PlacementType, Refusal
-from kompetensnav_registry import domain
-from kompetensnav_registry.actions.rules import answer_rules
-from kompetensnav_registry.domain import Ledger, Outcome, Room
+from kompetensnav_registry.ground.domain.ages import age_class
+from kompetensnav_registry.ledger.domain.ledger import Days, Ledger, Room, weeks
+from kompetensnav_registry.ledger.domain.offers import (
+    STEPS,
+    NotYours,
+    OfferIsSettled,
+    Outcome,
+    WrongStep,
+    may_answer,
+    outcome,
+    step,
+)
+from kompetensnav_registry.rules.actions import answer_rules
+from kompetensnav_registry.rules.domain.answers import AnswerRule, answer_rule, parties
 
 START = date(2027, 2, 1)
 SUPERVISORS = [UUID(int=100), UUID(int=101)]
@@ -64,8 +75,8 @@ def test_seats_weeks_and_supervisors_are_never_exceeded_in_any_interleaving(
 
 @given(rooms, rooms, st.sets(st.integers(1, 7)), st.sets(st.integers(1, 7)))
 def test_two_placements_at_once_are_for_split_weeks_on_different_days_only(one, two, days, others):
-    first = domain.Days(one.starts_on, one.ends_on, frozenset(days))
-    then = domain.Days(two.starts_on, two.ends_on, frozenset(others))
+    first = Days(one.starts_on, one.ends_on, frozenset(days))
+    then = Days(two.starts_on, two.ends_on, frozenset(others))
     apart = one.ends_on < two.starts_on or two.ends_on < one.starts_on
     split = bool(days and others and not days & others)
     assert first.clashes(then) == then.clashes(first) == (not apart and not split)
@@ -74,7 +85,7 @@ def test_two_placements_at_once_are_for_split_weeks_on_different_days_only(one, 
 @given(st.dates(date(2020, 1, 1), date(2030, 1, 1)), st.integers(0, 200))
 def test_weeks_cover_every_day_of_a_period_and_no_other_week(first, days):
     last = first + timedelta(days=days)
-    mondays = domain.weeks(first, last)
+    mondays = weeks(first, last)
     assert all(m.weekday() == 0 for m in mondays)
     assert {
         d - timedelta(days=d.weekday()) for d in (first + timedelta(days=n) for n in range(days + 1))
@@ -88,35 +99,35 @@ def test_a_withdrawn_slot_is_refused_first():
 
 @pytest.mark.parametrize("kind", PlacementType)
 def test_every_placement_type_has_a_rule_of_who_answers(kind):
-    rule = domain.answer_rule(answer_rules(), kind, date(2027, 1, 1))
+    rule = answer_rule(answer_rules(), kind, date(2027, 1, 1))
     assert Party.EMPLOYER in rule.must_answer
     assert rule.days_to_answer > 0
 
 
 def test_in_prao_the_provider_decides_and_the_pupil_is_only_told():
-    rule = domain.answer_rule(answer_rules(), "prao", date(2027, 1, 1))
+    rule = answer_rule(answer_rules(), "prao", date(2027, 1, 1))
     assert (rule.must_answer, Party.LEARNER in rule.are_told) == ((Party.EMPLOYER,), True)
 
 
 def test_a_later_rule_wins_from_its_first_day():
     old, new = (
-        domain.AnswerRule(frozenset({"apl"}), day, (Party.EMPLOYER,), (), n)
+        AnswerRule(frozenset({"apl"}), day, (Party.EMPLOYER,), (), n)
         for n, day in enumerate((date(2020, 1, 1), date(2027, 7, 1)))
     )
-    assert domain.answer_rule([new, old], "apl", date(2027, 6, 30)) is old
-    assert domain.answer_rule([new, old], "apl", date(2027, 7, 1)) is new
+    assert answer_rule([new, old], "apl", date(2027, 6, 30)) is old
+    assert answer_rule([new, old], "apl", date(2027, 7, 1)) is new
     with pytest.raises(LookupError):
-        domain.answer_rule([new], "apl", date(2027, 6, 30))
+        answer_rule([new], "apl", date(2027, 6, 30))
 
 
 def test_a_guardian_has_a_part_only_in_a_minors_offer():
-    rule = domain.answer_rule(answer_rules(), "apl", date(2027, 1, 1))
-    assert Party.GUARDIAN in domain.parties(rule, AgeClass.YOUTH)[1]
-    assert Party.GUARDIAN not in domain.parties(rule, AgeClass.ADULT)[1]
+    rule = answer_rule(answer_rules(), "apl", date(2027, 1, 1))
+    assert Party.GUARDIAN in parties(rule, AgeClass.YOUTH)[1]
+    assert Party.GUARDIAN not in parties(rule, AgeClass.ADULT)[1]
 
 
 @pytest.mark.parametrize(
-    ("answers", "outcome"),
+    ("answers", "expected"),
     [
         ({}, Outcome.OPEN),
         ({"employer": True}, Outcome.OPEN),
@@ -124,18 +135,18 @@ def test_a_guardian_has_a_part_only_in_a_minors_offer():
         ({"employer": True, "learner": False}, Outcome.DECLINED),
     ],
 )
-def test_one_no_settles_it_and_it_takes_every_yes(answers, outcome):
-    assert domain.outcome(["employer", "learner"], answers) is outcome
+def test_one_no_settles_it_and_it_takes_every_yes(answers, expected):
+    assert outcome(["employer", "learner"], answers) is expected
 
 
 def test_an_answer_counts_once_and_only_from_those_who_have_a_say():
-    domain.may_answer("open", ["employer"], {}, "employer")
-    with pytest.raises(domain.NotYours):
-        domain.may_answer("open", ["employer"], {}, "learner")
-    with pytest.raises(domain.OfferIsSettled):
-        domain.may_answer("open", ["employer"], {"employer": True}, "employer")
-    with pytest.raises(domain.OfferIsSettled):
-        domain.may_answer("declined", ["employer"], {}, "employer")
+    may_answer("open", ["employer"], {}, "employer")
+    with pytest.raises(NotYours):
+        may_answer("open", ["employer"], {}, "learner")
+    with pytest.raises(OfferIsSettled):
+        may_answer("open", ["employer"], {"employer": True}, "employer")
+    with pytest.raises(OfferIsSettled):
+        may_answer("declined", ["employer"], {}, "employer")
 
 
 @pytest.mark.parametrize(
@@ -150,11 +161,11 @@ def test_an_answer_counts_once_and_only_from_those_who_have_a_say():
     ],
 )
 def test_age_classes_follow_the_rules_on_minors_work(born, on, age):
-    assert domain.age_class(born, on) is age
+    assert age_class(born, on) is age
 
 
 @pytest.mark.parametrize("state", ["completed", "interrupted"])
 def test_an_ended_placement_goes_nowhere(state):
-    for to in domain.STEPS:
-        with pytest.raises(domain.WrongStep):
-            domain.step(state, to)
+    for to in STEPS:
+        with pytest.raises(WrongStep):
+            step(state, to)

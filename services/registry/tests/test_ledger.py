@@ -13,17 +13,32 @@ from sqlalchemy import delete, select
 from kompetensnav_chassis import testing
 from kompetensnav_chassis.db import Scope, transaction
 from kompetensnav_contracts.vocabulary import Reason, Refusal
-from kompetensnav_registry import domain
-from kompetensnav_registry.actions import direct, employers, learners, organisations, rules, slots, workplaces
-from kompetensnav_registry.actions.ledger import (
+from kompetensnav_registry.actors.actions import employers, workplaces
+from kompetensnav_registry.ground.actions import organisations
+from kompetensnav_registry.ground.edges.seal import Seal
+from kompetensnav_registry.ground.tables.foundation import Outbox
+from kompetensnav_registry.ground.tables.learners import Learner
+from kompetensnav_registry.ledger.actions import direct, slots
+from kompetensnav_registry.ledger.actions.ledger import (
     open_accounts,
     open_books,
     refusal,
     release_seats,
     settle_posted,
 )
-from kompetensnav_registry.edges.seal import Seal
-from kompetensnav_registry.tables import Learner, Outbox, RuleSetting, Seat, Slot
+from kompetensnav_registry.ledger.domain.ledger import (
+    LearnerIsPlaced,
+    Ledger,
+    OtherPlacementType,
+    Room,
+    SupervisorIsFull,
+    WorkplaceIsFull,
+    refused,
+)
+from kompetensnav_registry.ledger.tables.slots import Seat, Slot
+from kompetensnav_registry.people.actions import learners
+from kompetensnav_registry.rules import actions as rules
+from kompetensnav_registry.rules.tables import RuleSetting
 
 pytestmark = pytest.mark.real
 START = date(2027, 2, 1)
@@ -108,8 +123,8 @@ async def test_one_seat_is_refused_and_leaves_just_what_the_model_does(
     async with transaction(database.sessions, SCOPE) as session:
         place, tutor, made = await town(session, capacity, other, slot_rows)
     weeks = {START + timedelta(weeks=week): n for week, n in other.items()}
-    model = domain.Ledger(capacity, weeks, {tutor.supervisor_id: 2})
-    held: list[tuple[UUID, domain.Room]] = []
+    model = Ledger(capacity, weeks, {tutor.supervisor_id: 2})
+    held: list[tuple[UUID, Room]] = []
     for what, which in acts:
         room = made[which % len(made)].room
         if what == "free" and held:
@@ -123,7 +138,7 @@ async def test_one_seat_is_refused_and_leaves_just_what_the_model_does(
             done = await take(database.sessions, room.slot_id, request.request_id)
             refusal = model.refusal(room)
             if refusal is not None:
-                assert done is type(domain.refused(refusal))
+                assert done is type(refused(refusal))
                 continue
             assert isinstance(done, UUID), done
             model.enter(room)
@@ -140,7 +155,7 @@ async def test_two_hundred_at_once_take_no_more_than_there_are(database):
         requests = [(await request_of(session)).request_id for _ in range(200)]
     done = await asyncio.gather(*(take(database.sessions, slot.slot_id, id) for id in requests))
     assert sum(isinstance(one, UUID) for one in done) == 40
-    assert {one for one in done if not isinstance(one, UUID)} == {domain.WorkplaceIsFull}
+    assert {one for one in done if not isinstance(one, UUID)} == {WorkplaceIsFull}
     async with transaction(database.sessions, SCOPE) as session:
         held = await session.scalars(select(Seat.seat_id).where(Seat.slot_id == slot.slot_id))
         assert len(held.all()) == 40
@@ -157,14 +172,14 @@ async def test_a_learner_who_asks_twice_gets_one_place_however_close_in_time(dat
         done = await asyncio.gather(
             *(take(database.sessions, slot.slot_id, one.request_id) for slot, one in pairs)
         )
-        assert [one for one in done if not isinstance(one, UUID)] == [domain.LearnerIsPlaced]
+        assert [one for one in done if not isinstance(one, UUID)] == [LearnerIsPlaced]
 
 
 async def test_a_slot_of_another_placement_type_is_refused_by_both(database):
     async with transaction(database.sessions, SCOPE) as session:
         place, _, (slot,) = await town(session, 3, {}, [(3, 0, 3, False)])
         request = await request_of(session, placement_type="lia")
-    assert await take(database.sessions, slot.slot_id, request.request_id) is domain.OtherPlacementType
+    assert await take(database.sessions, slot.slot_id, request.request_id) is OtherPlacementType
     async with transaction(database.sessions, SCOPE) as session:
         books = await open_books(
             session, workplaces={place.workplace_id: "2580"}, requests={request.request_id: "2580"}
@@ -184,7 +199,7 @@ async def test_a_municipality_caps_what_its_supervisors_take_and_both_say_so(dat
     try:
         done = [await take(database.sessions, slot.slot_id, id) for id in requests]
         assert isinstance(done[0], UUID)
-        assert done[1] is domain.SupervisorIsFull
+        assert done[1] is SupervisorIsFull
         async with transaction(database.sessions, SCOPE) as session:
             accounts = await open_accounts(session, {place.workplace_id: "2580"})
             assert accounts.ledgers[place.workplace_id].loads == {tutor.supervisor_id: 1}

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from kompetensnav_chassis.errors import NotFound
-from kompetensnav_registry.edges.links import GRACE, Links, Purpose
+from kompetensnav_registry.ground.edges.links import GRACE, Links, Purpose
 
 LINKS = Links("x" * 40, "https://example.com")
 TODAY = datetime.now(UTC).date()

@@ -10,8 +10,8 @@ from sqlalchemy.engine import make_url
 
 from kompetensnav_chassis import db, migrate, testing
 from kompetensnav_chassis.db import Scope, transaction
-from kompetensnav_registry.actions import direct
-from kompetensnav_registry.tables import Outbox
+from kompetensnav_registry.ground.tables.foundation import Outbox
+from kompetensnav_registry.ledger.actions import direct
 
 pytestmark = pytest.mark.real
 PACKAGE = "kompetensnav_registry"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from kompetensnav_registry.edges.numbers import masked, personal_parts
+from kompetensnav_registry.ground.edges.numbers import masked, personal_parts
 
 
 @pytest.mark.parametrize(

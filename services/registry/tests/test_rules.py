@@ -8,10 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from kompetensnav_registry import domain
-from kompetensnav_registry.actions import rules
-from kompetensnav_registry.actions.rules import pack
-from kompetensnav_registry.domain.rules import CHECKS, Case, Setting, broken, changes, in_force, verdicts
+from kompetensnav_registry import rules
+from kompetensnav_registry.ground.domain.ages import age_class, in_compulsory_school
+from kompetensnav_registry.ledger.actions import cases
+from kompetensnav_registry.rules.actions import pack
+from kompetensnav_registry.rules.domain import CHECKS, broken, verdicts
+from kompetensnav_registry.rules.domain.case import Case
+from kompetensnav_registry.rules.domain.pack import Setting, changes, in_force
 
 TODAY = date(2027, 1, 4)
 RULES = in_force(pack(), date(2027, 3, 1))
@@ -88,14 +91,14 @@ def test_what_nobody_goes_by_yet_has_no_numbers_to_set():
 
 def test_every_fact_of_a_case_is_read_by_a_rule_and_filled_by_the_registry():
     """Properties of a case are worked out from its other facts."""
-    folder = Path(domain.rules.__file__).parent
+    folder = Path(rules.__file__).parent / "domain"
     read = {
         node.attr
         for path in folder.glob("*.py")
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.Attribute) and getattr(node.value, "id", "") in ("case", "self")
     }
-    filled = Path(rules.__file__).read_text()
+    filled = Path(cases.__file__).read_text()
     names = {field.name for field in fields(Case)}
     assert names - read == set()
     assert {name for name in names if not re.search(rf"\b{name}\b", filled)} == set()
@@ -187,11 +190,11 @@ def test_the_ten_year_school_moves_prao_to_grade_nine_from_july_2028():
     ("GY", 1, date(2027, 3, 1), False),
 ])  # fmt: skip
 def test_a_grade_nine_pupil_of_sixteen_is_an_older_child(form, year, on, is_there):
-    assert domain.in_compulsory_school("holiday_practice", form, year, on) is is_there
-    assert domain.in_compulsory_school("prao", None, None, on)
-    assert domain.age_class(date(2010, 8, 1), date(2026, 9, 1), in_compulsory_school=True) == "older_child"
-    assert domain.age_class(date(2010, 8, 1), date(2026, 9, 1)) == "youth"
-    assert domain.age_class(date(2009, 1, 1), date(2027, 9, 1), in_compulsory_school=True) == "adult"
+    assert in_compulsory_school("holiday_practice", form, year, on) is is_there
+    assert in_compulsory_school("prao", None, None, on)
+    assert age_class(date(2010, 8, 1), date(2026, 9, 1), in_compulsory_school=True) == "older_child"
+    assert age_class(date(2010, 8, 1), date(2026, 9, 1)) == "youth"
+    assert age_class(date(2009, 1, 1), date(2027, 9, 1), in_compulsory_school=True) == "adult"
 
 
 def test_a_licence_is_asked_for_where_the_slot_is_known():

@@ -3,7 +3,7 @@
 from alembic import op
 
 from kompetensnav_chassis.migrate import facts
-from kompetensnav_registry.tables import functions
+from kompetensnav_registry.ledger.tables import functions
 
 revision = "0010"
 down_revision = "0009"

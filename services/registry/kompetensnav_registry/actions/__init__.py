@@ -1,1 +1,0 @@
-"""What can be done in the registry: one module per noun, one function per use case."""

@@ -1,0 +1,1 @@
+"""Employers and workplaces: whom to write to, what was agreed with them, what they need."""

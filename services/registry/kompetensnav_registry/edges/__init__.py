@@ -1,1 +1,0 @@
-"""The outside world: signed links and CSV files."""

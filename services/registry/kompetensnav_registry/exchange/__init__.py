@@ -1,0 +1,1 @@
+"""Slots and seats between stacks, and nothing about who has them."""

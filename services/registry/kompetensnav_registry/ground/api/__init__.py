@@ -1,0 +1,1 @@
+"""Over HTTP: organisations, and what every module of the API has in common."""

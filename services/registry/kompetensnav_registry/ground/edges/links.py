@@ -1,0 +1,81 @@
+"""Signed, expiring, single-purpose links: what the holder may do, and until when. No personal data inside."""
+
+import time
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from uuid import UUID
+
+from joserfc import jwt
+from joserfc.errors import JoseError
+from joserfc.jwk import OctKey
+
+from kompetensnav_chassis.errors import NotFound
+
+_IDS = {
+    "o": "offer_id",
+    "w": "workplace_id",
+    "r": "round_id",
+    "a": "asking_id",
+    "l": "placement_id",
+    "g": "reference",
+}
+
+GRACE = timedelta(days=30)
+"""How long after the last day to answer an offer its page can still be read: it is settled by then."""
+
+
+@dataclass(frozen=True)
+class Purpose:
+    """What a link is for. `answer`: one party's answers to one offer, or an employer's to a workplace's
+    offers of a round; `finishing`: who finishes an education; `again`: to offer last period's slots again
+    (an asking's); `sign`: to sign a placement's agreement; `presence`: to confirm a placement's hours;
+    `guest`: to answer about a learner from another stack."""
+
+    party: str
+    kind: str = "answer"
+    offer_id: UUID | None = None
+    workplace_id: UUID | None = None
+    round_id: UUID | None = None
+    asking_id: UUID | None = None
+    placement_id: UUID | None = None
+    reference: UUID | None = None
+
+    @staticmethod
+    def far() -> date:
+        """The last day of an employer's link: its offers keep their own, shorter, times."""
+        return datetime.now(UTC).date() + timedelta(days=30)
+
+
+class Links:
+    """Makes and reads links with the registry's own key."""
+
+    def __init__(self, secret: str, public_url: str) -> None:
+        self._key, self._url = OctKey.import_key(secret), public_url.rstrip("/")
+
+    def make(self, purpose: Purpose, answer_by: date) -> str:
+        """The address to send."""
+        until = datetime.combine(answer_by, datetime.min.time(), UTC) + timedelta(days=1)
+        if purpose.kind == "answer":
+            until += GRACE
+        claims = {"exp": int(until.timestamp()), "aud": purpose.kind, "p": purpose.party}
+        for letter, name in _IDS.items():
+            value = getattr(purpose, name)
+            if value:
+                claims[letter] = value.hex
+        path = "" if purpose.kind == "answer" else f"{purpose.kind}/"
+        return f"{self._url}/answer/{path}{jwt.encode({'alg': 'HS256'}, claims, self._key)}"
+
+    def read(self, token: str, kind: str = "answer") -> Purpose:
+        """What the link is for. Raises NotFound when it is not ours, changed, too old, or for something
+        else."""
+        try:
+            claims = jwt.decode(token, self._key, algorithms=["HS256"]).claims
+            if claims["aud"] != kind or claims["exp"] < time.time():
+                raise ValueError("too old, or for something else")
+            ids = {name: UUID(claims[letter]) for letter, name in _IDS.items() if letter in claims}
+            return Purpose(str(claims["p"]), kind, **ids)
+        except (JoseError, ValueError, KeyError) as bad:
+            raise NotFound(
+                "The link is not valid or has expired. Ask the coordinator for a new one.",
+                "Länken gäller inte eller har gått ut. Be samordnaren om en ny.",
+            ) from bad

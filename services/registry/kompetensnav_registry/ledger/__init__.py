@@ -1,0 +1,1 @@
+"""The capacity ledger: slots, seats, offers and the placements they become."""

@@ -1,0 +1,53 @@
+"""A learner offered a slot by a person, without a round: the same ledger, the same answers."""
+
+from uuid import UUID
+
+import uuid_utils.compat as uuids
+
+from kompetensnav_chassis.db import Session
+from kompetensnav_chassis.errors import NotFound
+from kompetensnav_registry.ground.actions import scopes
+from kompetensnav_registry.ground.tables.organisations import LearningCentre
+from kompetensnav_registry.ledger.actions import cases, ledger, offers
+from kompetensnav_registry.ledger.actions.reserve import open_reservation
+from kompetensnav_registry.ledger.domain.ledger import KeptElsewhere, OtherPlacementType, refused
+from kompetensnav_registry.ledger.tables.offers import Offer
+from kompetensnav_registry.rules import actions as rules
+
+
+async def offer_slot(
+    session: Session,
+    *,
+    municipality: str,
+    request_id: UUID,
+    slot_id: UUID,
+    slot_municipality: str | None = None,
+    via: LearningCentre | None = None,
+) -> Offer:
+    """Holds a seat for the learner and asks those who must answer.
+
+    `slot_municipality` says where the slot lies when not in the learner's municipality; `via` is the
+    learning centre that places the learner. Raises NotFound and the ledger's refusals.
+    """
+    host, round_id = slot_municipality or municipality, uuids.uuid7()
+    async with scopes.reaching(session, [host]):
+        opened = await open_reservation(
+            session, host=host, slot_id=slot_id, home=municipality, request_id=request_id, via=via
+        )
+        if opened is None:
+            raise NotFound("There is no such slot.", "Det finns ingen sådan plats.")
+        books, facts = opened
+        slot, request = books.accounts.slots[slot_id], books.requests.get(request_id)
+        if slot.elsewhere:
+            raise KeptElsewhere
+        if request is None or facts.is_hidden(request):
+            raise NotFound("There is no such request.", "Det finns inget sådant önskemål.")
+        if slot.placement_type != request.placement_type:
+            raise OtherPlacementType
+        if refusal := ledger.refusal(books, slot, request, via):
+            raise refused(refusal)
+        if broken := cases.seat_broken(facts, request, slot):
+            raise rules.RuleBroken(broken)
+        seat = ledger.take_seat(books.accounts, slot, told=False, cause_id=round_id)
+        await books.accounts.settle(session)
+    return offers.make_offer(session, request=request, slot=slot, seat_id=seat.seat_id, round_id=round_id)

@@ -1,0 +1,81 @@
+"""Seats for approved matches: reserved or refused, and the offers that follow."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from kompetensnav_chassis.db import Session
+from kompetensnav_chassis.outbox import tell
+from kompetensnav_contracts import Event
+from kompetensnav_contracts.events.matching import LearnerMatched
+from kompetensnav_contracts.events.registry import SeatRefused, SeatReserved
+from kompetensnav_contracts.vocabulary import Refusal
+from kompetensnav_registry.ledger.actions import asking, cases, ledger
+from kompetensnav_registry.ledger.actions.offers import make_offer
+from kompetensnav_registry.ledger.tables.offers import Request
+from kompetensnav_registry.ledger.tables.slots import Seat, Slot
+
+
+async def reserve_seats(session: Session, matches: Sequence[LearnerMatched]) -> None:
+    """Reserves or refuses a seat for each match, makes the offers, and tells all of it."""
+    books = await ledger.open_books(
+        session,
+        workplaces={m.workplace_id: m.slot_municipality for m in matches},
+        requests={m.request_id: m.envelope.municipality for m in matches},
+    )
+    facts = await cases.known(session, books.requests.values(), books.accounts.slots.values())
+    given: list[tuple[LearnerMatched, Request, Slot, Seat]] = []
+    refused: list[tuple[LearnerMatched, Refusal, str | None]] = []
+    for match in matches:
+        slot, request = books.accounts.slots.get(match.slot_id), books.requests.get(match.request_id)
+        refusal = ledger.refusal(books, slot, request)
+        if slot is not None and slot.elsewhere and slot.seats_left < 1:
+            refusal = refusal or Refusal.SLOT_IS_FULL
+        if request is not None and facts.is_hidden(request):  # to the outside it is closed
+            refusal = Refusal.REQUEST_IS_CLOSED
+        if refusal or slot is None or request is None:
+            refused.append((match, refusal or Refusal.REQUEST_IS_CLOSED, None))
+            continue
+        broken = cases.seat_broken(facts, request, slot, is_automatic=True)
+        if broken:
+            refused.append((match, Refusal.RULE, broken[0].id))
+            continue
+        if slot.elsewhere:
+            asking.ask(session, match, slot)
+        else:
+            seat = ledger.take_seat(books.accounts, slot, told=True, cause_id=match.round_id)
+            given.append((match, request, slot, seat))
+        books.busy.setdefault(request.learner_id, []).append(slot.days)
+    # Capacity first: a listener that hears of the seats has then already heard that they are gone.
+    await books.accounts.settle(session)
+    for match, why, rule in refused:
+        _tell(session, match, SeatRefused(refusal=why, rule=rule, **_facts(match)))
+    for match, request, slot, seat in given:
+        _tell(session, match, SeatReserved(seat_id=seat.seat_id, **_facts(match)))
+        make_offer(
+            session,
+            request=request,
+            slot=slot,
+            seat_id=seat.seat_id,
+            round_id=match.round_id,
+            match_id=match.match_id,
+            at_workplace=match.at_workplace,
+            cause=match.envelope,
+        )
+
+
+def _facts(match: LearnerMatched) -> dict[str, Any]:
+    shared = ("match_id", "round_id", "slot_id", "workplace_id", "request_id", "at_workplace")
+    return {name: getattr(match, name) for name in shared} | {
+        "workplace_municipality": match.slot_municipality
+    }
+
+
+def _tell(session: Session, match: LearnerMatched, event: Event) -> None:
+    tell(
+        session,
+        event,
+        municipality=match.envelope.municipality,
+        administration=match.envelope.administration,
+        revision=1,
+        cause=match.envelope,
+    )

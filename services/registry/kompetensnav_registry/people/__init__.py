@@ -1,0 +1,1 @@
+"""Learners: their requests and agreements, what is kept of them, and how they come in and are forgotten."""

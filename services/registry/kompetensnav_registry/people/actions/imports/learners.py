@@ -1,0 +1,169 @@
+"""Learners and placement requests of a file."""
+
+import re
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ARRAY, LargeBinary, any_, literal, select
+
+from kompetensnav_registry.ground.actions import organisations
+from kompetensnav_registry.ground.edges.numbers import IdentityNumber, identity_number
+from kompetensnav_registry.ground.edges.rows import Faults
+from kompetensnav_registry.ground.tables.learners import Learner
+from kompetensnav_registry.ground.tables.organisations import School
+from kompetensnav_registry.ledger.actions import cases
+from kompetensnav_registry.ledger.tables.offers import Request
+from kompetensnav_registry.ledger.tables.slots import Slot
+from kompetensnav_registry.people.actions import learners
+from kompetensnav_registry.people.actions.imports.batch import Batch, by_ref, write_changes
+from kompetensnav_registry.people.actions.imports.rows import DAYS, LearnerRow, RequestRow
+from kompetensnav_registry.rules import actions as rules
+from kompetensnav_registry.rules.edges import kept, merged
+
+WISHED_SLOT = re.compile(r"slot:([^=;]+)")
+
+
+async def take_learners(batch: Batch, rows: list[tuple[int, LearnerRow]]) -> None:
+    """Learners of a file, into the vault."""
+    for line, row in rows:
+        batch.mine(line, row)
+    there = await by_ref(batch, Learner, (row.ref for _, row in rows), lock="update")
+    numbers = await _numbers(batch, rows)
+    batch.faults.raise_any()
+    for code in sorted({row.school for _, row in rows}):
+        await organisations.school_of(batch.session, municipality=batch.municipality, code=code)
+    changed = []
+    for line, row in rows:
+        old = there.get((row.administration, row.ref))
+        apart = {"administration", "identity_number"}
+        # Of a learner who is there, only what the file says is written.
+        values = row.model_dump(mode="json", exclude={*apart, *DAYS}, exclude_unset=old is not None)
+        said = row.model_fields_set if old else set(DAYS)
+        values |= {name: getattr(row, name) for name in DAYS if name in said}
+        if old is not None and old.security_marking != "none":
+            batch.counts["unchanged"] += 1  # the case worker's alone; a file takes no protection away
+            continue
+        if old is None:
+            made = learners.new_learner(batch.municipality, row.administration, values)
+            if line in numbers:
+                learners.seal_number(batch.seal, made, numbers[line])
+            batch.session.add(made)
+            batch.counts["created"] += 1
+            continue
+        what = write_changes(old, values)
+        if line in numbers and learners.seal_number(batch.seal, old, numbers[line]):
+            what = "changed"
+        batch.counts[what] += 1
+        if what == "changed":
+            changed.append(old)
+    await batch.session.flush()
+    await learners.follow(batch.session, changed)
+
+
+async def _numbers(batch: Batch, rows: list[tuple[int, LearnerRow]]) -> dict[int, IdentityNumber]:
+    """Line -> number. One that another learner of the administration has is a fault; it is not repeated."""
+    numbers = {line: identity_number(row.identity_number) for line, row in rows if row.identity_number}
+    index = {line: batch.seal.index(batch.municipality, number.text) for line, number in numbers.items()}
+    held = await batch.session.execute(
+        select(Learner.administration, Learner.blind_index, Learner.ref).where(
+            Learner.municipality == batch.municipality,
+            Learner.blind_index == any_(literal(list(index.values()), ARRAY(LargeBinary))),
+        )
+    )
+    whose = {(administration, blind_index): ref for administration, blind_index, ref in held}
+    for line, row in rows:
+        if line in index and whose.setdefault((row.administration, index[line]), row.ref) != row.ref:
+            batch.faults.add(line, "identity_number", "", "another learner has that number")
+    return numbers
+
+
+async def take_requests(batch: Batch, rows: list[tuple[int, RequestRow]]) -> None:
+    """Placement requests of a file, held against the rules."""
+    people = await by_ref(batch, Learner, {row.learner for _, row in rows}, lock="share")
+    there = await by_ref(batch, Request, (row.ref for _, row in rows), lock="update")
+    wished = {m for _, row in rows for m in WISHED_SLOT.findall(";".join(row.wishes))}
+    slot_ids = {slot.ref: slot.slot_id for slot in (await by_ref(batch, Slot, wished)).values()}
+    schools = {
+        s.code: s
+        for s in await batch.session.scalars(select(School).where(School.municipality == batch.municipality))
+    }
+    ready = []
+    for line, row in rows:
+        batch.mine(line, row)
+        if (row.administration, row.learner) not in people:
+            batch.faults.add(line, "learner", row.learner, "no such learner; import learners first")
+        wishes = _wishes(batch.faults, line, row.wishes, slot_ids)
+        old = there.get((row.administration, row.ref))
+        learner = people.get((row.administration, row.learner))
+        if old is not None and learner is not None:
+            batch.stays(line, "learner", row.learner, old.learner_id, learner.learner_id)
+            if old.state != "open" and _changes(row, wishes, old):
+                batch.faults.add(line, "ref", row.ref, f"the request is {old.state} and cannot be changed")
+        new = None
+        if old is None and learner is not None:
+            about = _values(row) | {"wishes": wishes, "ref": row.ref, "terms": kept(row.terms)}
+            new = learners.new_request(learner=learner, school=schools[learner.school], **about)
+        ready.append((line, row, wishes, new))
+    facts = await cases.known(batch.session, [new for _, _, _, new in ready if new])
+    for line, _, _, new in ready:
+        try:
+            if new:
+                cases.check_request(facts, new)
+        except rules.RuleBroken as refused:
+            for rule in refused.rules:
+                batch.faults.add(line, "", rule.id, f"{rule.id}: {rule.en} | {rule.sv}")
+    batch.faults.raise_any()
+    for _, row, wishes, new in ready:
+        if new:
+            learners.tell_of_request(batch.session, new)
+            batch.counts["created"] += 1
+            continue
+        learner = people[row.administration, row.learner]
+        old = there[row.administration, row.ref]
+        changes = _changes(row, wishes, old)
+        if changes:
+            await learners.change_request(batch.session, row=old, learner=learner, changes=changes)
+        batch.counts["changed" if changes else "unchanged"] += 1
+
+
+def _values(row: RequestRow) -> dict[str, Any]:
+    return {
+        "placement_type": row.placement_type.value,
+        "starts_on": row.starts_on,
+        "ends_on": row.ends_on,
+        "needs": [need.value for need in row.needs],
+        "max_travel_minutes": row.max_travel_minutes,
+    }
+
+
+def _changes(row: RequestRow, wishes: list[dict[str, Any]], old: Request) -> dict[str, Any]:
+    values = _values(row) | {"terms": merged(old.terms, row.terms)}
+    changes = {name: value for name, value in values.items() if getattr(old, name) != value}
+    return changes | ({"wishes": wishes} if learners.ranked(wishes) != old.wishes else {})
+
+
+def _wishes(
+    faults: Faults, line: int, texts: list[str], slot_ids: dict[str | None, UUID]
+) -> list[dict[str, Any]]:
+    wishes = []
+    for text in texts:
+        what, _, weights = text.removeprefix("+").partition("=")
+        wish: dict[str, Any] = {"new_field": True} if text.startswith("+") else {}
+        if what.startswith("slot:"):
+            wish["slot_id"] = slot_ids.get(what.removeprefix("slot:"))
+            if wish["slot_id"] is None:
+                faults.add(line, "wishes", text, "no such slot")
+        elif what.isdigit() and len(what) == 4:
+            wish["occupation"] = what
+        else:
+            faults.add(line, "wishes", text, "neither an occupation (four digits) nor slot:REF")
+        try:
+            for name, weight in zip(("preference", "host_preference"), weights.split("/"), strict=False):
+                if weight:
+                    wish[name] = float(weight)
+                    if not 0 <= wish[name] <= 1:
+                        faults.add(line, "wishes", text, "a preference lies between 0 and 1")
+        except ValueError:
+            faults.add(line, "wishes", text, "a preference is a number between 0 and 1")
+        wishes.append(wish)
+    return wishes

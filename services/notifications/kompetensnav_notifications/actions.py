@@ -3,8 +3,8 @@ messages."""
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Sequence
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 from sqlalchemy import and_, case, func, or_, select, text, update
@@ -19,7 +19,7 @@ from kompetensnav_contracts.events import registry as told
 from kompetensnav_contracts.events.matching import RoundApproved
 from kompetensnav_contracts.events.notifications import ErasureAnswered, MessageFailed, MessageSent
 from kompetensnav_contracts.vocabulary import ErasureOutcome, Party, Reason
-from kompetensnav_notifications.tables import Message, OfferFact, RoundFact
+from kompetensnav_notifications.tables import Facts, Message, OfferFact, RoundFact
 
 JOB = "send"
 NOBODY = UUID(int=0)
@@ -32,19 +32,56 @@ KEPT = timedelta(days=14)
 """Best before, for messages without a day of their own."""
 LEASE = timedelta(seconds=20)
 """A claim that is not settled by then (the process was killed) is taken up again."""
+AboutOffer = told.OfferFacts | told.SeatFacts
+ABOUT_PLACEMENTS = (told.OfferFacts, told.WorkplaceAsked, told.GuestAsked, told.GuestEnded, RoundApproved)
+"""Events that say which placement type they are about, and its first day."""
 _GROUPS = text("select pg_advisory_xact_lock(7310)")
+
+
+@dataclass(frozen=True)
+class NewMessage:
+    """A row of `Message` that is to be written."""
+
+    message_id: UUID
+    municipality: str
+    administration: str | None
+    kind: str
+    cause_id: UUID
+    party: str
+    recipient_id: UUID
+    round_id: UUID
+    workplace_id: UUID | None
+    offer_id: UUID | None
+    facts: Facts
+    due_at: datetime
+    best_before: datetime
+    channel: str = "email"
+    state: str = "waiting"
+    attempts: int = 0
+
+
+@dataclass(frozen=True)
+class NewFact:
+    """A row of `OfferFact` that is to be written."""
+
+    match_id: UUID
+    municipality: str
+    round_id: UUID
+    workplace_id: UUID
+    at_workplace: int
+    outcome: str | None
 
 
 async def take_in(session: Session, events: Sequence[Event], now: datetime) -> None:
     """Writes the messages that the events call for. Digests are counted over municipalities, one batch at a
     time."""
     await session.execute(_GROUPS)
-    messages: list[dict[str, Any]] = []
-    facts: dict[UUID, dict[str, Any]] = {}
+    messages: list[NewMessage] = []
+    facts: dict[UUID, NewFact] = {}
     for event in events:
         taken = await _take(session, event, now, facts)
         if getattr(event, "elsewhere", False):  # the workplace's own stack writes to the employer
-            taken = [row for row in taken if row["party"] != Party.EMPLOYER]
+            taken = [row for row in taken if row.party != Party.EMPLOYER]
         messages += taken
     if facts:
         new = upsert(OfferFact)
@@ -53,10 +90,11 @@ async def take_in(session: Session, events: Sequence[Event], now: datetime) -> N
         )  # a late offer.made does not undo an outcome
         await session.execute(
             new.on_conflict_do_update(index_elements=[OfferFact.match_id], set_={"outcome": kept}),
-            list(facts.values()),
+            [vars(fact) for fact in facts.values()],
         )
     if messages:
-        await session.execute(upsert(Message).on_conflict_do_nothing(constraint="uq_message_key"), messages)
+        rows = [vars(message) for message in messages]
+        await session.execute(upsert(Message).on_conflict_do_nothing(constraint="uq_message_key"), rows)
     workplaces = {event.workplace_id for event in events if hasattr(event, "workplace_id")}
     await _release(
         session, {event.round_id for event in events if hasattr(event, "round_id")}, workplaces, now
@@ -65,8 +103,8 @@ async def take_in(session: Session, events: Sequence[Event], now: datetime) -> N
 
 
 async def _take(
-    session: Session, event: Event, now: datetime, facts: dict[UUID, dict[str, Any]]
-) -> list[dict[str, Any]]:
+    session: Session, event: Event, now: datetime, facts: dict[UUID, NewFact]
+) -> list[NewMessage]:
     match event:
         case told.OfferMade():
             _fact(facts, event, None)
@@ -97,36 +135,39 @@ async def _take(
         case told.WorkplaceAsked():
             return [_asked(event, now)]
         case told.GuestAsked():
-            last = datetime.combine(event.answer_by, datetime.min.time(), UTC) + timedelta(days=1)
-            return [_about_guest(event, "guest", now, last, {"answer_by": event.answer_by.isoformat()})]
+            facts_of = Facts(answer_by=event.answer_by.isoformat())
+            return [_about_guest(event, "guest", now, _end_of(event.answer_by), facts_of)]
         case told.GuestEnded():
-            return [_about_guest(event, "guest_ended", now, now + KEPT, {})]
+            return [_about_guest(event, "guest_ended", now, now + KEPT, Facts())]
         case told.InvitationMade():
-            who = {"finishing": event.finishing, "occupation": occupation_name(event.occupation)}
+            who = Facts(finishing=event.finishing, occupation=occupation_name(event.occupation))
             return [_to_coordinator(event, "invitation", event.invitation_id, now, who)]
         case told.AgreementExpiring():
-            days = {"valid_to": event.valid_to.isoformat(), "days_left": event.days_left}
+            days = Facts(valid_to=event.valid_to.isoformat(), days_left=event.days_left)
             cause_id = uuid5(event.agreement_id, event.valid_to.isoformat())
             return [_to_coordinator(event, "expiring", cause_id, now, days)]
     return []
 
 
-def _fact(facts: dict[UUID, dict[str, Any]], event: Any, outcome: str | None) -> None:
-    match_id = event.match_id or event.offer_id
-    before = facts.get(match_id, {}).get("outcome")
-    facts[match_id] = {
-        "match_id": match_id,
-        "municipality": event.workplace_municipality,
-        "round_id": event.round_id,
-        "workplace_id": event.workplace_id,
-        "at_workplace": event.at_workplace,
-        "outcome": outcome or before,
-    }
+def _end_of(day: date) -> datetime:
+    return datetime.combine(day, datetime.min.time(), UTC) + timedelta(days=1)
 
 
-def _offer_messages(event: told.OfferMade, now: datetime) -> list[dict[str, Any]]:
-    last = datetime.combine(event.answer_by, datetime.min.time(), UTC) + timedelta(days=1)
-    facts = {"answer_by": event.answer_by.isoformat()}
+def _fact(facts: dict[UUID, NewFact], event: AboutOffer, outcome: str | None) -> None:
+    match_id = event.match_id or event.offer_id if isinstance(event, told.OfferFacts) else event.match_id
+    before = facts[match_id].outcome if match_id in facts else None
+    facts[match_id] = NewFact(
+        match_id=match_id,
+        municipality=event.workplace_municipality,
+        round_id=event.round_id,
+        workplace_id=event.workplace_id,
+        at_workplace=event.at_workplace,
+        outcome=outcome or before,
+    )
+
+
+def _offer_messages(event: told.OfferMade, now: datetime) -> list[NewMessage]:
+    last, facts = _end_of(event.answer_by), Facts(answer_by=event.answer_by.isoformat())
     messages = []
     for party in (Party.LEARNER, Party.GUARDIAN):
         if party in event.must_answer or party in event.are_told:
@@ -139,14 +180,14 @@ def _offer_messages(event: told.OfferMade, now: datetime) -> list[dict[str, Any]
 
 
 def _message(
-    event: Any,
+    event: told.OfferFacts,
     kind: str,
     party: Party,
     now: datetime,
     *,
-    facts: dict[str, Any] | None = None,
+    facts: Facts | None = None,
     best_before: datetime | None = None,
-) -> dict[str, Any]:
+) -> NewMessage:
     """A message to the learner's side about one offer."""
     return _row(
         kind=kind,
@@ -159,18 +200,19 @@ def _message(
         due_at=now,
         best_before=best_before or now + KEPT,
         facts=facts,
-    ) | {"offer_id": event.offer_id}
+        offer_id=event.offer_id,
+    )
 
 
 def _employer(
-    event: Any,
+    event: AboutOffer,
     kind: str,
     due_at: datetime,
     now: datetime,
     *,
-    facts: dict[str, Any] | None = None,
+    facts: Facts | None = None,
     best_before: datetime | None = None,
-) -> dict[str, Any]:
+) -> NewMessage:
     """The one message per workplace and round."""
     return _row(
         kind=kind,
@@ -186,9 +228,8 @@ def _employer(
     )
 
 
-def _asked(event: told.WorkplaceAsked, now: datetime) -> dict[str, Any]:
+def _asked(event: told.WorkplaceAsked, now: datetime) -> NewMessage:
     """The mail that asks a workplace to offer its slots again."""
-    last = datetime.combine(event.answer_by, datetime.min.time(), UTC) + timedelta(days=1)
     return _row(
         event=event,
         kind="again",
@@ -198,14 +239,14 @@ def _asked(event: told.WorkplaceAsked, now: datetime) -> dict[str, Any]:
         municipality=event.envelope.municipality,
         administration=None,
         due_at=now,
-        best_before=last,
-        facts={"slots": event.slots, "answer_by": event.answer_by.isoformat()},
+        best_before=_end_of(event.answer_by),
+        facts=Facts(slots=event.slots, answer_by=event.answer_by.isoformat()),
     )
 
 
 def _about_guest(
-    event: Any, kind: str, now: datetime, best_before: datetime, facts: dict[str, Any]
-) -> dict[str, Any]:
+    event: told.GuestAsked | told.GuestEnded, kind: str, now: datetime, best_before: datetime, facts: Facts
+) -> NewMessage:
     """A mail to an employer about a learner from another stack."""
     return _row(
         event=event,
@@ -217,13 +258,11 @@ def _about_guest(
         administration=None,
         due_at=now,
         best_before=best_before,
-        facts=facts | {"sender": municipalities().get(event.sent_by, event.sent_by)},
+        facts=facts | Facts(sender=municipalities().get(event.sent_by, event.sent_by)),
     )
 
 
-def _to_coordinator(
-    event: Event, kind: str, cause_id: UUID, now: datetime, facts: dict[str, Any]
-) -> dict[str, Any]:
+def _to_coordinator(event: Event, kind: str, cause_id: UUID, now: datetime, facts: Facts) -> NewMessage:
     """A mail to the municipality's coordinator that is not about a round."""
     municipality = event.envelope.municipality
     return _row(
@@ -237,7 +276,8 @@ def _to_coordinator(
         due_at=now,
         best_before=now + KEPT,
         facts=facts,
-    ) | {"workplace_id": None}
+        is_at_workplace=False,
+    )
 
 
 def _coordinator_of(municipality: str) -> UUID:
@@ -245,30 +285,42 @@ def _coordinator_of(municipality: str) -> UUID:
 
 
 def _row(
-    *, event: Any, kind: str, party: Party, facts: dict[str, Any] | None, **values: Any
-) -> dict[str, Any]:
-    about: dict[str, Any] = {}
-    if hasattr(event, "placement_type"):
-        about = {"placement_type": event.placement_type, "starts_on": event.starts_on.isoformat()}
-    key = f"{kind}:{party.value}:{values['recipient_id']}:email"
-    return {
-        "message_id": uuid5(
-            values["cause_id"], key
-        ),  # the same after a restored backup, so that a repeat shows
-        "kind": kind,
-        "party": party.value,
-        "channel": "email",
-        "round_id": getattr(event, "round_id", values["cause_id"]),
-        "workplace_id": getattr(event, "workplace_id", None),
-        "offer_id": None,
-        "facts": about | (facts or {}),
-        "state": "waiting",
-        "attempts": 0,
-        **values,
-    }
+    *,
+    event: Event,
+    kind: str,
+    cause_id: UUID,
+    party: Party,
+    recipient_id: UUID,
+    municipality: str,
+    administration: str | None,
+    due_at: datetime,
+    best_before: datetime,
+    facts: Facts | None = None,
+    offer_id: UUID | None = None,
+    is_at_workplace: bool = True,
+) -> NewMessage:
+    about = Facts()
+    if isinstance(event, ABOUT_PLACEMENTS):
+        about = Facts(placement_type=event.placement_type, starts_on=event.starts_on.isoformat())
+    key = f"{kind}:{party.value}:{recipient_id}:email"
+    return NewMessage(
+        message_id=uuid5(cause_id, key),  # the same after a restored backup, so that a repeat shows
+        municipality=municipality,
+        administration=administration,
+        kind=kind,
+        cause_id=cause_id,
+        party=party.value,
+        recipient_id=recipient_id,
+        round_id=getattr(event, "round_id", cause_id),
+        workplace_id=getattr(event, "workplace_id", None) if is_at_workplace else None,
+        offer_id=offer_id,
+        facts=about | (facts or Facts()),
+        due_at=due_at,
+        best_before=best_before,
+    )
 
 
-async def _digest(session: Session, event: RoundApproved, now: datetime) -> list[dict[str, Any]]:
+async def _digest(session: Session, event: RoundApproved, now: datetime) -> list[NewMessage]:
     municipality = event.envelope.municipality
     row = {
         "round_id": event.round_id,
@@ -291,7 +343,6 @@ async def _digest(session: Session, event: RoundApproved, now: datetime) -> list
             administration=None,
             due_at=now + OUTCOME_WAIT,
             best_before=now + OUTCOME_WAIT + KEPT,
-            facts=None,
         )
     ]
 
@@ -396,7 +447,6 @@ async def counts(session: Session, rows: Sequence[Message]) -> dict[UUID, dict[s
         names = ("confirmed", "declined", "expired", "withdrawn", "open")
         counted[row.message_id] = {
             "offered": offered,
-            "n": offered,
             **{name: outcomes[name] for name in names},
         }
     return counted
@@ -430,19 +480,21 @@ async def put_back(session: Session, *, message_id: UUID, due_at: datetime) -> N
         row.state, row.due_at, row.claimed_until = "waiting", due_at, None
 
 
-def _settled(now: datetime, failure: str | None) -> dict[str, Any]:
+def _settled(now: datetime, failure: str | None) -> dict[str, str | datetime | None]:
     return {"state": "failed" if failure else "sent", "settled_at": now, "reason": failure}
 
 
 def _tell(session: Session, row: Message, failure: str | None) -> None:
-    facts: dict[str, Any] = {
-        "message_id": row.message_id,
-        "cause_id": row.cause_id,
-        "kind": row.kind,
-        "party": row.party,
-        "channel": row.channel,
-    }
-    event = MessageFailed(reason=failure, **facts) if failure else MessageSent(**facts)
+    message_id, cause_id, kind, party, channel = (
+        row.message_id, row.cause_id, row.kind, row.party, row.channel
+    )  # fmt: skip
+    event: Event = MessageSent(
+        message_id=message_id, cause_id=cause_id, kind=kind, party=party, channel=channel
+    )
+    if failure:
+        event = MessageFailed(
+            message_id=message_id, cause_id=cause_id, kind=kind, party=party, channel=channel, reason=failure
+        )
     tell(session, event, municipality=row.municipality, administration=row.administration, revision=1)
 
 

@@ -2,9 +2,9 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Literal, TypedDict
 from uuid import UUID
 
 import aiosmtplib
@@ -40,22 +40,27 @@ async def send(app: FastAPI) -> bool:
     return True
 
 
-_SILENT = object()
-"""Nobody answered the question: try again later."""
-
-
 def batched(rows: Sequence[Message], size: int) -> list[Sequence[Message]]:
     """The rows in groups of a size."""
     return [rows[i : i + size] for i in range(0, len(rows), size)]
 
 
-async def _contacts(app: FastAPI, rows: Sequence[Message]) -> dict[Any, Any]:
-    """Message id -> contact (None = cannot be reached). Kept for this batch only."""
+class Contact(TypedDict):
+    """How a recipient is reached, as the registry answers. Kept nowhere."""
+
+    email: str
+    language: Literal["sv", "en"]
+    link: str | None
+
+
+async def _contacts(app: FastAPI, rows: Sequence[Message]) -> dict[UUID, Contact | None]:
+    """Message id -> contact (None = cannot be reached). Who is not in it: nobody answered the question; try
+    again later."""
     groups: dict[tuple[str, str | None], list[Message]] = defaultdict(list)
     for row in rows:
         groups[row.municipality, row.administration].append(row)
 
-    async def ask(key: tuple[str, str | None], group: list[Message]) -> dict[Any, Any]:
+    async def ask(key: tuple[str, str | None], group: list[Message]) -> dict[UUID, Contact | None]:
         municipality, administration = key
         asked = [_question(row) for row in group]
         try:
@@ -85,16 +90,17 @@ def _question(row: Message) -> dict[str, str]:
 
 
 async def _send(
-    app: FastAPI, wave: Sequence[Message], counted: dict[UUID, dict[str, int]], contacts: dict[UUID, Any]
+    app: FastAPI,
+    wave: Sequence[Message],
+    counted: dict[UUID, dict[str, int]],
+    contacts: dict[UUID, Contact | None],
 ) -> None:
-    told = await asyncio.gather(
-        *(
-            _hand_over(
-                app, row, row.facts | counted.get(row.message_id, {}), contacts.get(row.message_id, _SILENT)
-            )
-            for row in wave
-        )
-    )
+    async def hand_over(row: Message) -> str:
+        if row.message_id not in contacts:
+            return LATER
+        return await _hand_over(app, row, counted.get(row.message_id, {}), contacts[row.message_id])
+
+    told = await asyncio.gather(*(hand_over(row) for row in wave))
     now = datetime.now(UTC)
     async with transaction(app.state.sessions, EVERYONE) as session:
         for outcome in set(told):
@@ -109,15 +115,16 @@ async def _send(
                 await actions.put_back(session, message_id=row.message_id, due_at=now + pause)
 
 
-async def _hand_over(app: FastAPI, row: Message, facts: dict[str, Any], contact: Any) -> str:
+async def _hand_over(app: FastAPI, row: Message, counted: Mapping[str, int], contact: Contact | None) -> str:
     """SENT, LATER, or why the message will never be sent."""
-    if contact is _SILENT:
-        return LATER
     if contact is None:
         return "no_contact"
     post: Post = app.state.post
     try:
-        subject, text, html = compose(row.kind, row.party, contact["language"], contact["link"], facts)
+        facts = {**row.facts, **counted}
+        subject, text, html = compose(
+            row.kind, row.party, contact["language"], contact["link"], facts, counted.get("offered", 1)
+        )
         message = letter(
             sender=app.state.sender,
             to=contact["email"],

@@ -2,7 +2,7 @@
 kept."""
 
 from datetime import date, datetime
-from typing import Any
+from typing import TypedDict
 from uuid import UUID
 
 from sqlalchemy import Date, DateTime, Index, String, UniqueConstraint, func
@@ -16,13 +16,29 @@ from kompetensnav_chassis.outbox import OutboxRow
 CODE = String(40)
 
 
+class Facts(TypedDict, total=False):
+    """What a message is about, in values that any reader may see: dates as YYYY-MM-DD, and numbers of
+    offers."""
+
+    placement_type: str
+    starts_on: str
+    answer_by: str
+    slots: int
+    sender: str
+    """Name of the municipality of another stack."""
+    finishing: str
+    occupation: str
+    valid_to: str
+    days_left: int
+
+
 class Base(DeclarativeBase):
     """Notifications' tables."""
 
     metadata = metadata()
     type_annotation_map = {
         datetime: DateTime(timezone=True),
-        dict[str, Any]: JSONB,
+        Facts: JSONB,
     }
 
 
@@ -55,7 +71,7 @@ class Message(Base):
     round_id: Mapped[UUID]
     workplace_id: Mapped[UUID | None]
     offer_id: Mapped[UUID | None]
-    facts: Mapped[dict[str, Any]]
+    facts: Mapped[Facts]
     state: Mapped[str] = mapped_column(CODE, default="waiting")
     due_at: Mapped[datetime]
     best_before: Mapped[datetime]

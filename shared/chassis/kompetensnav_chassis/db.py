@@ -19,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 from sqlalchemy.orm import Session as SyncSession
 from sqlalchemy.orm import SessionTransaction
 
+from kompetensnav_chassis import upstream
 from kompetensnav_contracts import Envelope
 from kompetensnav_contracts.event import MUNICIPALITY
 
@@ -38,6 +39,9 @@ NAMING = {
     "fk": "fk_%(table_name)s_%(column_0_N_name)s",
     "pk": "pk_%(table_name)s",
 }
+
+
+upstream.write_what_is_referred_to_first()
 
 
 def metadata() -> MetaData:

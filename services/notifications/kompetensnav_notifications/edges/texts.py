@@ -2,27 +2,28 @@
 may."""
 
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, select_autoescape
 
 FOLDER = Path(__file__).parent.parent / "templates"
-TEXTS: dict[str, dict[str, Any]] = tomllib.loads((FOLDER / "texts.toml").read_text())
+TEXTS: Mapping[str, Mapping[str, Any]] = tomllib.loads((FOLDER / "texts.toml").read_text())
 _templates = Environment(
     loader=FileSystemLoader(FOLDER), autoescape=select_autoescape(["html"]), trim_blocks=True
 )
 
 
 def compose(
-    kind: str, party: str, language: str, link: str | None, facts: dict[str, Any]
+    kind: str, party: str, language: str, link: str | None, facts: Mapping[str, object], n: int = 1
 ) -> tuple[str, str, str]:
     """(subject, plain text, HTML) of a message."""
     words = TEXTS[language]
-    many = "_many" if facts.get("n", 1) > 1 else ""
+    many = "_many" if n > 1 else ""
     chosen = words.get(f"{kind}_{party}{many}", words.get(f"{kind}_{party}", words.get(kind)))
     assert isinstance(chosen, dict)
-    values = facts | {"type": words["types"].get(facts.get("placement_type"), "")}
+    values = {**facts, "n": n, "type": words["types"].get(facts.get("placement_type"), "")}
     subject = chosen["subject"].format(**values)
     lines = [line.format(**values) for line in chosen["lines"]]
     label = chosen.get("link") if link else None

@@ -22,6 +22,9 @@ from kompetensnav_care import republish as telling
 from kompetensnav_care.world import Unreachable
 from kompetensnav_chassis.ready import is_ready
 
+Found = dict[str, Any]
+"""What a check has found, to be shown or printed as JSON."""
+
 if TYPE_CHECKING:
     from kompetensnav_care.verify import Verdict
 
@@ -55,7 +58,7 @@ def waiting(
     """What waits in outboxes, queues and for sending."""
     if every:
 
-        async def go_on(running: counts.Running) -> dict[str, Any]:
+        async def go_on(running: counts.Running) -> Found:
             async for found in counts.follow(running, every):
                 print(json.dumps(found), flush=True)
             return {}
@@ -218,10 +221,10 @@ def find(run: Path) -> counts.Running:
         sys.exit(2)
 
 
-def _ask(run: Path, what: Callable[[counts.Running], Awaitable[dict[str, Any]]]) -> dict[str, Any]:
+def _ask(run: Path, what: Callable[[counts.Running], Awaitable[Found]]) -> Found:
     running = find(run)
 
-    async def go() -> dict[str, Any]:
+    async def go() -> Found:
         return await what(running)
 
     try:
@@ -231,7 +234,7 @@ def _ask(run: Path, what: Callable[[counts.Running], Awaitable[dict[str, Any]]])
         sys.exit(2)
 
 
-def _show(found: dict[str, Any], as_json: bool, shown: dict[str, Any]) -> None:
+def _show(found: Found, as_json: bool, shown: Found) -> None:
     if as_json:
         print(json.dumps(found, indent=1))
         return

@@ -15,6 +15,9 @@ import typer
 
 from kompetensnav_chassis.commands import service_commands
 
+Figures = dict[str, Any]
+"""What a command prints, as JSON or as a table."""
+
 if TYPE_CHECKING:  # the engine is loaded by the commands that use it
     from rich.progress import Progress
 
@@ -252,7 +255,7 @@ def _place(
 
 def _why(
     problem: "Problem", instance: "Instance", solution: "Solution", learner: str, slot: str | None
-) -> dict[str, Any]:
+) -> Figures:
     from kompetensnav_matching.edges.files import BadFile
     from kompetensnav_matching.engine import explanations
     from kompetensnav_matching.engine.repair import Plan
@@ -261,7 +264,7 @@ def _why(
         if name is not None and name not in known:
             raise BadFile(f"There is no {what} {name!r} in the files.")
     i = problem.learners.index(learner)
-    said: dict[str, Any] = {"learner": learner, "slot": None}
+    said: Figures = {"learner": learner, "slot": None}
     if has := explanations.chosen(instance, solution, i):
         said |= {"slot": problem.slots[has.slot], "cost": has.cost, "scarcity": has.scarcity}
         said["one_more_seat_places_one_more"] = has.crowded
@@ -287,7 +290,7 @@ def _why(
     }
 
 
-def _write_problem(out: Path, pairs: dict[str, Any], seats: tuple[Any, Any], tiers: tuple[Any, Any]) -> None:
+def _write_problem(out: Path, pairs: Figures, seats: tuple[Any, Any], tiers: tuple[Any, Any]) -> None:
     from kompetensnav_matching.edges.files import write_columns
 
     out.mkdir(parents=True, exist_ok=True)
@@ -329,7 +332,7 @@ class _bad_input:
             sys.exit(str(error))
 
 
-def _print(figures: dict[str, Any], as_json: bool) -> None:
+def _print(figures: Figures, as_json: bool) -> None:
     if as_json:
         print(json.dumps(figures, ensure_ascii=False))
         return

@@ -3,7 +3,6 @@ messages."""
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from uuid import NAMESPACE_URL, UUID, uuid5
 
@@ -19,7 +18,7 @@ from kompetensnav_contracts.events import registry as told
 from kompetensnav_contracts.events.matching import RoundApproved
 from kompetensnav_contracts.events.notifications import ErasureAnswered, MessageFailed, MessageSent
 from kompetensnav_contracts.vocabulary import ErasureOutcome, Party, Reason
-from kompetensnav_notifications.tables import Facts, Message, OfferFact, RoundFact
+from kompetensnav_notifications.tables import Facts, Message, NewFact, NewMessage, OfferFact, RoundFact
 
 JOB = "send"
 NOBODY = UUID(int=0)
@@ -36,40 +35,6 @@ AboutOffer = told.OfferFacts | told.SeatFacts
 ABOUT_PLACEMENTS = (told.OfferFacts, told.WorkplaceAsked, told.GuestAsked, told.GuestEnded, RoundApproved)
 """Events that say which placement type they are about, and its first day."""
 _GROUPS = text("select pg_advisory_xact_lock(7310)")
-
-
-@dataclass(frozen=True)
-class NewMessage:
-    """A row of `Message` that is to be written."""
-
-    message_id: UUID
-    municipality: str
-    administration: str | None
-    kind: str
-    cause_id: UUID
-    party: str
-    recipient_id: UUID
-    round_id: UUID
-    workplace_id: UUID | None
-    offer_id: UUID | None
-    facts: Facts
-    due_at: datetime
-    best_before: datetime
-    channel: str = "email"
-    state: str = "waiting"
-    attempts: int = 0
-
-
-@dataclass(frozen=True)
-class NewFact:
-    """A row of `OfferFact` that is to be written."""
-
-    match_id: UUID
-    municipality: str
-    round_id: UUID
-    workplace_id: UUID
-    at_workplace: int
-    outcome: str | None
 
 
 async def take_in(session: Session, events: Sequence[Event], now: datetime) -> None:

@@ -1,6 +1,7 @@
 """Notifications' rows: messages and the facts that digests are counted from. No address and no text is
 kept."""
 
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import TypedDict
 from uuid import UUID
@@ -106,3 +107,37 @@ class RoundFact(Base):
     placement_type: Mapped[str] = mapped_column(CODE)
     starts_on: Mapped[date] = mapped_column(Date)
     matched: Mapped[int]
+
+
+@dataclass(frozen=True)
+class NewMessage:
+    """A row of `Message` that is to be written."""
+
+    message_id: UUID
+    municipality: str
+    administration: str | None
+    kind: str
+    cause_id: UUID
+    party: str
+    recipient_id: UUID
+    round_id: UUID
+    workplace_id: UUID | None
+    offer_id: UUID | None
+    facts: Facts
+    due_at: datetime
+    best_before: datetime
+    channel: str = "email"
+    state: str = "waiting"
+    attempts: int = 0
+
+
+@dataclass(frozen=True)
+class NewFact:
+    """A row of `OfferFact` that is to be written."""
+
+    match_id: UUID
+    municipality: str
+    round_id: UUID
+    workplace_id: UUID
+    at_workplace: int
+    outcome: str | None

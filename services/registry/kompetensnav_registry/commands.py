@@ -11,6 +11,9 @@ import typer
 
 from kompetensnav_chassis.commands import here, service_commands
 
+Json = dict[str, Any]
+"""What the registry answers over HTTP."""
+
 
 def _main() -> ModuleType:
     from kompetensnav_registry import main
@@ -59,7 +62,7 @@ def rules(
     console.print(table if found else f"Nothing is other on {on:%Y-%m-%d} than today.")
 
 
-def _told(rule: dict[str, Any] | None) -> str:
+def _told(rule: Json | None) -> str:
     return (
         "-"
         if rule is None
@@ -67,11 +70,11 @@ def _told(rule: dict[str, Any] | None) -> str:
     )
 
 
-def _packaged(on: datetime) -> list[dict[str, Any]]:
+def _packaged(on: datetime) -> list[Json]:
     from kompetensnav_registry.rules.actions import pack
     from kompetensnav_registry.rules.domain.pack import changes
 
-    def told(rule: Any) -> dict[str, Any] | None:
+    def told(rule: Any) -> Json | None:
         return rule and {"sv": rule.sv, "law": rule.law, "valid_from": rule.valid_from}
 
     today = datetime.now().astimezone().date()
@@ -81,7 +84,7 @@ def _packaged(on: datetime) -> list[dict[str, Any]]:
     ]
 
 
-def _held() -> list[dict[str, Any]]:
+def _held() -> list[Json]:
     from kompetensnav_registry.rules.actions import pack
     from kompetensnav_registry.rules.domain.pack import in_force
 
@@ -90,7 +93,7 @@ def _held() -> list[dict[str, Any]]:
     return [{name: getattr(rule, name) for name in names} for rule in rules]
 
 
-def _get(municipality: str, path: str) -> list[dict[str, Any]]:
+def _get(municipality: str, path: str) -> list[Json]:
     import httpx
 
     at = os.environ.get("KOMPETENSNAV_REGISTRY") or here(Path(".kompetensnav/run.json"), "registry")
@@ -105,7 +108,7 @@ def _get(municipality: str, path: str) -> list[dict[str, Any]]:
         sys.exit(f"The registry at {at} does not answer: {type(down).__name__}")
     if answered.is_error:
         sys.exit(f"The registry refused: {answered.json().get('detail_en', answered.status_code)}")
-    items: list[dict[str, Any]] = answered.json()["items"]
+    items: list[Json] = answered.json()["items"]
     return items
 
 
@@ -148,7 +151,7 @@ def import_(
     except BadRows as bad:
         table = Table("Line", "Column", "Value", "What is wrong", box=None, padding=(0, 2, 0, 0))
         for fault in bad.errors or []:
-            table.add_row(str(fault["line"]), fault["column"], fault["value"], fault["reason"])
+            table.add_row(*(str(fault[name]) for name in ("line", "column", "value", "reason")))
         console.print(table)
         sys.exit(bad.en)
     except Problem as bad:
@@ -192,7 +195,7 @@ PART = 2_000
 """Rows of a part of a file."""
 
 
-def _refused(console: Any, problem: dict[str, Any], part: list[tuple[int, list[str]]]) -> None:
+def _refused(console: Any, problem: Json, part: list[tuple[int, list[str]]]) -> None:
     """Says why a part was not taken in, by the file's own lines, and ends."""
     for fault in problem.get("errors", []):
         line = fault.get("line", 1)
@@ -232,7 +235,7 @@ def reference(
         url = json.loads(databases.read_text())["registry"]["app"]
 
     async def work(bar: Progress) -> dict[str, int]:
-        tasks: dict[str, Any] = {}
+        tasks: Json = {}
 
         def progress(what: str, done: int, total: int) -> None:
             if what not in tasks:

@@ -55,14 +55,20 @@ async def database(admin_url):
 async def town(session, capacity, other_weeks, slot_rows):
     """A workplace with a supervisor of two, and slots of (seats, first week, weeks, with supervisor)."""
     number = f"5560360{int(uuids.uuid7()) % 1000:03}"
-    row = employers.add_employer(session, municipality="2580", org_number=None, name=number, sector="private")
+    row = employers.add_employer(
+        session, municipality="2580", org_number=None, about={"name": number, "sector": "private"}
+    )
     place = workplaces.add_workplace(
-        session, municipality="2580", employer_id=row.employer_id, name="w", locality="lulea",
-        reception_capacity=capacity, contact={"name": "k", "email": "k@example.com"},
+        session, municipality="2580", employer_id=row.employer_id,
+        contact={"name": "k", "email": "k@example.com", "speaks": "sv"},
+        about={"name": "w", "locality": "lulea", "reception_capacity": capacity},
     )  # fmt: skip
     await session.flush()
     tutor = await workplaces.add_supervisor(
-        session, municipality="2580", workplace_id=place.workplace_id, name="u", is_adult=True, most_at_once=2
+        session,
+        municipality="2580",
+        workplace_id=place.workplace_id,
+        person={"name": "u", "is_adult": True, "most_at_once": 2},
     )
     await session.flush()
     await workplaces.set_reception(
@@ -88,13 +94,18 @@ async def request_of(session, person=None, placement_type="apl"):
     """A learner's open request over everything."""
     school = await organisations.school_of(session, municipality="2580", code="gy")
     person = person or await learners.register_learner(
-        session, municipality="2580", administration="school", seal=SEAL, given_name="a", family_name="b",
-        born_on=date(2000, 1, 1), school="gy", locality="lulea", language="fluent", speaks="sv",
-        security_marking="none",
+        session, municipality="2580", administration="school", seal=SEAL,
+        person={
+            "given_name": "a", "family_name": "b", "born_on": date(2000, 1, 1), "school": "gy",
+            "locality": "lulea", "language": "fluent", "speaks": "sv", "security_marking": "none",
+        },
     )  # fmt: skip
     return await learners.open_request(
-        session, learner=person, school=school, placement_type=placement_type, starts_on=START,
-        ends_on=START + timedelta(weeks=30), wishes=[],
+        session, learner=person, school=school,
+        about={
+            "placement_type": placement_type, "starts_on": START,
+            "ends_on": START + timedelta(weeks=30), "wishes": [],
+        },
     )  # fmt: skip
 
 

@@ -140,7 +140,7 @@ async def report(
     return lines
 
 
-async def publish(session: Session, *, municipality: str, content: dict[str, Any]) -> PublishedReport:
+async def publish(session: Session, *, municipality: str, content: Mapping[str, object]) -> PublishedReport:
     """Keeps a (suppressed) report for ever and tells that it is there."""
     body = json.dumps(content, sort_keys=True, separators=(",", ":")).encode()
     row = PublishedReport(
@@ -148,7 +148,7 @@ async def publish(session: Session, *, municipality: str, content: dict[str, Any
         municipality=municipality,
         kind="placements",
         up_to=datetime.now(UTC).date(),
-        content=content,
+        content=dict(content),
         sha256=hashlib.sha256(body).hexdigest(),
     )
     session.add(row)

@@ -14,6 +14,9 @@ from rich.table import Table
 
 from kompetensnav_chassis.commands import service_commands
 
+Json = dict[str, Any]
+"""What the service answers over HTTP, or `run.json` holds."""
+
 
 def _main() -> ModuleType:
     from kompetensnav_reporting import main
@@ -48,7 +51,7 @@ def report(
 ) -> None:
     """Print the placement report of a municipality; with --recount exit 1 when the event log says
     otherwise."""
-    running: dict[str, Any] = json.loads(run_file.read_text()) if run_file.exists() else {}
+    running: Json = json.loads(run_file.read_text()) if run_file.exists() else {}
     url = (
         url or running.get("services", {}).get("reporting", "") or sys.exit("Where is reporting? Give --url.")
     )
@@ -76,7 +79,7 @@ def report(
         sys.exit(1)
 
 
-def _token(running: dict[str, Any], municipality: str, administrations: list[str]) -> str:
+def _token(running: Json, municipality: str, administrations: list[str]) -> str:
     if "issuer" not in running:
         sys.exit("Give --token (or start the stack with `kompetensnav up`).")
     wanted = {"roles": ["coordinator"], "municipalities": [municipality], "administrations": administrations}
@@ -85,7 +88,7 @@ def _token(running: dict[str, Any], municipality: str, administrations: list[str
     )
 
 
-def _print(view: dict[str, Any], by: list[str], wrong: list[Any] | None) -> None:
+def _print(view: Json, by: list[str], wrong: list[Any] | None) -> None:
     shown = [c for c in COLUMNS if c in by or c not in ("placement_type", "occupation", "week")]
     table = Table(title=f"Placements, municipality {view['municipality']}")
     for column in shown:
@@ -113,11 +116,11 @@ def _cell(column: str, value: Any) -> str:
 
 
 async def _differences(
-    running: dict[str, Any],
+    running: Json,
     municipality: str,
     administrations: list[str],
     by: list[str],
-    lines: list[dict[str, Any]],
+    lines: list[Json],
 ) -> list[Any]:
     """Reads the event log and counts again."""
     from kompetensnav_reporting import domain

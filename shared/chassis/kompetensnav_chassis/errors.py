@@ -8,7 +8,7 @@ A service's domain declares its refusals as plain exceptions with a docstring `E
 `answer()` in `http` turns them into problems.
 """
 
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 
 class InvalidMessage(Exception):
@@ -25,7 +25,7 @@ class Problem(Exception):
     type = "problem"
     status = 400
 
-    def __init__(self, en: str, sv: str, *, errors: list[dict[str, Any]] | None = None) -> None:
+    def __init__(self, en: str, sv: str, *, errors: Sequence[Mapping[str, object]] | None = None) -> None:
         super().__init__(en)
         self.en, self.sv, self.errors = en, sv, errors
 

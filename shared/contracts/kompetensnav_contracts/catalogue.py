@@ -13,6 +13,9 @@ from typing import Any
 from kompetensnav_contracts.event import Event
 from kompetensnav_contracts.subject import subject
 
+Document = dict[str, Any]
+"""A JSON Schema, or a part of an AsyncAPI document."""
+
 GROUP = "kompetensnav.events"
 
 
@@ -21,7 +24,7 @@ def catalogue() -> dict[str, type[Event]]:
     return {point.name: point.load() for point in sorted(entry_points(group=GROUP), key=lambda p: p.name)}
 
 
-def schema(event: type[Event]) -> dict[str, Any]:
+def schema(event: type[Event]) -> Document:
     """The JSON Schema (2020-12) of an event's body; extra fields are allowed."""
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -47,11 +50,11 @@ def page(events: dict[str, type[Event]]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def asyncapi(events: dict[str, type[Event]]) -> dict[str, Any]:
+def asyncapi(events: dict[str, type[Event]]) -> Document:
     """One AsyncAPI 3 document for the whole system."""
-    channels: dict[str, Any] = {}
-    operations: dict[str, Any] = {}
-    messages: dict[str, Any] = {}
+    channels: Document = {}
+    operations: Document = {}
+    messages: Document = {}
     for name, event in events.items():
         messages[name] = {
             "name": name,
@@ -92,7 +95,7 @@ def asyncapi(events: dict[str, type[Event]]) -> dict[str, Any]:
     }
 
 
-_ENVELOPE: dict[str, Any] = {
+_ENVELOPE: Document = {
     "type": "object",
     "required": [
         "ce-specversion",

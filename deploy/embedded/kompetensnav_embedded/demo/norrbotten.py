@@ -11,6 +11,9 @@ from typing import Any
 
 from kompetensnav_embedded.demo.data import CannotRead, Data, org_number, read_table, table
 
+Row = dict[str, Any]
+"""A row of a file: column -> value."""
+
 SEED = 20261122
 LEARNERS, WORKPLACES, SEATS = 2700, 1600, 3500
 STARTS, ENDS = date(2027, 2, 1), date(2027, 3, 26)
@@ -40,7 +43,7 @@ def norrbotten(
         {"locality": p["locality"], "latitude": p["latitude"], "longitude": p["longitude"]} for p in places
     ]
     codes = sorted({p["municipality"] for p in places})
-    rows: dict[str, dict[str, list[dict[str, Any]]]] = {code: defaultdict(list) for code in codes}
+    rows: dict[str, dict[str, list[Row]]] = {code: defaultdict(list) for code in codes}
     _hosts(chance, rows, towns, weights, fields, names, codes, scale)
     _learners(chance, rows, towns, weights, fields, names, learners)
     for code in codes:
@@ -102,8 +105,8 @@ COLUMNS = {
 
 def _hosts(
     chance: random.Random,
-    rows: dict[str, dict[str, list[dict[str, Any]]]],
-    towns: Sequence[dict[str, Any]],
+    rows: dict[str, dict[str, list[Row]]],
+    towns: Sequence[Row],
     weights: Sequence[int],
     fields: dict[str, list[str]],
     names: dict[str, list[str]],
@@ -172,8 +175,8 @@ def _sharing(chance: random.Random, codes: Sequence[str]) -> dict[str, str]:
 
 def _learners(
     chance: random.Random,
-    rows: dict[str, dict[str, list[dict[str, Any]]]],
-    towns: Sequence[dict[str, Any]],
+    rows: dict[str, dict[str, list[Row]]],
+    towns: Sequence[Row],
     weights: Sequence[int],
     fields: dict[str, list[str]],
     names: dict[str, list[str]],
@@ -220,7 +223,7 @@ def _learners(
         )
 
 
-def _localities(path: Path | None) -> list[dict[str, Any]]:
+def _localities(path: Path | None) -> list[Row]:
     """Localities of the county: code, municipality, name, coordinates, inhabitants."""
     if path is None:
         with _shipped("localities.csv") as own:

@@ -17,6 +17,9 @@ from kompetensnav_embedded.demo.data import Data
 from kompetensnav_embedded.demo.people import People
 from kompetensnav_embedded.progress import Steps, console
 
+Json = dict[str, Any]
+"""What a service answers over HTTP, or a command prints."""
+
 BIN = Path(sys.executable).parent
 COURSES = 6
 """How many different courses of events are shown."""
@@ -27,10 +30,10 @@ PATIENCE = 600
 class Story:
     """One telling of the story against a running stack."""
 
-    def __init__(self, running: dict[str, Any], data: Data, one_in: int, client: httpx.AsyncClient) -> None:
+    def __init__(self, running: Json, data: Data, one_in: int, client: httpx.AsyncClient) -> None:
         self.running, self.data, self.client = running, data, client
         self.people = People(Path(running["mail"]["folder"]), one_in)
-        self.rounds: list[dict[str, Any]] = []
+        self.rounds: list[Json] = []
         self._headers: dict[str, str] = {}
 
     async def log_in(self) -> None:
@@ -144,7 +147,7 @@ class Story:
                 watching.terminate()
             await watching.wait()
 
-    async def draft(self) -> dict[str, Any]:
+    async def draft(self) -> Json:
         """Drafts the round."""
         wanted = {
             "placement_type": self.data.placement_type,
@@ -152,7 +155,7 @@ class Story:
             "ends_on": self.data.ends_on.isoformat(),
             "agreement_id": self.agreement_id,
         }
-        drafted: dict[str, Any] = await self.call(
+        drafted: Json = await self.call(
             "POST", "matching", f"/{self.data.lead}/rounds", json=wanted, timeout=120
         )
         return drafted
@@ -175,14 +178,14 @@ class Story:
         path = f"/{self.data.lead}/standing-rule"
         await self.call("PUT", "matching", path, json={"approve_repairs": approve})
 
-    async def repair_draft(self) -> dict[str, Any] | None:
+    async def repair_draft(self) -> Json | None:
         """The repair draft that waits for a coordinator, if there is one."""
         found = await self.call("GET", "matching", f"/{self.data.lead}/rounds?state=draft")
         return next((r for r in found["items"] if r["repairs"]), None)
 
-    async def all_rounds(self) -> list[dict[str, Any]]:
+    async def all_rounds(self) -> list[Json]:
         """Every round, the first one first."""
-        items: list[dict[str, Any]] = []
+        items: list[Json] = []
         while True:
             path = f"/{self.data.lead}/rounds?limit=500&offset={len(items)}"
             page = await self.call("GET", "matching", path)
@@ -191,7 +194,7 @@ class Story:
                 return items[::-1]
 
 
-def _care(*command: str) -> dict[str, Any]:
+def _care(*command: str) -> Json:
     """What an operator's check says; exit 1 means that it found something, which is in the answer."""
     done = subprocess.run(
         [str(BIN / "kompetensnav"), *command, "--json"],
@@ -202,16 +205,14 @@ def _care(*command: str) -> dict[str, Any]:
     )
     if done.returncode not in (0, 1):
         raise RuntimeError(f"kompetensnav {' '.join(command)}: {done.stderr.strip()[-300:]}")
-    answered: dict[str, Any] = json.loads(done.stdout)
+    answered: Json = json.loads(done.stdout)
     return answered
 
 
 _environment: dict[str, str] = {}
 
 
-def tell_story(
-    running: dict[str, Any], data: Data, one_in: int, out: Path, steps: Steps, started: float
-) -> bool:
+def tell_story(running: Json, data: Data, one_in: int, out: Path, steps: Steps, started: float) -> bool:
     """Tells the story, prints and writes the summary; False when the counts do not agree."""
     import os
 
@@ -221,9 +222,7 @@ def tell_story(
     return asyncio.run(_tell(running, data, one_in, out, steps, started))
 
 
-async def _tell(
-    running: dict[str, Any], data: Data, one_in: int, out: Path, steps: Steps, started: float
-) -> bool:
+async def _tell(running: Json, data: Data, one_in: int, out: Path, steps: Steps, started: float) -> bool:
     limits = httpx.Limits(max_connections=20)
     async with httpx.AsyncClient(timeout=30, limits=limits) as client:
         story = Story(running, data, one_in, client)
@@ -276,12 +275,12 @@ async def _tell(
 
 def _summary(
     data: Data,
-    counted: dict[str, Any],
-    reports: list[dict[str, Any]],
-    rounds: list[dict[str, Any]],
+    counted: Json,
+    reports: list[Json],
+    rounds: list[Json],
     people: People,
     steps: Steps,
-) -> dict[str, Any]:
+) -> Json:
     """The counts of the databases, beside those of the stream, reporting and the mail sink."""
     tables, stream = counted["tables"], counted["stream"]
     told = {m: sum(line[m] for line in reports) for m in ("seats", "matched", "confirmed", "declined")}
@@ -344,7 +343,7 @@ def _summary(
     }
 
 
-def _print(summary: dict[str, Any], out: Path) -> None:
+def _print(summary: Json, out: Path) -> None:
     table = Table(title=f"{summary['data']}: what happened", show_header=False)
     table.add_column()
     table.add_column(justify="right")

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, date, datetime
-from typing import Any, Literal
+from typing import Literal, TypedDict
 from uuid import UUID
 
 import uuid_utils.compat as uuids
@@ -22,6 +22,7 @@ from kompetensnav_contracts.events.matching import (
     RoundApproved,
     RoundDrafted,
 )
+from kompetensnav_contracts.vocabulary import PlacementType
 from kompetensnav_matching import domain
 from kompetensnav_matching.actions.picture import Solved, read_draft, read_travel, work_out
 from kompetensnav_matching.actions.stale import mark_stale
@@ -161,21 +162,37 @@ def write(session: Session, row: Round, solved: Solved) -> list[Proposal]:
     return rows
 
 
-def facts(row: Round) -> dict[str, Any]:
+class RoundState(TypedDict):
     """What every event about a round carries."""
-    names = (
-        "round_id",
-        "repairs",
-        "agreement_id",
-        "placement_type",
-        "starts_on",
-        "ends_on",
-        "learners",
-        "seats",
-        "mode",
-        "new_field_minutes",
+
+    round_id: UUID
+    repairs: UUID | None
+    agreement_id: UUID | None
+    placement_type: PlacementType
+    starts_on: date
+    ends_on: date
+    learners: int
+    seats: int
+    matched: int
+    mode: str
+    new_field_minutes: int
+
+
+def facts(row: Round) -> RoundState:
+    """A round as its events carry it."""
+    return RoundState(
+        round_id=row.round_id,
+        repairs=row.repairs,
+        agreement_id=row.agreement_id,
+        placement_type=PlacementType(row.placement_type),
+        starts_on=row.starts_on,
+        ends_on=row.ends_on,
+        learners=row.learners,
+        seats=row.seats,
+        matched=row.matched,
+        mode=row.mode,
+        new_field_minutes=row.new_field_minutes,
     )
-    return {name: getattr(row, name) for name in names} | {"matched": row.matched}
 
 
 def _unprove(row: Round) -> None:

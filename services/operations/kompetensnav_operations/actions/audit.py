@@ -5,7 +5,6 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
 from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -42,7 +41,7 @@ async def enter(
     *,
     reason: str = "",
     result: str = "done",
-    **detail: Any,
+    **detail: object,
 ) -> int:
     """Adds an entry; returns its number. It is there when, and only if, the transaction commits."""
     await session.execute(text("select pg_advisory_xact_lock(:key)"), {"key": LOCK})

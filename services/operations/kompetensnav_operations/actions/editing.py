@@ -65,7 +65,7 @@ def check(original: Stored, text: str) -> Checked:
     return Checked(body, differences(before, after), event is not None)
 
 
-def _misfits(event: Any, body: bytes, after: Any) -> list[dict[str, Any]]:
+def _misfits(event: Any, body: bytes, after: Any) -> list[dict[str, str]]:
     try:
         event.model_validate_json(body)
     except ValidationError as bad:

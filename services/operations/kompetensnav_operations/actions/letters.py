@@ -1,6 +1,6 @@
 """Dead letters: found, shown, put away with a reason, and taken back."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -63,7 +63,7 @@ class Selection:
         return found
 
     @property
-    def said(self) -> dict[str, Any]:
+    def said(self) -> dict[str, object]:
         """What was chosen, without what was not, in plain values."""
         values = asdict(self)
         if self.ids:
@@ -71,7 +71,7 @@ class Selection:
         return {k: v.isoformat() if isinstance(v, datetime) else v for k, v in values.items() if v}
 
     @classmethod
-    def of(cls, said: dict[str, Any]) -> "Selection":
+    def of(cls, said: Mapping[str, Any]) -> "Selection":
         """From what was said. Raises ValueError for a time that is none."""
         times = {k: datetime.fromisoformat(said[k]) for k in ("since", "until") if said.get(k)}
         zoned = {k: t if t.tzinfo else t.replace(tzinfo=UTC) for k, t in times.items()}

@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import structlog
 from sqlalchemy import func, select
@@ -282,7 +281,7 @@ def recent(board: Board, died: Mapping[str, int], repeats: Mapping[str, tuple[in
 
 async def keep(board: Board, sessions: Sessions) -> None:
     """Keeps the picture for the next start."""
-    content: dict[str, Any] = {
+    content: dict[str, object] = {
         "picture": as_json(board.picture),
         "known": {name: at.isoformat() for name, at in board.known.items()},
     }

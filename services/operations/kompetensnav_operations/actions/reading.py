@@ -5,8 +5,8 @@ never skips one."""
 import json
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
-from typing import Any
+from datetime import datetime, timedelta
+from typing import TypedDict
 
 import structlog
 from sqlalchemy import delete, func, or_, select, text, update
@@ -198,7 +198,29 @@ async def take_letters(session: AsyncSession, stored: Sequence[Stored]) -> None:
         )
 
 
-async def _returned(session: AsyncSession, message: Stored, row: dict[str, Any]) -> None:
+class LetterRow(TypedDict):
+    """A row of `Letter` that is to be written."""
+
+    seq: int
+    consumer: str
+    stream: str
+    origin_seq: int
+    subject: str
+    event_id: str | None
+    type: str
+    trace_id: str | None
+    refs: list[str]
+    reason: str
+    error: str
+    fingerprint: str
+    died_at: datetime
+    deliveries: int
+    size: int
+    state: str
+    came_of: int | None
+
+
+async def _returned(session: AsyncSession, message: Stored, row: LetterRow) -> None:
     """Marks the letter that a new one comes of, when it is the same event, or its edit, of that consumer:
     letters have other numbers in a database made anew."""
     if not row["came_of"]:
@@ -223,31 +245,31 @@ def _is_letter(message: Stored) -> bool:
     return bool(consumer) and message.subject == f"dead.{consumer}"
 
 
-def _letter(message: Stored) -> dict[str, Any]:
+def _letter(message: Stored) -> LetterRow:
     def said(name: str, default: str = "") -> str:
         return message.header(f"Kn-Dead-{name}") or default
 
     type = message.header("ce-type") or said("Subject")
     is_replay = said("Subject").startswith("replay.")  # nobody else's word is taken for it
-    return {
-        "seq": message.seq,
-        "consumer": said("Consumer")[:200],
-        "stream": said("Stream")[:200],
-        "origin_seq": _number(said("Seq"), message.seq),
-        "subject": said("Subject"),
-        "event_id": message.header("ce-id")[:200] or None,
-        "type": type[:200],
-        "trace_id": trace(message),
-        "refs": _refs(message),
-        "reason": said("Reason", "unknown")[:200],
-        "error": said("Error"),
-        "fingerprint": fingerprint(said("Consumer"), type, said("Reason"), said("Error"), said("Stack")),
-        "died_at": moment(said("At")) or message.at,
-        "deliveries": _number(said("Deliveries"), 0),
-        "size": len(message.data),
-        "state": State.WAITING,
-        "came_of": _number(message.header(COME_OF), 0) or None if is_replay else None,
-    }
+    return LetterRow(
+        seq=message.seq,
+        consumer=said("Consumer")[:200],
+        stream=said("Stream")[:200],
+        origin_seq=_number(said("Seq"), message.seq),
+        subject=said("Subject"),
+        event_id=message.header("ce-id")[:200] or None,
+        type=type[:200],
+        trace_id=trace(message),
+        refs=_refs(message),
+        reason=said("Reason", "unknown")[:200],
+        error=said("Error"),
+        fingerprint=fingerprint(said("Consumer"), type, said("Reason"), said("Error"), said("Stack")),
+        died_at=moment(said("At")) or message.at,
+        deliveries=_number(said("Deliveries"), 0),
+        size=len(message.data),
+        state=State.WAITING,
+        came_of=_number(message.header(COME_OF), 0) or None if is_replay else None,
+    )
 
 
 def _number(text: str, default: int) -> int:

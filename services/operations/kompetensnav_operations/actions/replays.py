@@ -458,7 +458,7 @@ async def _settle(sessions: Sessions, board: Board) -> bool:
     return False
 
 
-BECOMES: dict[str, dict[str, Any]] = {
+BECOMES: dict[str, dict[str, object]] = {
     "handled": {"state": State.HANDLED, "settled_at": func.now()},
     "lost": {"state": State.WAITING},
     "returned": {},

@@ -18,6 +18,9 @@ import nats.js.errors
 from kompetensnav_chassis import streams
 from kompetensnav_operations.domain.picture import Instance, Queue, Server, Stream
 
+Said = dict[str, Any]
+"""What the server answers, as its API documents it (JetStream wire API; `$SYS` and `$SRV` requests)."""
+
 PATIENCE = 2.0
 """Seconds that the broker may take to answer."""
 GATHER = 0.6
@@ -78,18 +81,18 @@ class Broker:
         """Whether the connection stands at this moment."""
         return bool(self._connection.is_connected)
 
-    async def _ask(self, call: str, question: Any = None) -> dict[str, Any]:
+    async def _ask(self, call: str, question: Any = None) -> Said:
         if not self.is_there:
             raise nats.errors.ConnectionClosedError
         body = json.dumps(question).encode() if question is not None else b""
         answer = await self._connection.request(f"$JS.API.{call}", body, timeout=PATIENCE)
-        said: dict[str, Any] = json.loads(answer.data)
+        said: Said = json.loads(answer.data)
         if "error" in said:
             raise Refused(str(said["error"].get("description", "refused")))
         return said
 
-    async def _pages(self, call: str, name: str) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = []
+    async def _pages(self, call: str, name: str) -> list[Said]:
+        found: list[Said] = []
         while True:
             page = await self._ask(call, {"offset": len(found)})
             rows = page.get(name) or []
@@ -97,11 +100,11 @@ class Broker:
             if not rows or len(found) >= page.get("total", 0):
                 return found
 
-    async def streams(self) -> list[dict[str, Any]]:
+    async def streams(self) -> list[Said]:
         """Every stream of the account, as the server tells of it."""
         return await self._pages("STREAM.LIST", "streams")
 
-    async def consumers(self, stream: str) -> list[dict[str, Any]]:
+    async def consumers(self, stream: str) -> list[Said]:
         """Every consumer of a stream, as the server tells of it."""
         return await self._pages(f"CONSUMER.LIST.{stream}", "consumers")
 
@@ -133,7 +136,7 @@ class Broker:
         """One message; None when it is not there (any more)."""
         return await self._direct(stream, {"seq": seq})
 
-    async def _direct(self, stream: str, question: dict[str, Any]) -> Stored | None:
+    async def _direct(self, stream: str, question: Said) -> Stored | None:
         if not self.is_there:
             raise nats.errors.ConnectionClosedError
         body = json.dumps(question).encode()
@@ -160,9 +163,9 @@ class Broker:
             with contextlib.suppress(nats.errors.Error):
                 await subscription.unsubscribe()
 
-    async def everybody(self, subject: str) -> list[dict[str, Any]]:
+    async def everybody(self, subject: str) -> list[Said]:
         """What everybody answers who does so in a moment."""
-        found: list[dict[str, Any]] = []
+        found: list[Said] = []
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(GATHER), self._gathering(subject, None) as answers:
                 async for answer in answers:
@@ -217,7 +220,7 @@ class System:
                 await self._connection.close()
 
 
-def _server(said: dict[str, Any], links: Sequence[str]) -> Server:
+def _server(said: Said, links: Sequence[str]) -> Server:
     varz = said.get("data", {})
     config = varz.get("jetstream", {}).get("config", {})
     return Server(
@@ -256,7 +259,7 @@ def moment(text: str | None) -> datetime | None:
     return None
 
 
-def stream_of(said: dict[str, Any]) -> Stream:
+def stream_of(said: Said) -> Stream:
     """A stream from what the server tells."""
     state, config = said["state"], said["config"]
     return Stream(
@@ -277,7 +280,7 @@ def stream_of(said: dict[str, Any]) -> Stream:
     )
 
 
-def queue_of(said: dict[str, Any]) -> Queue:
+def queue_of(said: Said) -> Queue:
     """A durable consumer from what the server tells."""
     config, delivered, floor = said["config"], said["delivered"], said["ack_floor"]
     filters = config.get("filter_subjects") or [f for f in [config.get("filter_subject")] if f]
@@ -304,11 +307,9 @@ def queue_of(said: dict[str, Any]) -> Queue:
     )
 
 
-def instance_of(said: dict[str, Any], now: datetime) -> Instance | None:
+def instance_of(said: Said, now: datetime) -> Instance | None:
     """A service from its answer to `$SRV.STATS`; one that tells nothing of its health is well."""
-    data: dict[str, Any] = next(
-        (e["data"] for e in said.get("endpoints") or () if isinstance(e.get("data"), dict)), {}
-    )
+    data: Said = next((e["data"] for e in said.get("endpoints") or () if isinstance(e.get("data"), dict)), {})
     outbox = data.get("outbox") or {}
     at = moment(data.get("at"))
     if not said.get("name") or not said.get("id"):

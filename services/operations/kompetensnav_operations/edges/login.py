@@ -18,6 +18,9 @@ from starlette.requests import Request
 from kompetensnav_chassis.errors import Forbidden, Unauthorised, Unavailable
 from kompetensnav_chassis.identity import Identity, Tokens
 
+Claims = dict[str, Any]
+"""Claims of a token or a cookie, or what the issuer tells of itself."""
+
 COOKIE = "__Host-operations"
 STEP = "__Host-operations-login"
 LASTS = 8 * 3600
@@ -45,11 +48,11 @@ class Login:
     def _back(self) -> str:
         return f"{self.home}/login/back"
 
-    def _seal(self, what: dict[str, Any], kind: str, lasts: int) -> str:
+    def _seal(self, what: Claims, kind: str, lasts: int) -> str:
         claims = what | {"aud": kind, "exp": int(time.time()) + lasts}
         return jwt.encode({"alg": "HS256"}, claims, self._key)
 
-    def _open(self, cookie: str | None, kind: str) -> dict[str, Any] | None:
+    def _open(self, cookie: str | None, kind: str) -> Claims | None:
         try:
             claims = jwt.decode(cookie or "", self._key, algorithms=["HS256"]).claims
             known = jwt.JWTClaimsRegistry(
@@ -135,11 +138,11 @@ class Login:
             only_ours(request)
         return identity
 
-    async def _about(self) -> dict[str, Any]:
+    async def _about(self) -> Claims:
         try:
             async with httpx.AsyncClient(timeout=3) as client:
                 url = f"{self.issuer.rstrip('/')}/.well-known/openid-configuration"
-                found: dict[str, Any] = (await client.get(url)).raise_for_status().json()
+                found: Claims = (await client.get(url)).raise_for_status().json()
                 return found
         except httpx.HTTPError as down:
             raise _away() from down

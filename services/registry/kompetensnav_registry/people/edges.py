@@ -14,6 +14,9 @@ from pydantic import AliasPath, BaseModel, Field, ValidationError
 
 from kompetensnav_chassis.errors import Problem
 
+Json = dict[str, Any]
+"""What the source answers, as SS 12000 (2:2020) says."""
+
 PAGE = 500
 """Entities asked for a page."""
 
@@ -128,9 +131,7 @@ class Client:
         async for page in self._pages("deletedEntities", asked, ("data",)):
             yield [str(id) for id in page]
 
-    async def _pages(
-        self, path: str, query: dict[str, Any], keys: tuple[str, ...]
-    ) -> AsyncIterator[list[Any]]:
+    async def _pages(self, path: str, query: Json, keys: tuple[str, ...]) -> AsyncIterator[list[Any]]:
         token: str | None = None
         seen: set[str] = set()
         while True:
@@ -145,13 +146,13 @@ class Client:
                 return
             seen.add(token)
 
-    async def _get(self, path: str, query: dict[str, Any]) -> dict[str, Any] | None:
+    async def _get(self, path: str, query: Json) -> Json | None:
         try:
             answered = await self._http.get(path, params=query)
             if answered.status_code == 404 and "/" in path:
                 return None
             answered.raise_for_status()
-            body: dict[str, Any] = answered.json()
+            body: Json = answered.json()
             return body
         except httpx.HTTPStatusError as refused:
             status = refused.response.status_code
@@ -166,7 +167,7 @@ class Client:
             ) from None
 
 
-def _since(after: datetime | None) -> dict[str, Any]:
+def _since(after: datetime | None) -> Json:
     return {"meta.modified.after": after.isoformat()} if after else {}
 
 

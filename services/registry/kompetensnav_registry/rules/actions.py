@@ -2,7 +2,7 @@
 
 import re
 import tomllib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from functools import cache, lru_cache
 from importlib.resources import files
@@ -78,7 +78,7 @@ async def configure(
     rule_id: str,
     valid_from: date,
     valid_to: date | None,
-    parameters: dict[str, Any],
+    parameters: Mapping[str, Any],
     switched_off: bool,
     decided_by: str,
 ) -> RuleSetting:
@@ -109,7 +109,7 @@ async def configure(
     if row is None:
         row = RuleSetting(municipality=municipality, rule=rule_id, valid_from=valid_from)
         session.add(row)
-    row.valid_to, row.parameters, row.switched_off = valid_to, parameters, switched_off
+    row.valid_to, row.parameters, row.switched_off = valid_to, dict(parameters), switched_off
     row.decided_by = decided_by
     return row
 

@@ -1,11 +1,13 @@
 """What a slot and a request say for the rules to read: hours, hazards, decisions, consents."""
 
+from collections.abc import Mapping
 from datetime import date, time
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal, overload
 
 from pydantic import BaseModel, Field
 
 from kompetensnav_chassis.codes import Code, Day
+from kompetensnav_registry.rules.domain.terms import KeptRequestTerms, KeptSlotTerms
 
 Clock = Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]
 
@@ -63,15 +65,23 @@ class RequestTerms(BaseModel):
     )
 
 
-def kept(terms: BaseModel) -> dict[str, Any]:
+@overload
+def kept(terms: SlotTerms) -> KeptSlotTerms: ...
+@overload
+def kept(terms: RequestTerms) -> KeptRequestTerms: ...
+def kept(terms: BaseModel) -> object:
     """What was said, as the row keeps it."""
     return terms.model_dump(mode="json", by_alias=True, exclude_defaults=True)
 
 
-def merged(before: dict[str, Any], said: BaseModel) -> dict[str, Any]:
+@overload
+def merged(before: KeptSlotTerms, said: SlotTerms) -> KeptSlotTerms: ...
+@overload
+def merged(before: KeptRequestTerms, said: RequestTerms) -> KeptRequestTerms: ...
+def merged(before: Mapping[str, object], said: SlotTerms | RequestTerms) -> object:
     """What was said before, and what is said now in its place."""
     now = said.model_dump(mode="json", by_alias=True, exclude_unset=True)
-    return kept(type(said).model_validate(before | now))
+    return kept(type(said).model_validate({**before, **now}))
 
 
 def clock(value: str | None) -> time | None:

@@ -144,7 +144,7 @@ async def offer_again(
             administration=slot.before.administration,
             weekdays=list(slot.before.weekdays),
             supervisor_id=slot.before.supervisor_id if slot.before.supervisor_id in supervisors else None,
-            terms=dict(slot.before.terms),
+            terms=slot.before.terms.copy(),
             description=slot.before.description,
         )
         for slot in chosen

@@ -158,7 +158,9 @@ async def add_document(
     administration: str | None,
     about_id: UUID,
     content: bytes,
-    **about: Any,
+    kind: str,
+    media_type: str,
+    name: str,
 ) -> Document:
     """Keeps a file that belongs to an agreement, in the vault: it may name persons. Raises Problem for an
     empty or too large one."""
@@ -175,7 +177,9 @@ async def add_document(
         content=content,
         sha256=hashlib.sha256(content).hexdigest(),
         added_on=datetime.now(UTC).date(),
-        **about,
+        kind=kind,
+        media_type=media_type,
+        name=name,
     )
     session.add(row)
     return row

@@ -12,6 +12,7 @@ from kompetensnav_chassis.db import EVERYONE, Session, rescope
 from kompetensnav_chassis.errors import Conflict, Forbidden, NotFound
 from kompetensnav_chassis.outbox import tell
 from kompetensnav_contracts.events.registry import EmployerMerged, EmployerParted, EmployerRegistered
+from kompetensnav_registry.actors.domain.values import EmployerValues
 from kompetensnav_registry.actors.tables import (
     CooperationAgreement,
     Demand,
@@ -41,7 +42,7 @@ OF_AN_EMPLOYER: dict[str, tuple[Any, Any]] = {
 
 
 async def register_employer(
-    session: Session, *, municipality: str, org_number: str, name: str, seal: Seal, **about: Any
+    session: Session, *, municipality: str, org_number: str, name: str, seal: Seal, about: EmployerValues
 ) -> tuple[Employer, bool]:
     """The employer with that number, and whether it is new. A sole trader's number and name go into the
     vault."""
@@ -50,13 +51,14 @@ async def register_employer(
     there = await session.scalar(select(Employer).where(Employer.org_number == org_number))
     if there:
         return await kept(session, there), False
-    made = add_employer(session, municipality=municipality, org_number=org_number, name=name, **about)
+    about = about | EmployerValues(name=name)
+    made = add_employer(session, municipality=municipality, org_number=org_number, about=about)
     await session.flush()
     return made, True
 
 
 async def _register_sole_trader(
-    session: Session, municipality: str, org_number: str, name: str, seal: Seal, about: dict[str, Any]
+    session: Session, municipality: str, org_number: str, name: str, seal: Seal, about: EmployerValues
 ) -> tuple[Employer, bool]:
     index = seal.index(municipality, org_number)
     there = await session.scalar(
@@ -70,9 +72,8 @@ async def _register_sole_trader(
         session,
         municipality=municipality,
         org_number=None,
-        name=UNNAMED,
+        about=about | EmployerValues(name=UNNAMED, sni=None, employees=None),
         is_sole_trader=True,
-        **{k: v for k, v in about.items() if k not in ("sni", "employees")},
     )
     await session.flush()
     sealed = seal.seal(municipality, str(row.employer_id), org_number)
@@ -94,22 +95,18 @@ def add_employer(
     *,
     municipality: str,
     org_number: str | None,
-    name: str,
-    sector: str,
-    kind: str = "company",
-    sni: str | None = None,
-    employees: int | None = None,
+    about: EmployerValues,
     is_sole_trader: bool = False,
 ) -> Employer:
-    """An employer that is known to be new."""
+    """An employer that is known to be new; its name and sector are said."""
     row = Employer(
         employer_id=uuids.uuid7(),
         org_number=org_number,
-        name=name,
-        sector=sector,
-        kind=kind,
-        sni=sni,
-        employees=employees,
+        name=about["name"],
+        sector=about["sector"],
+        kind=about.get("kind", "company"),
+        sni=about.get("sni"),
+        employees=about.get("employees"),
         is_sole_trader=is_sole_trader,
         revision=1,
     )
@@ -117,10 +114,10 @@ def add_employer(
     event = EmployerRegistered(
         employer_id=row.employer_id,
         org_number=org_number,
-        sector=sector,
-        kind=kind,
-        sni=sni,
-        employees=employees,
+        sector=row.sector,
+        kind=row.kind,
+        sni=row.sni,
+        employees=row.employees,
     )
     tell(session, event, municipality=municipality, revision=1)
     return row
@@ -142,7 +139,7 @@ async def kept(session: Session, row: Employer) -> Employer:
 
 
 async def change_employer(
-    session: Session, *, employer_id: UUID, seen: int, changes: dict[str, Any]
+    session: Session, *, employer_id: UUID, seen: int, changes: EmployerValues
 ) -> Employer:
     """Corrects an employer. A sole trader's name goes into the vault, and the trade and size of one are not
     kept. Raises NotFound, ChangedMeanwhile, Conflict for a merged one, or Forbidden for a sole trader of
@@ -160,7 +157,7 @@ async def change_employer(
 
 
 async def _change_sole_trader(
-    session: Session, row: Employer, seen: int, changes: dict[str, Any]
+    session: Session, row: Employer, seen: int, changes: EmployerValues
 ) -> Employer:
     person = await session.get(SoleTrader, row.employer_id, with_for_update=True)
     if person is None:  # row-level security shows one's own municipality's only

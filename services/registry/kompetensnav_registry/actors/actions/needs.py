@@ -3,7 +3,6 @@
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import date
-from typing import Any
 from uuid import UUID
 
 import uuid_utils.compat as uuids
@@ -14,6 +13,7 @@ from kompetensnav_chassis.errors import NotFound, Problem
 from kompetensnav_chassis.outbox import tell
 from kompetensnav_contracts.events.registry import InvitationMade
 from kompetensnav_registry.actors.actions.employers import find_employer
+from kompetensnav_registry.actors.domain.values import DemandValues
 from kompetensnav_registry.actors.tables import Demand, Invitation
 from kompetensnav_registry.ground.domain.editing import change
 from kompetensnav_registry.ground.domain.finishing import HORIZON, Group, TooFew, half_year, shown
@@ -30,7 +30,7 @@ async def state_demand(
     employer_id: UUID,
     workplace_id: UUID | None,
     today: date,
-    **about: Any,
+    about: DemandValues,
 ) -> Demand:
     """What an employer needs. Raises NotFound, or Problem for a workplace of somebody else."""
     employer = await find_employer(session, employer_id=employer_id)
@@ -54,7 +54,7 @@ async def state_demand(
 
 
 async def change_demand(
-    session: Session, *, municipality: str, demand_id: UUID, seen: int, changes: dict[str, Any]
+    session: Session, *, municipality: str, demand_id: UUID, seen: int, changes: DemandValues
 ) -> Demand:
     """Corrects or ends a need. Raises NotFound or ChangedMeanwhile."""
     row = await session.scalar(

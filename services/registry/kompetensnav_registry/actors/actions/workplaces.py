@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import cast
 from uuid import UUID
 
 import uuid_utils.compat as uuids
@@ -13,6 +13,12 @@ from kompetensnav_chassis.errors import NotFound, Problem
 from kompetensnav_chassis.outbox import tell
 from kompetensnav_contracts.events.registry import WorkplaceRegistered
 from kompetensnav_registry.actors.actions.employers import find_employer
+from kompetensnav_registry.actors.domain.values import (
+    ContactValues,
+    SupervisorValues,
+    Whereabouts,
+    WorkplaceValues,
+)
 from kompetensnav_registry.actors.tables import Contact, Home
 from kompetensnav_registry.ground.domain.editing import change
 from kompetensnav_registry.ledger.actions import ledger, listing
@@ -27,18 +33,14 @@ from kompetensnav_registry.ledger.domain.ledger import (
 from kompetensnav_registry.ledger.tables.slots import Seat
 from kompetensnav_registry.ledger.tables.workplaces import ReceptionWeek, Supervisor, Workplace
 
-PLACE = ("address", "postal_code", "latitude", "longitude")
-"""Where it is: of a sole trader's workplace this may be a home, and lies in the vault."""
-
 
 async def register_workplace(
     session: Session,
     *,
     municipality: str,
     employer_id: UUID,
-    contact: dict[str, Any],
-    ref: str | None = None,
-    **about: Any,
+    contact: ContactValues,
+    about: WorkplaceValues,
 ) -> Workplace:
     """A new workplace with its contact. Raises NotFound for an unknown employer."""
     employer = await find_employer(session, employer_id=employer_id)
@@ -48,8 +50,7 @@ async def register_workplace(
         employer_id=employer.employer_id,
         is_home=employer.is_sole_trader,
         contact=contact,
-        ref=ref,
-        **about,
+        about=about,
     )
 
 
@@ -58,25 +59,22 @@ def add_workplace(
     *,
     municipality: str,
     employer_id: UUID,
-    name: str,
-    locality: str,
-    reception_capacity: int,
-    contact: dict[str, Any],
+    contact: ContactValues,
+    about: WorkplaceValues,
     is_home: bool = False,
     ref: str | None = None,
-    cfar: str | None = None,
-    **place: Any,
 ) -> Workplace:
-    """A workplace of an employer that is known to be there."""
+    """A workplace of an employer that is known to be there; its name, locality and capacity are said."""
+    place = where(about)
     row = Workplace(
         workplace_id=uuids.uuid7(),
         municipality=municipality,
         ref=ref,
         employer_id=employer_id,
-        name=name,
-        locality=locality,
-        reception_capacity=reception_capacity,
-        cfar=cfar,
+        name=about["name"],
+        locality=about["locality"],
+        reception_capacity=about["reception_capacity"],
+        cfar=about.get("cfar"),
         revision=1,
         **({} if is_home else place),
     )
@@ -98,8 +96,8 @@ def add_workplace(
         WorkplaceRegistered(
             workplace_id=row.workplace_id,
             employer_id=employer_id,
-            locality=locality,
-            reception_capacity=reception_capacity,
+            locality=row.locality,
+            reception_capacity=row.reception_capacity,
         ),
         municipality=municipality,
         revision=1,
@@ -107,15 +105,21 @@ def add_workplace(
     return row
 
 
+def where(about: WorkplaceValues) -> Whereabouts:
+    """Of what is said of a workplace, where it is."""
+    said = {name: value for name, value in about.items() if name in Whereabouts.__annotations__}
+    return cast(Whereabouts, said)
+
+
 async def change_workplace(
-    session: Session, *, municipality: str, workplace_id: UUID, seen: int, changes: dict[str, Any]
+    session: Session, *, municipality: str, workplace_id: UUID, seen: int, changes: WorkplaceValues
 ) -> Workplace:
     """Corrects a workplace. Raises NotFound, ChangedMeanwhile, or WorkplaceIsFull when more learners are held
     in a week than it would receive."""
     accounts = await ledger.open_accounts(session, {workplace_id: municipality})
     row = await find_workplace(session, municipality=municipality, workplace_id=workplace_id)
     employer = await find_employer(session, employer_id=row.employer_id)
-    place = {name: changes.pop(name) for name in PLACE if name in changes}
+    place, said = where(changes), dict[str, object](changes)
     if employer.is_sole_trader and place:
         home = await session.get(Home, workplace_id) or Home(
             workplace_id=workplace_id, municipality=municipality
@@ -123,9 +127,8 @@ async def change_workplace(
         session.add(home)
         for name, value in place.items():
             setattr(home, name, value)
-    else:
-        changes |= place
-    if change(row, seen, changes) & {"name", "latitude", "longitude"}:
+        said = {name: value for name, value in said.items() if name not in place}
+    if change(row, seen, said) & {"name", "latitude", "longitude"}:
         offered = [s.slot_id for s in accounts.slots.values() if not s.withdrawn_at]
         await listing.show_again(session, municipality=municipality, slot_ids=offered)
     accounts.ledgers[workplace_id].capacity = row.reception_capacity
@@ -204,7 +207,7 @@ async def add_contact(
     role: str,
     workplace_id: UUID | None,
     is_main: bool,
-    **person: Any,
+    person: ContactValues,
 ) -> Contact:
     """Someone more to write to; the main one is the one that is written to."""
     if workplace_id:
@@ -238,9 +241,14 @@ async def name_coordinator(
     people = await list_contacts(session, municipality=municipality, role="coordinator", workplace_id=None)
     row = next((p for p in people if p.email == email), None)
     if row is None:
-        about = {"name": name, "email": email, "speaks": speaks}
+        person = ContactValues(name=name, email=email, speaks=speaks)
         return await add_contact(
-            session, municipality=municipality, role="coordinator", workplace_id=None, is_main=True, **about
+            session,
+            municipality=municipality,
+            role="coordinator",
+            workplace_id=None,
+            is_main=True,
+            person=person,
         )
     for other in people:
         other.is_main = False
@@ -280,7 +288,7 @@ async def remove_contact(session: Session, *, municipality: str, contact_id: UUI
 
 
 async def add_supervisor(
-    session: Session, *, municipality: str, workplace_id: UUID, **person: Any
+    session: Session, *, municipality: str, workplace_id: UUID, person: SupervisorValues
 ) -> Supervisor:
     """A named supervisor of a workplace. Raises NotFound."""
     await find_workplace(session, municipality=municipality, workplace_id=workplace_id)
@@ -296,7 +304,7 @@ async def add_supervisor(
 
 
 async def change_supervisor(
-    session: Session, *, municipality: str, supervisor_id: UUID, seen: int, changes: dict[str, Any]
+    session: Session, *, municipality: str, supervisor_id: UUID, seen: int, changes: SupervisorValues
 ) -> Supervisor:
     """Corrects a supervisor. Raises NotFound, ChangedMeanwhile, or SupervisorIsFull when more learners are
     held than the supervisor would take."""

@@ -1,7 +1,7 @@
 """A workplace's account, and slots offered again, over HTTP."""
 
 from datetime import UTC, date, datetime
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Query
@@ -102,9 +102,15 @@ async def show_account(
 async def ask_again(caller: Coordinator, wanted: AskAgain) -> Listed[AskingView]:
     """Ask every workplace that offered slots last time to do so again: one mail each, everything filled
     in."""
-    values: dict[str, Any] = wanted.model_dump() | {"placement_type": wanted.placement_type.value}
     async with caller.begin() as session:
         rows = await again.ask_again(
-            session, municipality=caller.municipality, today=datetime.now(UTC).date(), **values
+            session,
+            municipality=caller.municipality,
+            placement_type=wanted.placement_type.value,
+            last_starts_on=wanted.last_starts_on,
+            last_ends_on=wanted.last_ends_on,
+            starts_on=wanted.starts_on,
+            answer_by=wanted.answer_by,
+            today=datetime.now(UTC).date(),
         )
         return Listed(items=[AskingView.model_validate(r) for r in rows], total=len(rows))

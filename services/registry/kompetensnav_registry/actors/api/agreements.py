@@ -1,7 +1,7 @@
 """Cooperation agreements and their documents over HTTP."""
 
 from datetime import UTC, date, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Body, Query, Response
@@ -11,7 +11,7 @@ from sqlalchemy import select
 from kompetensnav_chassis.codes import Day, Name
 from kompetensnav_chassis.paging import Limit, Listed, Offset
 from kompetensnav_registry.actors.actions import agreements
-from kompetensnav_registry.actors.tables import CooperationAgreement
+from kompetensnav_registry.actors.tables import CooperationAgreement, Document
 from kompetensnav_registry.ground.api.views import Coordinator, Reader, View, page_of
 
 router = APIRouter(prefix="/{municipality}")
@@ -79,6 +79,19 @@ class DocumentView(View):
     sha256: str
     size: int
     added_on: date
+
+    @classmethod
+    def of(cls, row: Document, size: int) -> "DocumentView":
+        """From the row, whose content is so many bytes."""
+        return cls(
+            document_id=row.document_id,
+            kind=row.kind,
+            name=row.name,
+            media_type=row.media_type,
+            sha256=row.sha256,
+            size=size,
+            added_on=row.added_on,
+        )
 
 
 @router.post("/cooperation-agreements", status_code=201)
@@ -172,11 +185,7 @@ async def add_document(
             name=name,
             media_type=media_type,
         )
-        return DocumentView(**_about(row), size=len(content))
-
-
-def _about(row: Any) -> dict[str, Any]:
-    return {name: getattr(row, name) for name in DocumentView.model_fields if name != "size"}
+        return DocumentView.of(row, len(content))
 
 
 @router.get("/cooperation-agreements/{agreement_id}/documents")

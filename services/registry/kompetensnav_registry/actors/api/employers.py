@@ -12,6 +12,7 @@ from kompetensnav_chassis.codes import Name
 from kompetensnav_chassis.db import Session
 from kompetensnav_chassis.paging import Limit, Listed, Offset, page
 from kompetensnav_registry.actors.actions import employers
+from kompetensnav_registry.actors.domain.values import EmployerValues
 from kompetensnav_registry.actors.tables import Employer, EmployerMerge, SoleTrader
 from kompetensnav_registry.ground.api.views import Coordinator, Reader, Seen, View, seal_of
 from kompetensnav_registry.ground.edges.numbers import organisation_number
@@ -105,7 +106,12 @@ async def register_employer(request: Request, caller: Coordinator, new: NewEmplo
     """Register an employer; one that is there already is returned as it is."""
     async with caller.begin() as session:
         row, _ = await employers.register_employer(
-            session, municipality=caller.municipality, seal=seal_of(request), **new.model_dump()
+            session,
+            municipality=caller.municipality,
+            org_number=new.org_number,
+            name=new.name,
+            seal=seal_of(request),
+            about=EmployerValues(sector=new.sector, kind=new.kind, sni=new.sni, employees=new.employees),
         )
         return (await named(session, caller.municipality, [row]))[0]
 
@@ -132,7 +138,7 @@ async def change_employer(caller: Coordinator, employer_id: UUID, changes: Emplo
     """Correct an employer."""
     async with caller.begin() as session:
         row = await employers.change_employer(
-            session, employer_id=employer_id, seen=changes.revision, changes=changes.given()
+            session, employer_id=employer_id, seen=changes.revision, changes=changes.given(EmployerValues)
         )
         return (await named(session, caller.municipality, [row]))[0]
 

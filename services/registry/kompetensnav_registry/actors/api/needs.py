@@ -11,6 +11,7 @@ from sqlalchemy import select
 from kompetensnav_chassis.codes import Day, occupation_name
 from kompetensnav_chassis.paging import Limit, Listed, Offset
 from kompetensnav_registry.actors.actions import needs
+from kompetensnav_registry.actors.domain.values import DemandValues
 from kompetensnav_registry.actors.tables import Demand, Invitation
 from kompetensnav_registry.ground.api.views import (
     Coordinator,
@@ -92,8 +93,10 @@ async def state_demand(caller: Coordinator, new: NewDemand) -> DemandView:
         row = await needs.state_demand(
             session,
             municipality=caller.municipality,
+            employer_id=new.employer_id,
+            workplace_id=new.workplace_id,
             today=datetime.now(UTC).date(),
-            **new.model_dump(),
+            about=DemandValues(occupation=new.occupation, number=new.number, needed_by=new.needed_by),
         )
         return DemandView.model_validate(row)
 
@@ -121,7 +124,7 @@ async def change_demand(caller: Coordinator, demand_id: UUID, changes: DemandCha
             municipality=caller.municipality,
             demand_id=demand_id,
             seen=changes.revision,
-            changes=changes.given(),
+            changes=changes.given(DemandValues),
         )
         return DemandView.model_validate(row)
 

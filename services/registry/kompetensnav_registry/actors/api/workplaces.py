@@ -11,7 +11,8 @@ from sqlalchemy import select
 from kompetensnav_chassis.codes import Administration, Code, Day, Email, Name, Phone, PostalCode
 from kompetensnav_chassis.paging import Limit, Listed, Offset
 from kompetensnav_registry.actors.actions import workplaces
-from kompetensnav_registry.ground.api.views import Coordinator, Reader, Seen, Staff, View, page_of
+from kompetensnav_registry.actors.domain.values import ContactValues, SupervisorValues, WorkplaceValues
+from kompetensnav_registry.ground.api.views import Coordinator, Reader, Seen, Staff, View, page_of, said
 from kompetensnav_registry.ledger.actions import places
 from kompetensnav_registry.ledger.tables.workplaces import Workplace
 
@@ -46,14 +47,14 @@ class NewWorkplace(BaseModel):
     contact_phone: Phone | None = None
 
     @property
-    def contact(self) -> dict[str, str | None]:
+    def contact(self) -> ContactValues:
         """Whom to write to."""
-        return {
-            "name": self.contact_name,
-            "email": self.contact_email,
-            "speaks": self.contact_speaks,
-            "phone": self.contact_phone,
-        }
+        return ContactValues(
+            name=self.contact_name,
+            email=self.contact_email,
+            speaks=self.contact_speaks,
+            phone=self.contact_phone,
+        )
 
 
 class WorkplaceChanges(Seen):
@@ -199,16 +200,15 @@ class SupervisorView(View):
 @router.post("/workplaces", status_code=201)
 async def register_workplace(caller: Coordinator, new: NewWorkplace) -> WorkplaceView:
     """Register a workplace with its contact."""
-    about = new.model_dump(
-        exclude={"contact_name", "contact_email", "contact_speaks", "contact_phone", "employer_id"}
-    )
+    apart = ("contact_name", "contact_email", "contact_speaks", "contact_phone", "employer_id")
+    about = said(new, WorkplaceValues, *apart)
     async with caller.begin() as session:
         row = await workplaces.register_workplace(
             session,
             municipality=caller.municipality,
             employer_id=new.employer_id,
             contact=new.contact,
-            **about,
+            about=about,
         )
         return WorkplaceView.model_validate(row)
 
@@ -242,7 +242,7 @@ async def change_workplace(
             municipality=caller.municipality,
             workplace_id=workplace_id,
             seen=changes.revision,
-            changes=changes.given(),
+            changes=changes.given(WorkplaceValues),
         )
         return WorkplaceView.model_validate(row)
 
@@ -294,7 +294,8 @@ async def add_contact(caller: Coordinator, workplace_id: UUID, new: NewContact) 
             municipality=caller.municipality,
             role="employer",
             workplace_id=workplace_id,
-            **new.model_dump(),
+            is_main=new.is_main,
+            person=said(new, ContactValues, "is_main"),
         )
         return ContactView.model_validate(row)
 
@@ -334,7 +335,8 @@ async def add_coordinator(caller: Coordinator, new: OneMoreCoordinator) -> Conta
             municipality=caller.municipality,
             role="coordinator",
             workplace_id=None,
-            **new.model_dump(),
+            is_main=new.is_main,
+            person=said(new, ContactValues, "is_main"),
         )
         return ContactView.model_validate(row)
 
@@ -354,7 +356,10 @@ async def add_supervisor(caller: Coordinator, workplace_id: UUID, new: NewSuperv
     """A named supervisor of the workplace."""
     async with caller.begin() as session:
         row = await workplaces.add_supervisor(
-            session, municipality=caller.municipality, workplace_id=workplace_id, **new.model_dump()
+            session,
+            municipality=caller.municipality,
+            workplace_id=workplace_id,
+            person=said(new, SupervisorValues),
         )
         return SupervisorView.model_validate(row)
 
@@ -383,6 +388,6 @@ async def change_supervisor(
             municipality=caller.municipality,
             supervisor_id=supervisor_id,
             seen=changes.revision,
-            changes=changes.given(),
+            changes=changes.given(SupervisorValues),
         )
         return SupervisorView.model_validate(row)

@@ -1,7 +1,6 @@
 """What becomes of the seats that were asked for in another stack."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from sqlalchemy import select
 
@@ -16,7 +15,7 @@ from kompetensnav_contracts.events.registry import (
 )
 from kompetensnav_contracts.vocabulary import Party, Reason, Refusal
 from kompetensnav_registry.exchange.actions import borrowing
-from kompetensnav_registry.ledger.actions import asking, cases, ledger, offers
+from kompetensnav_registry.ledger.actions import asking, cases, ledger, offers, seats
 from kompetensnav_registry.ledger.domain.offers import STEPS
 from kompetensnav_registry.ledger.tables.guests import Ask
 from kompetensnav_registry.ledger.tables.offers import Offer, Placement
@@ -53,7 +52,7 @@ async def answered(session: Session, event: SeatAnswered) -> None:
         _refuse(session, row, refusal or Refusal.REQUEST_IS_CLOSED, "returned")
         return
     row.state = "held"
-    _tell(session, row, SeatReserved(seat_id=row.reference, **_facts(row)))
+    _tell(session, row, SeatReserved(seat_id=row.reference, **seats.facts(row)))
     offers.make_offer(
         session,
         request=request,
@@ -147,12 +146,7 @@ def _waits_for_employer(offer: Offer) -> bool:
 
 def _refuse(session: Session, row: Ask, refusal: Refusal, state: str = "refused") -> None:
     row.state, row.refusal = state, refusal
-    _tell(session, row, SeatRefused(refusal=refusal, **_facts(row)))
-
-
-def _facts(row: Ask) -> dict[str, Any]:
-    names = ("match_id", "round_id", "slot_id", "workplace_id", "request_id", "at_workplace")
-    return {name: getattr(row, name) for name in names} | {"workplace_municipality": row.slot_municipality}
+    _tell(session, row, SeatRefused(refusal=refusal, **seats.facts(row)))
 
 
 def _tell(session: Session, row: Ask, event: SeatReserved | SeatRefused) -> None:

@@ -1,7 +1,7 @@
 """The picture of slots that other stacks have lent to us; matching sees them as slots of their
 municipality."""
 
-from typing import Any
+from typing import cast
 from uuid import uuid5
 
 from sqlalchemy import select
@@ -23,10 +23,10 @@ from kompetensnav_registry.actors.tables import Employer
 from kompetensnav_registry.exchange.tables import Loan
 from kompetensnav_registry.ledger.actions import listing
 from kompetensnav_registry.ledger.actions.slots import facts
+from kompetensnav_registry.ledger.domain.slots import SlotValues
 from kompetensnav_registry.ledger.tables.slots import Slot
 from kompetensnav_registry.ledger.tables.workplaces import Workplace
-
-KEPT = ("placement_type", "occupation", "starts_on", "ends_on", "seats", "locality", "min_language")
+from kompetensnav_registry.rules.domain.terms import KeptSlotTerms
 
 MANY = 10_000
 """Reception capacity of a workplace whose own registry keeps the account."""
@@ -110,27 +110,34 @@ async def _place(session: Session, event: SlotLent) -> Workplace:
 
 def _lent(session: Session, event: SlotLent, slot: Slot | None, place: Workplace) -> None:
     host = event.envelope.municipality
-    about: dict[str, Any] = {name: getattr(event, name) for name in KEPT} | {
-        "offers_needs": list(event.offers_needs),
-        "weekdays": list(event.weekdays),
-        "terms": event.terms.model_dump(mode="json", exclude_defaults=True),
-    }
+    about = SlotValues(
+        placement_type=event.placement_type,
+        occupation=event.occupation,
+        starts_on=event.starts_on,
+        ends_on=event.ends_on,
+        seats=event.seats,
+        min_language=event.min_language,
+        offers_needs=list(event.offers_needs),
+        weekdays=list(event.weekdays),
+        terms=cast(KeptSlotTerms, event.terms.model_dump(mode="json", exclude_defaults=True)),
+    )
     if slot is None:
         slot = Slot(
             slot_id=event.slot_id, municipality=host, workplace_id=place.workplace_id,
             employer_id=place.employer_id, shared_with=Sharing.NAMED, named_municipalities=[event.to],
             elsewhere=True, own_found=False, taken=0, seats_left=event.seats, capacity_revision=0,
-            public_revision=0, is_public=False, revision=1, **about,
+            public_revision=0, is_public=False, revision=1, locality=event.locality, **about,
         )  # fmt: skip
         session.add(slot)
-        tell(session, SlotPosted(**facts(slot)), municipality=host, revision=1)
+        tell(session, facts(SlotPosted, slot), municipality=host, revision=1)
     else:
-        about["named_municipalities"] = sorted({*slot.named_municipalities, event.to})
-        if changed := {n: v for n, v in about.items() if getattr(slot, n) != v}:
+        named = sorted({*slot.named_municipalities, event.to})
+        said = {**about, "locality": event.locality, "named_municipalities": named}
+        if changed := {n: v for n, v in said.items() if getattr(slot, n) != v}:
             for name, value in changed.items():
                 setattr(slot, name, value)
             slot.revision += 1
-            tell(session, SlotChanged(**facts(slot)), municipality=host, revision=slot.revision)
+            tell(session, facts(SlotChanged, slot), municipality=host, revision=slot.revision)
     left(session, slot, event.seats_left)
     listing.show(session, slot, place)
 
@@ -139,6 +146,6 @@ def _recalled(session: Session, event: SlotRecalled, slot: Slot) -> None:
     """It is shared with nobody, and may be lent again; who has a seat keeps it."""
     slot.named_municipalities = [code for code in slot.named_municipalities if code != event.to]
     slot.revision += 1
-    tell(session, SlotChanged(**facts(slot)), municipality=slot.municipality, revision=slot.revision)
+    tell(session, facts(SlotChanged, slot), municipality=slot.municipality, revision=slot.revision)
     if not slot.named_municipalities:
         listing.hide(session, slot.slot_id)

@@ -2,7 +2,6 @@
 are no more."""
 
 from collections.abc import Collection, Iterable
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy import select
@@ -11,16 +10,11 @@ from sqlalchemy.dialects.postgresql import insert
 from kompetensnav_chassis.db import Session, among
 from kompetensnav_chassis.outbox import tell
 from kompetensnav_contracts.events.registry import SlotLent, SlotRecalled, WorkTerms
-from kompetensnav_contracts.vocabulary import Sharing
+from kompetensnav_contracts.vocabulary import LanguageLevel, Need, PlacementType, Sharing
 from kompetensnav_registry.actors.tables import Employer
 from kompetensnav_registry.exchange.tables import Loan
 from kompetensnav_registry.ground.tables.organisations import SharingAgreement
 from kompetensnav_registry.ledger.tables.slots import Slot
-
-ABOUT = (
-    "slot_id", "workplace_id", "employer_id", "placement_type", "occupation", "starts_on", "ends_on", "seats",
-    "seats_left", "locality", "min_language", "offers_needs", "weekdays",
-)  # fmt: skip
 
 
 async def agreements_with_others(session: Session) -> list[SharingAgreement]:
@@ -85,9 +79,8 @@ async def lend(session: Session, *, slots: Collection[UUID], municipalities: Col
     for loan in held:
         slot, org_number = rows[loan.slot_id]
         if loan.lent_to in borrowers(slot, agreements):
-            lent = SlotLent(to=loan.lent_to, **_facts(slot, org_number))
-            facts: dict[str, Any] | None = lent.model_dump(mode="json")
-            event: SlotLent | SlotRecalled = lent
+            event: SlotLent | SlotRecalled = _lent(slot, org_number, loan.lent_to)
+            facts = event.model_dump(mode="json")
         else:
             facts, event = None, SlotRecalled(to=loan.lent_to, slot_id=slot.slot_id)
         if facts == loan.told:
@@ -108,7 +101,22 @@ async def slots_under(session: Session, municipalities: Collection[str]) -> set[
     return set(found)
 
 
-def _facts(slot: Slot, org_number: str | None) -> dict[str, Any]:
-    about = {name: getattr(slot, name) for name in ABOUT}
-    about |= {name: tuple(about[name]) for name in ("offers_needs", "weekdays")}
-    return about | {"org_number": org_number, "terms": WorkTerms.model_validate(slot.terms)}
+def _lent(slot: Slot, org_number: str | None, to: str) -> SlotLent:
+    return SlotLent(
+        to=to,
+        slot_id=slot.slot_id,
+        workplace_id=slot.workplace_id,
+        employer_id=slot.employer_id,
+        placement_type=PlacementType(slot.placement_type),
+        occupation=slot.occupation,
+        starts_on=slot.starts_on,
+        ends_on=slot.ends_on,
+        seats=slot.seats,
+        seats_left=slot.seats_left,
+        locality=slot.locality,
+        min_language=LanguageLevel(slot.min_language),
+        offers_needs=tuple(Need(need) for need in slot.offers_needs),
+        weekdays=tuple(slot.weekdays),
+        org_number=org_number,
+        terms=WorkTerms.model_validate(slot.terms),
+    )

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from datetime import date
-from typing import Any
+from typing import TypedDict
 from uuid import UUID
 
 import uuid_utils.compat as uuids
@@ -59,7 +59,16 @@ async def school_of(session: Session, *, municipality: str, code: str) -> School
     return row
 
 
-async def put_school(session: Session, *, municipality: str, code: str, about: dict[str, Any]) -> School:
+class SchoolValues(TypedDict, total=False):
+    """What may be said of a school unit; what is left out stays as it is."""
+
+    name: str
+    administration: str | None
+    provider_id: UUID | None
+    school_forms: list[str]
+
+
+async def put_school(session: Session, *, municipality: str, code: str, about: SchoolValues) -> School:
     """What a school unit is called, whose it is and which school forms it has. Raises NotFound for an unknown
     provider."""
     provider_id = about.get("provider_id")

@@ -27,7 +27,7 @@ Progress = Callable[[str, int, int], None]
 async def take_taxonomy(session: Session, folder: Path, progress: Progress) -> dict[str, int]:
     """JobTech's taxonomy; table -> rows. Raises BadExport."""
     groups, occupations = taxonomy.groups(folder)
-    parts: list[tuple[str, Any, list[dict[str, Any]], list[str]]] = [
+    parts: list[tuple[str, Any, list[taxonomy.Row], list[str]]] = [
         ("occupation groups", OccupationGroup, groups, ["code"]),
         ("occupations", Occupation, occupations, ["concept_id"]),
         ("relations", Substitution, taxonomy.substitutions(folder), ["wanted", "substitute"]),
@@ -56,7 +56,7 @@ async def _write(
     session: Session,
     what: str,
     table: Any,
-    rows: Sequence[dict[str, Any]],
+    rows: Sequence[taxonomy.Row],
     key: list[str],
     progress: Progress,
 ) -> int:

@@ -13,7 +13,7 @@ from kompetensnav_chassis.errors import Forbidden
 from kompetensnav_chassis.paging import Limit, Listed, Offset
 from kompetensnav_contracts.vocabulary import PlacementType
 from kompetensnav_registry.ground.actions import organisations
-from kompetensnav_registry.ground.api.views import Coordinator, Reader, Staff, View, page_of
+from kompetensnav_registry.ground.api.views import Coordinator, Reader, Staff, View, page_of, said
 from kompetensnav_registry.ground.edges.numbers import legal_person
 from kompetensnav_registry.ground.tables.organisations import Administration as AdministrationRow
 from kompetensnav_registry.ground.tables.organisations import (
@@ -185,7 +185,10 @@ async def put_school(
     caller.acts_for(changes.administration)
     async with caller.begin() as session:
         row = await organisations.put_school(
-            session, municipality=caller.municipality, code=school, about=changes.model_dump()
+            session,
+            municipality=caller.municipality,
+            code=school,
+            about=said(changes, organisations.SchoolValues),
         )
         return SchoolView.model_validate(row)
 

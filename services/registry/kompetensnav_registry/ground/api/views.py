@@ -1,6 +1,7 @@
 """What the registry's API has in common: pages of a list, changes to what one has seen, who may do what."""
 
-from typing import Annotated, Any, TypeVar
+from collections.abc import Mapping
+from typing import Annotated, Any, TypeVar, cast
 
 from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, ConfigDict, Field
@@ -21,6 +22,7 @@ class LinkMade(BaseModel):
 
 
 V = TypeVar("V", bound="View")
+T = TypeVar("T", bound=Mapping[str, object])
 
 Coordinator = Annotated[Caller, Depends(May("coordinator"))]
 
@@ -63,9 +65,14 @@ class Seen(BaseModel):
 
     revision: int = Field(ge=1, le=2**31 - 1, description="The revision that was shown.")
 
-    def given(self) -> dict[str, Any]:
-        """What was said, and nothing that was left out."""
-        return self.model_dump(exclude={"revision"}, exclude_unset=True, exclude_none=True)
+    def given(self, kind: type[T], *but: str) -> T:
+        """What was said, and nothing that was left out, as values of a kind (a TypedDict)."""
+        return cast(T, self.model_dump(exclude={"revision", *but}, exclude_unset=True, exclude_none=True))
+
+
+def said(new: BaseModel, kind: type[T], *but: str) -> T:
+    """All that a body says but some of it, as values of a kind (a TypedDict)."""
+    return cast(T, new.model_dump(exclude={*but}))
 
 
 async def page_of(

@@ -1,5 +1,6 @@
 """Two people at the same thing: the second is told."""
 
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 
@@ -14,7 +15,7 @@ class Revised(Protocol):
     revision: Any
 
 
-def change(row: Revised, seen: int, values: dict[str, Any]) -> set[str]:
+def change(row: Revised, seen: int, values: Mapping[str, object]) -> set[str]:
     """Writes values into a locked row whose revision the editor has seen; the names that changed.
 
     Raises ChangedMeanwhile when the row is at another revision. A change of nothing counts as none.

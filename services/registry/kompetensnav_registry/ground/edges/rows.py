@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, TypeVar
 
 from pydantic import BaseModel, ValidationError
+from typing_extensions import TypedDict
 
 from kompetensnav_chassis.errors import BadRows, Problem
 from kompetensnav_registry.ground.edges.numbers import masked
@@ -25,17 +26,26 @@ SECRET = {"identity_number"}
 """Columns whose values are never repeated."""
 
 
+class Fault(TypedDict):
+    """What does not fit, and where; line 1 is the header."""
+
+    line: int
+    column: str
+    value: str
+    reason: str
+
+
 class Faults:
     """Collects what does not fit; `raise_any` raises BadRows with all of it."""
 
     def __init__(self) -> None:
-        self.found: list[dict[str, Any]] = []
+        self.found: list[Fault] = []
 
     def add(self, line: int, column: str, value: Any, reason: str) -> None:
         """One fault: line 1 is the header. A person's number is never repeated."""
         if len(self.found) < MOST_FAULTS:
             shown = "" if column in SECRET else masked(str(value))[:100]
-            found = {"line": line, "column": masked(column)[:100], "value": shown, "reason": reason}
+            found = Fault(line=line, column=masked(column)[:100], value=shown, reason=reason)
             self.found.append(found)
 
     def raise_any(self) -> None:

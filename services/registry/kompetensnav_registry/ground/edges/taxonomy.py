@@ -3,11 +3,16 @@ they are, SNI, SUN), localities and postal codes."""
 
 import csv
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, Field, ValidationError
+
+Concept = dict[str, Any]
+"""A concept as JobTech exports it."""
+Row = Mapping[str, object]
+"""A row for a table: column -> value."""
 
 GROUPS = "ssyk-level-4-groups-with-related-occupations.json"
 
@@ -43,11 +48,11 @@ class Post(BaseModel):
     municipality_code: str = Field(pattern=r"^\d{4}$")
 
 
-def concepts(folder: Path, name: str) -> list[dict[str, Any]]:
+def concepts(folder: Path, name: str) -> list[Concept]:
     """The concepts of an export. Raises BadExport."""
     path = folder / name
     try:
-        found: list[dict[str, Any]] = json.loads(path.read_text())["data"]["concepts"]
+        found: list[Concept] = json.loads(path.read_text())["data"]["concepts"]
     except FileNotFoundError:
         raise BadExport(f"{path} is not there; name the folder of the JobTech export") from None
     except (json.JSONDecodeError, KeyError, TypeError, UnicodeDecodeError) as bad:
@@ -55,7 +60,7 @@ def concepts(folder: Path, name: str) -> list[dict[str, Any]]:
     return found
 
 
-def groups(folder: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+def groups(folder: Path) -> tuple[list[Row], list[Row]]:
     """(occupation groups, occupations)."""
     found = concepts(folder, GROUPS)
     try:
@@ -71,7 +76,7 @@ def groups(folder: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
         raise BadExport(f"{GROUPS}: a concept lacks {bad}") from None
 
 
-def substitutions(folder: Path) -> list[dict[str, Any]]:
+def substitutions(folder: Path) -> list[Row]:
     """Which occupation may stand in for which, and how nearly."""
     try:
         return [
@@ -83,7 +88,7 @@ def substitutions(folder: Path) -> list[dict[str, Any]]:
         raise BadExport(f"{SUBSTITUTIONS}: a concept lacks {bad}") from None
 
 
-def codes(folder: Path) -> list[dict[str, Any]]:
+def codes(folder: Path) -> list[Row]:
     """Every code of SNI and SUN, all levels."""
     found: dict[tuple[str, str], str] = {}
     for classification, (name, key) in CODES.items():
@@ -92,18 +97,18 @@ def codes(folder: Path) -> list[dict[str, Any]]:
     return [{"classification": c, "code": code, "name": name} for (c, code), name in found.items()]
 
 
-def _all(found: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+def _all(found: list[Concept]) -> Iterator[Concept]:
     for concept in found:
         yield concept
         yield from _all(concept.get("narrower", []))
 
 
-def places(path: Path) -> list[dict[str, Any]]:
+def places(path: Path) -> list[Row]:
     """Localities, each with a code of its own: its name, and its municipality where two have the same."""
     rows = [row for row in _read(path, Place) if isinstance(row, Place)]
     rows.sort(key=lambda row: -row.population)
     taken: set[str] = set()
-    made = []
+    made: list[Row] = []
     for row in rows:
         code = _code(row.name)
         if code in taken:
@@ -124,7 +129,7 @@ def places(path: Path) -> list[dict[str, Any]]:
     return made
 
 
-def posts(path: Path) -> list[dict[str, Any]]:
+def posts(path: Path) -> list[Row]:
     """Postal codes."""
     rows = [row for row in _read(path, Post) if isinstance(row, Post)]
     by_code = {

@@ -25,7 +25,6 @@ class Base(DeclarativeBase):
         list[str]: ARRAY(String(40)),
         list[int]: ARRAY(SmallInteger),
         dict[str, Any]: JSONB,
-        list[dict[str, Any]]: JSONB,
     }
 
 

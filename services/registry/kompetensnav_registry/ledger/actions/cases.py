@@ -1,9 +1,8 @@
 """The facts of requests and slots as the rules need them, and whom a change of the rules touches."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ARRAY, String, Uuid, bindparam, func, select, text
@@ -56,51 +55,67 @@ class Known:
         own = self.settings.get(municipality)
         return in_force(pack(), on, own).values() if own else standing(on)
 
-    def case(self, request: Request, slot: Slot | None, **more: Any) -> Case:
+    def case(
+        self,
+        request: Request,
+        slot: Slot | None,
+        *,
+        is_automatic: bool = False,
+        authority_answers: bool = False,
+        declared: frozenset[str] = frozenset(),
+    ) -> Case:
         """The facts of a request, and of the slot if there is one."""
-        learner = self.learners.get(request.learner_id)
-        starts_on = slot.starts_on if slot else request.starts_on
-        terms, said = (slot.terms if slot else {}), request.terms
-        about: dict[str, Any] = {
-            "placement_type": request.placement_type,
-            "starts_on": starts_on,
-            "ends_on": slot.ends_on if slot else request.ends_on,
-            "today": self.today,
-            "age_class": request.age_class,
-            "needs": frozenset(request.needs),
-            "max_travel_minutes": request.max_travel_minutes,
-            "school_hours_per_week": said.get("school_hours_per_week"),
-            "decision": said.get("decision"),
-            "guardian_consents": said.get("guardian_consents"),
-            "school_form": said.get("school_form"),
-            "is_school_week": said.get("in_school_weeks"),
-        }
-        if learner:
-            about |= {
-                "age": age(learner.born_on, starts_on),
-                "programme": learner.programme,
-                "study_year": learner.study_year,
-                "check_shown_on": learner.shown_on,
-                "school_form": about["school_form"] or sole_form(learner.school_forms),
-                "is_protected": learner.security_marking != "none",
-            }
-        if slot:
-            about |= {
-                "weekdays": frozenset(slot.weekdays),
-                "offers_needs": frozenset(slot.offers_needs),
-                "hazards": frozenset(terms.get("hazards", ())),
-                "programmes": frozenset(terms.get("programmes", ())),
-                "study_years": frozenset(terms.get("study_years", ())),
-                "starts_at": clock(terms.get("starts_at")),
-                "ends_at": clock(terms.get("ends_at")),
-                "setting": terms.get("setting"),
-                "needs_licence": terms.get("needs_licence", False),
-            }
-            for name in ("hours_per_day", "hours_per_week", "break_minutes", "break_after"):
-                about[name] = terms.get(name)
-            if slot.supervisor_id and slot.supervisor_id in self.supervisors:
-                about["supervisor_is_adult"] = self.supervisors[slot.supervisor_id]
-        return Case(**about | more)
+        starts_on, said = slot.starts_on if slot else request.starts_on, request.terms
+        case = Case(
+            placement_type=request.placement_type,
+            starts_on=starts_on,
+            ends_on=slot.ends_on if slot else request.ends_on,
+            today=self.today,
+            age_class=request.age_class,
+            needs=frozenset(request.needs),
+            max_travel_minutes=request.max_travel_minutes,
+            school_hours_per_week=said.get("school_hours_per_week"),
+            decision=said.get("decision"),
+            guardian_consents=said.get("guardian_consents"),
+            school_form=said.get("school_form"),
+            is_school_week=said.get("in_school_weeks"),
+            is_automatic=is_automatic,
+            authority_answers=authority_answers,
+            declared=declared,
+        )
+        if learner := self.learners.get(request.learner_id):
+            case = replace(
+                case,
+                age=age(learner.born_on, starts_on),
+                programme=learner.programme,
+                study_year=learner.study_year,
+                check_shown_on=learner.shown_on,
+                school_form=case.school_form or sole_form(learner.school_forms),
+                is_protected=learner.security_marking != "none",
+            )
+        return self._offered(case, slot) if slot else case
+
+    def _offered(self, case: Case, slot: Slot) -> Case:
+        terms, adult = slot.terms, None
+        if slot.supervisor_id:
+            adult = self.supervisors.get(slot.supervisor_id)
+        return replace(
+            case,
+            weekdays=frozenset(slot.weekdays),
+            offers_needs=frozenset(slot.offers_needs),
+            hazards=frozenset(terms.get("hazards", ())),
+            programmes=frozenset(terms.get("programmes", ())),
+            study_years=frozenset(terms.get("study_years", ())),
+            starts_at=clock(terms.get("starts_at")),
+            ends_at=clock(terms.get("ends_at")),
+            hours_per_day=terms.get("hours_per_day"),
+            hours_per_week=terms.get("hours_per_week"),
+            break_minutes=terms.get("break_minutes"),
+            break_after=terms.get("break_after"),
+            setting=terms.get("setting"),
+            needs_licence=terms.get("needs_licence", False),
+            supervisor_is_adult=adult,
+        )
 
 
 def sole_form(school_forms: Sequence[str] | None) -> str | None:

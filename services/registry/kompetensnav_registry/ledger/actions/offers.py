@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
+from typing import TypedDict
 from uuid import UUID
 
 import uuid_utils.compat as uuids
@@ -24,7 +24,7 @@ from kompetensnav_contracts.events.registry import (
     PlacementInterrupted,
     PlacementStarted,
 )
-from kompetensnav_contracts.vocabulary import Party, Reason
+from kompetensnav_contracts.vocabulary import Party, PlacementType, Reason
 from kompetensnav_registry.ground.actions import protected, scopes
 from kompetensnav_registry.ground.domain.finishing import SMALLEST
 from kompetensnav_registry.ledger.actions import asking, cases, ledger
@@ -73,30 +73,52 @@ def make_offer(
     return row
 
 
-def new_offer(request: Request, slot: Slot, **values: Any) -> Offer:
-    """The row of an offer of a slot to a learner; whether anyone is asked or told is in `values`."""
-    about: dict[str, Any] = {
-        "offer_id": uuids.uuid7(),
-        "municipality": request.municipality,
-        "administration": request.administration,
-        "slot_id": slot.slot_id,
-        "workplace_id": slot.workplace_id,
-        "workplace_municipality": slot.municipality,
-        "request_id": request.request_id,
-        "learner_id": request.learner_id,
-        "placement_type": slot.placement_type,
-        "occupation": slot.occupation,
-        "starts_on": slot.starts_on,
-        "ends_on": slot.ends_on,
-        "weekdays": slot.weekdays,
-        "answers": {},
-        "at_workplace": 1,
-        "elsewhere": slot.elsewhere,
-        "by_hand": False,
-        "state": "open",
-        "revision": 1,
-    }
-    return Offer(**about | values)
+def new_offer(
+    request: Request,
+    slot: Slot,
+    *,
+    seat_id: UUID,
+    round_id: UUID,
+    must_answer: list[str],
+    are_told: list[str],
+    answer_by: date,
+    match_id: UUID | None = None,
+    at_workplace: int = 1,
+    by_hand: bool = False,
+    declared: list[str] | None = None,
+    state: str = "open",
+    settled_at: datetime | None = None,
+) -> Offer:
+    """The row of an offer of a slot to a learner."""
+    return Offer(
+        offer_id=uuids.uuid7(),
+        municipality=request.municipality,
+        administration=request.administration,
+        match_id=match_id,
+        round_id=round_id,
+        seat_id=seat_id,
+        slot_id=slot.slot_id,
+        workplace_id=slot.workplace_id,
+        workplace_municipality=slot.municipality,
+        request_id=request.request_id,
+        learner_id=request.learner_id,
+        placement_type=slot.placement_type,
+        occupation=slot.occupation,
+        starts_on=slot.starts_on,
+        ends_on=slot.ends_on,
+        weekdays=slot.weekdays,
+        must_answer=must_answer,
+        are_told=are_told,
+        answers={},
+        answer_by=answer_by,
+        at_workplace=at_workplace,
+        declared=declared or [],
+        elsewhere=slot.elsewhere,
+        by_hand=by_hand,
+        state=state,
+        revision=1,
+        settled_at=settled_at,
+    )
 
 
 def new_placement(offer: Offer) -> Placement:
@@ -313,27 +335,49 @@ async def lock_workplaces_of(
     await ledger.lock_workplaces(session, {id: municipality for id, municipality in at})
 
 
-def facts(row: Offer) -> dict[str, Any]:
+class OfferState(TypedDict):
     """What every event about an offer carries."""
-    return {
-        "offer_id": row.offer_id,
-        "match_id": row.match_id,
-        "round_id": row.round_id,
-        "seat_id": row.seat_id,
-        "slot_id": row.slot_id,
-        "workplace_id": row.workplace_id,
-        "workplace_municipality": row.workplace_municipality,
-        "request_id": row.request_id,
-        "learner_id": row.learner_id,
-        "placement_type": row.placement_type,
-        "occupation": row.occupation,
-        "starts_on": row.starts_on,
-        "ends_on": row.ends_on,
-        "must_answer": tuple(row.must_answer),
-        "are_told": tuple(row.are_told),
-        "at_workplace": row.at_workplace,
-        "elsewhere": row.elsewhere,
-    }
+
+    offer_id: UUID
+    match_id: UUID | None
+    round_id: UUID
+    seat_id: UUID
+    slot_id: UUID
+    workplace_id: UUID
+    workplace_municipality: str
+    request_id: UUID
+    learner_id: UUID
+    placement_type: PlacementType
+    occupation: str
+    starts_on: date
+    ends_on: date
+    must_answer: tuple[Party, ...]
+    are_told: tuple[Party, ...]
+    at_workplace: int
+    elsewhere: bool
+
+
+def facts(row: Offer) -> OfferState:
+    """The offer as its events carry it."""
+    return OfferState(
+        offer_id=row.offer_id,
+        match_id=row.match_id,
+        round_id=row.round_id,
+        seat_id=row.seat_id,
+        slot_id=row.slot_id,
+        workplace_id=row.workplace_id,
+        workplace_municipality=row.workplace_municipality,
+        request_id=row.request_id,
+        learner_id=row.learner_id,
+        placement_type=PlacementType(row.placement_type),
+        occupation=row.occupation,
+        starts_on=row.starts_on,
+        ends_on=row.ends_on,
+        must_answer=tuple(Party(party) for party in row.must_answer),
+        are_told=tuple(Party(party) for party in row.are_told),
+        at_workplace=row.at_workplace,
+        elsewhere=row.elsewhere,
+    )
 
 
 async def _confirm(session: Session, offer: Offer) -> None:

@@ -1,7 +1,8 @@
 """Seats for approved matches: reserved or refused, and the offers that follow."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TypedDict
+from uuid import UUID
 
 from kompetensnav_chassis.db import Session
 from kompetensnav_chassis.outbox import tell
@@ -11,6 +12,7 @@ from kompetensnav_contracts.events.registry import SeatRefused, SeatReserved
 from kompetensnav_contracts.vocabulary import Refusal
 from kompetensnav_registry.ledger.actions import asking, cases, ledger
 from kompetensnav_registry.ledger.actions.offers import make_offer
+from kompetensnav_registry.ledger.tables.guests import Ask
 from kompetensnav_registry.ledger.tables.offers import Request
 from kompetensnav_registry.ledger.tables.slots import Seat, Slot
 
@@ -22,7 +24,7 @@ async def reserve_seats(session: Session, matches: Sequence[LearnerMatched]) -> 
         workplaces={m.workplace_id: m.slot_municipality for m in matches},
         requests={m.request_id: m.envelope.municipality for m in matches},
     )
-    facts = await cases.known(session, books.requests.values(), books.accounts.slots.values())
+    known = await cases.known(session, books.requests.values(), books.accounts.slots.values())
     given: list[tuple[LearnerMatched, Request, Slot, Seat]] = []
     refused: list[tuple[LearnerMatched, Refusal, str | None]] = []
     for match in matches:
@@ -30,12 +32,12 @@ async def reserve_seats(session: Session, matches: Sequence[LearnerMatched]) -> 
         refusal = ledger.refusal(books, slot, request)
         if slot is not None and slot.elsewhere and slot.seats_left < 1:
             refusal = refusal or Refusal.SLOT_IS_FULL
-        if request is not None and facts.is_hidden(request):  # to the outside it is closed
+        if request is not None and known.is_hidden(request):  # to the outside it is closed
             refusal = Refusal.REQUEST_IS_CLOSED
         if refusal or slot is None or request is None:
             refused.append((match, refusal or Refusal.REQUEST_IS_CLOSED, None))
             continue
-        broken = cases.seat_broken(facts, request, slot, is_automatic=True)
+        broken = cases.seat_broken(known, request, slot, is_automatic=True)
         if broken:
             refused.append((match, Refusal.RULE, broken[0].id))
             continue
@@ -48,9 +50,9 @@ async def reserve_seats(session: Session, matches: Sequence[LearnerMatched]) -> 
     # Capacity first: a listener that hears of the seats has then already heard that they are gone.
     await books.accounts.settle(session)
     for match, why, rule in refused:
-        _tell(session, match, SeatRefused(refusal=why, rule=rule, **_facts(match)))
+        _tell(session, match, SeatRefused(refusal=why, rule=rule, **facts(match)))
     for match, request, slot, seat in given:
-        _tell(session, match, SeatReserved(seat_id=seat.seat_id, **_facts(match)))
+        _tell(session, match, SeatReserved(seat_id=seat.seat_id, **facts(match)))
         make_offer(
             session,
             request=request,
@@ -63,11 +65,29 @@ async def reserve_seats(session: Session, matches: Sequence[LearnerMatched]) -> 
         )
 
 
-def _facts(match: LearnerMatched) -> dict[str, Any]:
-    shared = ("match_id", "round_id", "slot_id", "workplace_id", "request_id", "at_workplace")
-    return {name: getattr(match, name) for name in shared} | {
-        "workplace_municipality": match.slot_municipality
-    }
+class MatchState(TypedDict):
+    """What every event about the seat of a match carries."""
+
+    match_id: UUID
+    round_id: UUID
+    slot_id: UUID
+    workplace_id: UUID
+    workplace_municipality: str
+    request_id: UUID
+    at_workplace: int
+
+
+def facts(match: LearnerMatched | Ask) -> MatchState:
+    """A match, or what was asked of another stack for one, as the events of its seat carry it."""
+    return MatchState(
+        match_id=match.match_id,
+        round_id=match.round_id,
+        slot_id=match.slot_id,
+        workplace_id=match.workplace_id,
+        workplace_municipality=match.slot_municipality,
+        request_id=match.request_id,
+        at_workplace=match.at_workplace,
+    )
 
 
 def _tell(session: Session, match: LearnerMatched, event: Event) -> None:

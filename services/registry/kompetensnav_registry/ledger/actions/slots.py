@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import TypeVar
 from uuid import UUID
 
 import uuid_utils.compat as uuids
@@ -11,14 +11,16 @@ from sqlalchemy import select
 from kompetensnav_chassis.db import Session
 from kompetensnav_chassis.errors import NotFound, Problem
 from kompetensnav_chassis.outbox import tell
+from kompetensnav_contracts import Event
 from kompetensnav_contracts.events.registry import (
     SlotChanged,
+    SlotFacts,
     SlotOffered,
     SlotPosted,
     SlotRetracted,
     SlotWithdrawn,
 )
-from kompetensnav_contracts.vocabulary import Reason, Sharing
+from kompetensnav_contracts.vocabulary import LanguageLevel, Need, PlacementType, Reason, Sharing
 from kompetensnav_registry.ground.domain.editing import change
 from kompetensnav_registry.ledger.actions import guests, ledger, listing, offers
 from kompetensnav_registry.ledger.domain.ledger import (
@@ -27,27 +29,13 @@ from kompetensnav_registry.ledger.domain.ledger import (
     SlotIsWithdrawn,
     SupervisorIsFull,
 )
+from kompetensnav_registry.ledger.domain.slots import SlotValues
 from kompetensnav_registry.ledger.tables.slots import Seat, Slot
 from kompetensnav_registry.ledger.tables.workplaces import Supervisor, Workplace
+from kompetensnav_registry.rules.domain.terms import KeptSlotTerms
 from kompetensnav_registry.rules.edges import SlotTerms, merged
 
-CHANGEABLE = (
-    "placement_type",
-    "occupation",
-    "starts_on",
-    "ends_on",
-    "seats",
-    "min_language",
-    "offers_needs",
-    "shared_with",
-    "named_municipalities",
-    "administration",
-    "weekdays",
-    "supervisor_id",
-    "terms",
-    "description",
-)
-
+F = TypeVar("F", bound=SlotFacts)
 AGREED = {"placement_type", "occupation", "starts_on", "ends_on", "weekdays", "terms"}
 """What an offer repeats or the rules have read, and its parties have said yes to."""
 
@@ -68,7 +56,7 @@ def post_slot(
     administration: str | None = None,
     weekdays: list[int] | None = None,
     supervisor_id: UUID | None = None,
-    terms: dict[str, Any] | None = None,
+    terms: KeptSlotTerms | None = None,
     description: str | None = None,
     ref: str | None = None,
     own_found: bool = False,
@@ -94,7 +82,7 @@ def post_slot(
         administration=administration,
         weekdays=sorted(set(weekdays or [])),
         supervisor_id=supervisor_id,
-        terms=terms or {},
+        terms=terms or KeptSlotTerms(),
         description=description,
         own_found=own_found,
         taken=0,
@@ -111,24 +99,32 @@ def post_slot(
 
 
 async def change_slot(
-    session: Session, *, municipality: str, slot_id: UUID, changes: dict[str, Any], seen: int | None = None
+    session: Session,
+    *,
+    municipality: str,
+    slot_id: UUID,
+    changes: SlotValues,
+    terms: SlotTerms | None = None,
+    seen: int | None = None,
 ) -> Slot:
     """Corrects a slot whose revision the editor has seen (a file has seen none). Raises NotFound,
     SlotIsWithdrawn, SeatsAreTaken, ChangedMeanwhile or Problem.
 
-    While seats are taken, what those who hold them have agreed to stays: type, occupation, period and terms.
+    `terms`: what is said of them now; what is left out stays. While seats are taken, what those who hold them
+    have agreed to stays: type, occupation, period and terms.
     """
     accounts, row = await _locked(session, municipality, slot_id)
     if row.withdrawn_at:
         raise SlotIsWithdrawn
-    if isinstance(said := changes.get("terms"), SlotTerms):
-        changes = changes | {"terms": merged(row.terms, said)}
-    changed = {name for name in changes.keys() & set(CHANGEABLE) if changes[name] != getattr(row, name)}
+    if terms:
+        changes = changes | SlotValues(terms=merged(row.terms, terms))
+    said = {name: value for name, value in changes.items() if value != getattr(row, name)}
+    changed = said.keys()
     if changes.get("seats", row.seats) < row.taken or (row.taken and changed & AGREED):
         raise SeatsAreTaken(f"{row.taken}")
     if "supervisor_id" in changed:
         await _move_to(session, accounts, row, changes["supervisor_id"])
-    if not change(row, row.revision if seen is None else seen, {n: changes[n] for n in changed}):
+    if not change(row, row.revision if seen is None else seen, said):
         return row
     _period(row.starts_on, row.ends_on)
     if row.shared_with == Sharing.ADMINISTRATION and not row.administration:
@@ -136,7 +132,7 @@ async def change_slot(
             "Name the administration it is kept to.", "Ange den förvaltning som platsen är förbehållen."
         )
     if not row.own_found:
-        tell(session, SlotChanged(**facts(row)), municipality=municipality, revision=row.revision)
+        tell(session, facts(SlotChanged, row), municipality=municipality, revision=row.revision)
     await accounts.settle(session)
     listing.show(session, row, await session.get_one(Workplace, row.workplace_id))
     _tell_public(session, row)
@@ -155,7 +151,7 @@ async def change_employer(session: Session, slot_ids: Sequence[UUID], *, to: UUI
         row.employer_id, row.revision = to, row.revision + 1
         listing.show(session, row, await session.get_one(Workplace, row.workplace_id))
         if not row.own_found and not row.withdrawn_at:
-            tell(session, SlotChanged(**facts(row)), municipality=row.municipality, revision=row.revision)
+            tell(session, facts(SlotChanged, row), municipality=row.municipality, revision=row.revision)
             _tell_public(session, row)
 
 
@@ -218,31 +214,31 @@ async def _move_to(
         book.enter(seat.room)
 
 
-def facts(row: Slot) -> dict[str, Any]:
-    """The slot's whole state, as its events carry it."""
-    return {
-        "slot_id": row.slot_id,
-        "workplace_id": row.workplace_id,
-        "employer_id": row.employer_id,
-        "placement_type": row.placement_type,
-        "occupation": row.occupation,
-        "starts_on": row.starts_on,
-        "ends_on": row.ends_on,
-        "seats": row.seats,
-        "locality": row.locality,
-        "min_language": row.min_language,
-        "offers_needs": tuple(row.offers_needs),
-        "shared_with": row.shared_with,
-        "named_municipalities": tuple(row.named_municipalities),
-        "administration": row.administration,
-        "weekdays": tuple(row.weekdays),
-    }
+def facts(kind: type[F], row: Slot) -> F:
+    """The slot's whole state, as an event of that kind carries it."""
+    return kind(
+        slot_id=row.slot_id,
+        workplace_id=row.workplace_id,
+        employer_id=row.employer_id,
+        placement_type=PlacementType(row.placement_type),
+        occupation=row.occupation,
+        starts_on=row.starts_on,
+        ends_on=row.ends_on,
+        seats=row.seats,
+        locality=row.locality,
+        min_language=LanguageLevel(row.min_language),
+        offers_needs=tuple(Need(need) for need in row.offers_needs),
+        shared_with=Sharing(row.shared_with),
+        named_municipalities=tuple(row.named_municipalities),
+        administration=row.administration,
+        weekdays=tuple(row.weekdays),
+    )
 
 
 def _tell_posted(session: Session, row: Slot) -> None:
     if row.own_found:  # meant for one learner; nobody else is matched to it
         return
-    tell(session, SlotPosted(**facts(row)), municipality=row.municipality, revision=row.revision)
+    tell(session, facts(SlotPosted, row), municipality=row.municipality, revision=row.revision)
     _tell_public(session, row)
 
 
@@ -252,8 +248,9 @@ def _tell_public(session: Session, row: Slot) -> None:
     if not open_now and not row.is_public:
         return
     row.is_public, row.public_revision = open_now, row.public_revision + 1
-    offered = {k: v for k, v in facts(row).items() if k in SlotOffered.model_fields}
-    event = SlotOffered(**offered) if open_now else SlotRetracted(slot_id=row.slot_id)
+    event: Event = SlotRetracted(slot_id=row.slot_id)
+    if open_now:
+        event = SlotOffered.model_validate(facts(SlotPosted, row), from_attributes=True)
     tell(session, event, municipality=row.municipality, revision=row.public_revision)
 
 

@@ -1,7 +1,7 @@
 """Offers and placements over HTTP, for coordinators."""
 
 from datetime import date
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Query
@@ -36,7 +36,7 @@ class OfferView(View):
     starts_on: date
     ends_on: date
     must_answer: list[str]
-    answers: dict[str, Any]
+    answers: dict[str, bool]
     answer_by: date
     state: str
 

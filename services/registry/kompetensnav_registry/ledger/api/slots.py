@@ -1,7 +1,7 @@
 """Slots over HTTP."""
 
 from datetime import date
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 from uuid import UUID
 
 from fastapi import APIRouter, Query
@@ -15,8 +15,10 @@ from kompetensnav_contracts.vocabulary import LanguageLevel, Need, PlacementType
 from kompetensnav_registry.ground.actions import protected, texts
 from kompetensnav_registry.ground.api.views import Coordinator, Reader, Seen, View
 from kompetensnav_registry.ledger.actions import ledger, places, slots
+from kompetensnav_registry.ledger.domain.slots import SlotValues
 from kompetensnav_registry.ledger.tables.offers import Offer
 from kompetensnav_registry.ledger.tables.slots import Slot, slots_of
+from kompetensnav_registry.rules.domain.terms import KeptSlotTerms
 from kompetensnav_registry.rules.edges import SlotTerms, kept
 
 router = APIRouter(prefix="/{municipality}/slots")
@@ -103,7 +105,7 @@ class SlotView(View):
     named_municipalities: list[str]
     weekdays: list[int]
     supervisor_id: UUID | None
-    terms: dict[str, Any]
+    terms: KeptSlotTerms
     description: str | None
     revision: int
     withdrawn: bool
@@ -179,7 +181,8 @@ async def change_slot(caller: Coordinator, slot_id: UUID, changes: Changes) -> S
             session,
             municipality=caller.municipality,
             slot_id=slot_id,
-            changes=changes.given() | ({"terms": changes.terms} if changes.terms else {}),
+            changes=changes.given(SlotValues, "terms"),
+            terms=changes.terms,
             seen=changes.revision,
         )
         return SlotView.of(row)

@@ -2,13 +2,15 @@
 
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy import CheckConstraint, Date, ForeignKey, Index, Numeric, String, UniqueConstraint, func
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from kompetensnav_registry.ground.tables.foundation import CODE, Base
+from kompetensnav_registry.ledger.domain.requests import Wish
+from kompetensnav_registry.rules.domain.terms import KeptRequestTerms
 
 
 class Offer(Base):
@@ -40,7 +42,7 @@ class Offer(Base):
     weekdays: Mapped[list[int]] = mapped_column(default=list, server_default="{}")
     must_answer: Mapped[list[str]]
     are_told: Mapped[list[str]]
-    answers: Mapped[dict[str, Any]]
+    answers: Mapped[dict[str, bool]] = mapped_column(JSONB)
     answer_by: Mapped[date] = mapped_column(Date)
     at_workplace: Mapped[int] = mapped_column(default=1)
     declared: Mapped[list[str]] = mapped_column(default=list, server_default="{}")
@@ -100,8 +102,8 @@ class Request(Base):
     language: Mapped[str] = mapped_column(CODE)
     needs: Mapped[list[str]]
     max_travel_minutes: Mapped[int]
-    wishes: Mapped[list[dict[str, Any]]]
-    terms: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")
+    wishes: Mapped[list[Wish]] = mapped_column(JSONB)
+    terms: Mapped[KeptRequestTerms] = mapped_column(JSONB, default=dict, server_default="{}")
     """Decisions, consents and what the school says of the learner, as the rules read them."""
     by_hand: Mapped[bool] = mapped_column(default=False)
     state: Mapped[str] = mapped_column(CODE, default="open")

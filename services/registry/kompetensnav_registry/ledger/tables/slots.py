@@ -1,7 +1,6 @@
 """The capacity ledger's rows: slots and seats."""
 
 from datetime import date, datetime
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
@@ -15,10 +14,12 @@ from sqlalchemy import (
     func,
     select,
 )
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from kompetensnav_registry.ground.tables.foundation import CODE, Base
 from kompetensnav_registry.ledger.domain.ledger import Days, Room
+from kompetensnav_registry.rules.domain.terms import KeptSlotTerms
 
 
 class Slot(Base):
@@ -53,7 +54,7 @@ class Slot(Base):
     weekdays: Mapped[list[int]] = mapped_column(default=list, server_default="{}")
     """ISO weekdays (1 = Monday) of a split week; empty = the whole week."""
     supervisor_id: Mapped[UUID | None]
-    terms: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")
+    terms: Mapped[KeptSlotTerms] = mapped_column(JSONB, default=dict, server_default="{}")
     """Hours, hazards and what is asked of learners, as the rules read them (`domain.terms`)."""
     own_found: Mapped[bool] = mapped_column(default=False)
     elsewhere: Mapped[bool] = mapped_column(default=False, server_default="false")

@@ -12,6 +12,7 @@ from kompetensnav_chassis.errors import Conflict, NotFound
 from kompetensnav_registry.ground.domain.editing import change
 from kompetensnav_registry.ledger.tables.offers import Offer, Placement, Request
 from kompetensnav_registry.people.domain.agreements import (
+    AgreedTerms,
     NotAParty,
     NothingToUndo,
     kind_of,
@@ -23,7 +24,7 @@ from kompetensnav_registry.people.tables.agreements import Amendment, PlacementA
 
 
 async def draw_up(
-    session: Session, *, placement: Placement, terms: dict[str, Any], second_signer: str | None
+    session: Session, *, placement: Placement, terms: AgreedTerms, second_signer: str | None
 ) -> PlacementAgreement:
     """The agreement of a placement, ready to sign. Raises Conflict when there is one."""
     if await _of(session, placement):
@@ -111,7 +112,7 @@ async def signatures_of(session: Session, row: PlacementAgreement) -> Sequence[S
 
 
 async def amend(
-    session: Session, *, row: PlacementAgreement, seen: int, changes: dict[str, Any], by: str
+    session: Session, *, row: PlacementAgreement, seen: int, changes: AgreedTerms, by: str
 ) -> Amendment:
     """New terms, to be signed anew. Raises ChangedMeanwhile, or Conflict when nothing changes."""
     before, after = row.terms, row.terms | changes

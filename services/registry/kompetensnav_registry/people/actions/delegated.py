@@ -6,7 +6,6 @@ that have delegated, and every query is held to their schools.
 
 from collections.abc import Sequence
 from datetime import date
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, select, tuple_
@@ -17,6 +16,7 @@ from kompetensnav_registry.ground.actions.organisations import delegations_to, s
 from kompetensnav_registry.ground.tables.learners import Learner
 from kompetensnav_registry.ground.tables.organisations import Delegation, LearningCentre
 from kompetensnav_registry.ledger.actions import direct
+from kompetensnav_registry.ledger.domain.requests import RequestValues
 from kompetensnav_registry.ledger.tables.offers import Offer, Request
 from kompetensnav_registry.ledger.tables.slots import Slot
 from kompetensnav_registry.people.actions import learners
@@ -44,13 +44,13 @@ def is_delegated(found: Sequence[Delegation]) -> ColumnElement[bool]:
 
 
 async def open_request(
-    session: Session, *, found: Sequence[Delegation], learner_id: UUID, **about: Any
+    session: Session, *, found: Sequence[Delegation], learner_id: UUID, about: RequestValues
 ) -> Request:
     """A placement request for a learner of a school that delegates; nobody marks the learner meanwhile.
     Raises NotFound."""
     learner = await _learner(session, found, learner_id)
     school = await school_of(session, municipality=learner.municipality, code=learner.school)
-    return await learners.open_request(session, learner=learner, school=school, **about)
+    return await learners.open_request(session, learner=learner, school=school, about=about)
 
 
 async def offer_slot(

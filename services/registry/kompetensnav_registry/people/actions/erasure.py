@@ -6,7 +6,7 @@ Sources: Regulation (EU) 2016/679 art. 12, 15 and 17; Arkivlagen (1990:782) 10 Â
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -40,7 +40,11 @@ KEPT_FOR = timedelta(days=3650)
 """How long a signed placement agreement is kept where no decision says otherwise: ten years."""
 
 
-async def access_export(session: Session, *, learner: Learner, seal: Seal) -> dict[str, Any]:
+Export = dict[str, Any]
+"""Everything about a learner, by table, as it is handed out."""
+
+
+async def access_export(session: Session, *, learner: Learner, seal: Seal) -> Export:
     """Everything that is kept about a learner, for the learner: the vault, what hangs on it, and who has
     looked. What other services have been told is some of the same, by the learner's reference."""
     here = (learner.learner_id, learner.municipality)
@@ -49,7 +53,7 @@ async def access_export(session: Session, *, learner: Learner, seal: Seal) -> di
         number = seal.open(learner.municipality, str(learner.learner_id), learner.sealed, learner.wrapped_key)
     sealed = {"sealed", "wrapped_key", "blind_index"}
     about = {k: v for k, v in _plain(learner).items() if k not in sealed} | {"identity_number": number}
-    export: dict[str, Any] = {"learner": about}
+    export: Export = {"learner": about}
     for table in (Request, Offer, Placement, BackgroundCheck, EsfParticipation, ViewLog):
         rows = await session.scalars(
             select(table).where(table.learner_id == here[0], table.municipality == here[1])
@@ -82,7 +86,7 @@ async def access_export(session: Session, *, learner: Learner, seal: Seal) -> di
     return export
 
 
-def _plain(row: Any) -> dict[str, Any]:
+def _plain(row: Any) -> Mapping[str, object]:
     values = {c.key: getattr(row, c.key) for c in row.__table__.columns}
     return {
         name: value if isinstance(value, str | int | bool | list | dict | type(None)) else str(value)
@@ -268,6 +272,6 @@ def _months_before(day: date, months: int) -> date:
     return date(total // 12, total % 12 + 1, min(day.day, 28))
 
 
-def as_json(export: dict[str, Any]) -> str:
+def as_json(export: Export) -> str:
     """The export as a file."""
     return json.dumps(export, ensure_ascii=False, indent=1, default=str)

@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, date, datetime
-from typing import Any
 from uuid import UUID
 
 import uuid_utils.compat as uuids
@@ -24,13 +23,13 @@ from kompetensnav_registry.ground.tables.learners import Learner
 from kompetensnav_registry.ground.tables.organisations import School
 from kompetensnav_registry.ledger.actions import cases, offers
 from kompetensnav_registry.ledger.domain.offers import WrongStep
+from kompetensnav_registry.ledger.domain.requests import RequestValues, ranked
 from kompetensnav_registry.ledger.tables.offers import Offer, Placement, Request
 from kompetensnav_registry.people.actions import marking
 from kompetensnav_registry.people.actions.forgetting import OTHERS, ask
+from kompetensnav_registry.people.domain.learners import LearnerValues
 from kompetensnav_registry.people.tables.vault import BackgroundCheck
-
-RANK_STEP = 0.1
-"""How much less a wish counts than the one before it, when no preference is given."""
+from kompetensnav_registry.rules.domain.terms import KeptRequestTerms
 
 
 async def register_learner(
@@ -40,7 +39,7 @@ async def register_learner(
     administration: str,
     seal: Seal,
     identity_number: IdentityNumber | None = None,
-    **person: Any,
+    person: LearnerValues,
 ) -> Learner:
     """A new learner in the vault; tells nothing. Raises Conflict for a number that is there already."""
     await school_of(session, municipality=municipality, code=person["school"])
@@ -59,16 +58,14 @@ async def register_learner(
     return row
 
 
-async def change_learner(
-    session: Session, *, learner: Learner, seen: int, changes: dict[str, Any]
-) -> Learner:
+async def change_learner(session: Session, *, learner: Learner, seen: int, changes: LearnerValues) -> Learner:
     """Corrects a learner, whom the caller has locked, and what is asked for. Raises ChangedMeanwhile,
     NotFound for a school that is not there, or Problem for a protected learner without a case worker."""
     if "school" in changes:
         await school_of(session, municipality=learner.municipality, code=changes["school"])
     marking = changes.get("security_marking", learner.security_marking)
     if marking == "none":
-        changes = changes | {"case_worker": None}
+        changes = changes | LearnerValues(case_worker=None)
     elif not changes.get("case_worker", learner.case_worker):
         raise Problem(
             "Name the case worker who is to place the learner.",
@@ -80,7 +77,7 @@ async def change_learner(
     return learner
 
 
-def new_learner(municipality: str, administration: str, person: dict[str, Any]) -> Learner:
+def new_learner(municipality: str, administration: str, person: LearnerValues) -> Learner:
     """The row of a learner whose school is registered."""
     return Learner(
         learner_id=uuids.uuid4(),
@@ -119,25 +116,6 @@ async def by_number(
         )
     )
     return found.all()
-
-
-def ranked(wishes: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Wishes in order with rank and preference filled in, ready for the row and the event."""
-    return [
-        {
-            "rank": rank,
-            "occupation": wish.get("occupation"),
-            "slot_id": str(wish["slot_id"]) if wish.get("slot_id") else None,
-            "preference": _preference(wish.get("preference"), rank),
-            "host_preference": wish.get("host_preference"),
-        }
-        | ({"new_field": True} if wish.get("new_field") else {})
-        for rank, wish in enumerate(wishes, 1)
-    ]
-
-
-def _preference(given: float | None, rank: int) -> float:
-    return max(RANK_STEP, 1 - RANK_STEP * (rank - 1)) if given is None else given
 
 
 async def follow(session: Session, learners: Iterable[Learner]) -> None:
@@ -232,51 +210,44 @@ async def _hide(session: Session, learner: Learner) -> None:
     )
 
 
-async def open_request(session: Session, **about: Any) -> Request:
+async def open_request(
+    session: Session, *, learner: Learner, school: School, about: RequestValues
+) -> Request:
     """A learner needs a placement in a period. Raises RuleBroken with every rule that refuses it."""
-    row = new_request(**about)
+    row = new_request(learner, school, about)
     cases.check_request(await cases.known(session, [row]), row)
     return tell_of_request(session, row)
 
 
-def new_request(
-    *,
-    learner: Learner,
-    school: School,
-    placement_type: str,
-    starts_on: date,
-    ends_on: date,
-    wishes: Sequence[dict[str, Any]],
-    needs: Sequence[str] = (),
-    max_travel_minutes: int = 60,
-    terms: dict[str, Any] | None = None,
-    ref: str | None = None,
-) -> Request:
-    """The row of a placement request that is not opened yet."""
+def new_request(learner: Learner, school: School, about: RequestValues, ref: str | None = None) -> Request:
+    """The row of a placement request that is not opened yet; type, period and wishes are said."""
+    terms, kind, first = about.get("terms", KeptRequestTerms()), about["placement_type"], about["starts_on"]
     return Request(
         request_id=uuids.uuid4(),
         municipality=learner.municipality,
         administration=learner.administration,
         ref=ref,
         learner_id=learner.learner_id,
-        placement_type=placement_type,
-        starts_on=starts_on,
-        ends_on=ends_on,
+        placement_type=kind,
+        starts_on=first,
+        ends_on=about["ends_on"],
         cohort_id=school.cohort_id,
         locality=learner.locality,
-        age_class=_age_class(learner, school, placement_type, starts_on, terms or {}),
+        age_class=_age_class(learner, school, kind, first, terms),
         language=learner.language,
-        needs=list(needs),
-        max_travel_minutes=max_travel_minutes,
-        wishes=ranked(wishes),
-        terms=terms or {},
+        needs=list(about.get("needs", ())),
+        max_travel_minutes=about.get("max_travel_minutes", 60),
+        wishes=ranked(about["wishes"]),
+        terms=terms,
         by_hand=learner.security_marking != "none",
         state="open",
         revision=1,
     )
 
 
-def _age_class(learner: Learner, school: School, placement_type: str, on: date, terms: dict[str, Any]) -> str:
+def _age_class(
+    learner: Learner, school: School, placement_type: str, on: date, terms: KeptRequestTerms
+) -> str:
     school_form = terms.get("school_form") or cases.sole_form(school.school_forms)
     return age_class(
         learner.born_on,
@@ -293,13 +264,16 @@ def tell_of_request(session: Session, row: Request) -> Request:
 
 
 async def change_request(
-    session: Session, *, row: Request, learner: Learner, changes: dict[str, Any]
+    session: Session, *, row: Request, learner: Learner, changes: RequestValues
 ) -> Request:
     """New wishes or limits. Raises WrongStep for a request that is not open, or RuleBroken."""
     if row.state != "open":
         raise WrongStep(row.state)
     for name, value in changes.items():
-        setattr(row, name, ranked(value) if name == "wishes" else value)
+        if name != "wishes":
+            setattr(row, name, value)
+    if "wishes" in changes:
+        row.wishes = ranked(changes["wishes"])
     school = await school_of(session, municipality=learner.municipality, code=learner.school)
     row.age_class = _age_class(learner, school, row.placement_type, row.starts_on, row.terms)
     cases.check_request(await cases.known(session, [row]), row)

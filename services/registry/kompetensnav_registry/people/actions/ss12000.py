@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
 
@@ -16,11 +15,12 @@ from kompetensnav_chassis.db import Scope, Session, Sessions, transaction
 from kompetensnav_chassis.errors import NotFound, Problem
 from kompetensnav_registry.ground.actions import organisations
 from kompetensnav_registry.ground.actions.locks import locked
-from kompetensnav_registry.ground.edges.numbers import identity_number
+from kompetensnav_registry.ground.edges.numbers import IdentityNumber, identity_number
 from kompetensnav_registry.ground.edges.seal import Seal
 from kompetensnav_registry.ground.tables.learners import Learner
 from kompetensnav_registry.people.actions import learners
 from kompetensnav_registry.people.actions.imports.batch import write_changes
+from kompetensnav_registry.people.domain.learners import LearnerValues
 from kompetensnav_registry.people.edges import MARKINGS, Bad, Client, Organisation, Person, SourceFailed
 from kompetensnav_registry.people.tables.sources import SourceToken, Ss12000Source
 from kompetensnav_registry.people.tables.vault import Erasure
@@ -31,7 +31,7 @@ OVERLAP = timedelta(minutes=5)
 MOST_FAILED = 500
 """Persons that are asked for again one by one."""
 
-FIRST = ("locality", "language", "speaks")
+FIRST = {"locality", "language", "speaks"}
 """What the system does not say: assumed of a new learner, and a person's to correct afterwards."""
 
 _EMAIL: TypeAdapter[str] = TypeAdapter(Email)
@@ -221,10 +221,11 @@ async def _persons(
             done.created += 1
             continue
         if row.security_marking != "none" or person.security_marking is None:
-            del values["security_marking"], values["case_worker"]
-        for name in FIRST:
-            del values[name]
-        is_changed = write_changes(row, values) == "changed"
+            apart = FIRST | {"security_marking", "case_worker"}
+        else:
+            apart = FIRST
+        kept = {name: value for name, value in values.items() if name not in apart}
+        is_changed = write_changes(row, kept) == "changed"
         if learners.seal_number(seal, row, number) or is_changed:
             changed.append(row)
             done.changed += 1
@@ -235,7 +236,9 @@ async def _persons(
     return failed
 
 
-def _values(source: Ss12000Source, person: Person, schools: dict[UUID, str]) -> tuple[Any, dict[str, Any]]:
+def _values(
+    source: Ss12000Source, person: Person, schools: dict[UUID, str]
+) -> tuple[IdentityNumber, LearnerValues]:
     """(number, columns). Raises ValueError `field: reason`, without any value."""
     try:
         number = identity_number(person.civic_no)
@@ -255,22 +258,22 @@ def _values(source: Ss12000Source, person: Person, schools: dict[UUID, str]) -> 
         email = _EMAIL.validate_python(person.email) if person.email else None
     except ValidationError:
         raise ValueError("emails: not an address") from None
-    return number, {
-        "ref": str(person.id),
-        "school": schools[enrolment.school],
-        "given_name": person.given_name,
-        "family_name": person.family_name,
-        "email": email,
-        "born_on": number.born_on,
-        "programme": enrolment.education_code.lower() if enrolment.education_code else None,
-        "study_year": enrolment.school_year,
-        "locality": source.locality,
-        "language": "fluent",
-        "speaks": "sv",
-        "security_marking": marking,
-        "case_worker": source.case_worker if marking != "none" else None,
-        "left_on": None,
-    }
+    return number, LearnerValues(
+        ref=str(person.id),
+        school=schools[enrolment.school],
+        given_name=person.given_name,
+        family_name=person.family_name,
+        email=email,
+        born_on=number.born_on,
+        programme=enrolment.education_code.lower() if enrolment.education_code else None,
+        study_year=enrolment.school_year,
+        locality=source.locality,
+        language="fluent",
+        speaks="sv",
+        security_marking=marking,
+        case_worker=source.case_worker if marking != "none" else None,
+        left_on=None,
+    )
 
 
 def _pupils(source: Ss12000Source, ids: Sequence[str]) -> Select[Learner]:

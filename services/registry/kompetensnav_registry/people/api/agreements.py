@@ -1,7 +1,7 @@
 """Placement agreements over HTTP."""
 
 from datetime import UTC, date, datetime
-from typing import Any, Literal
+from typing import Literal, cast
 from uuid import UUID
 
 from fastapi import APIRouter, Request
@@ -14,6 +14,7 @@ from kompetensnav_registry.ground.api.views import Coordinator, Following, LinkM
 from kompetensnav_registry.ground.edges.links import Purpose
 from kompetensnav_registry.ledger.api.offers import placement_of
 from kompetensnav_registry.people.actions import agreements
+from kompetensnav_registry.people.domain.agreements import AgreedTerms
 from kompetensnav_registry.people.tables.agreements import PlacementAgreement
 
 router = APIRouter(prefix="/{municipality}")
@@ -30,9 +31,9 @@ class Terms(BaseModel):
     meals: Literal["school", "employer", "own"] | None = None
     insured_by: Literal["provider", "employer", "authority"] | None = None
 
-    def given(self) -> dict[str, Any]:
+    def given(self) -> AgreedTerms:
         """What was said, and nothing that was left out."""
-        return self.model_dump(exclude_unset=True, exclude_none=True)
+        return cast(AgreedTerms, self.model_dump(exclude_unset=True, exclude_none=True))
 
 
 class NewPlacementAgreement(BaseModel):
@@ -71,8 +72,8 @@ class AmendmentView(View):
     """An amendment, with what stood before."""
 
     number: int
-    before: dict[str, Any]
-    after: dict[str, Any]
+    before: AgreedTerms
+    after: AgreedTerms
     made_at: datetime
     undone_at: datetime | None
 
@@ -85,7 +86,7 @@ class PlacementAgreementView(View):
     kind: str
     must_sign: list[str]
     second_signer: str | None
-    terms: dict[str, Any]
+    terms: AgreedTerms
     state: str
     revision: int
     signatures: list[SignatureView] = []

@@ -64,7 +64,7 @@ async def open_delegated_request(caller: Coordinator, new: NewRequest) -> Reques
     """Say that a learner of a school that delegates needs a placement."""
     async with caller.begin() as session:
         found = await delegated.reach(session, centre=caller.municipality, today=_today())
-        row = await delegated.open_request(session, found=found, learner_id=new.learner_id, **new.about())
+        row = await delegated.open_request(session, found=found, learner_id=new.learner_id, about=new.about())
         await session.flush()
         return RequestView.model_validate(row)
 

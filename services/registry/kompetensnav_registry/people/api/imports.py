@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Body, Query, Request
@@ -14,6 +14,7 @@ from kompetensnav_chassis.codes import Administration, Code, Name
 from kompetensnav_chassis.errors import Problem
 from kompetensnav_chassis.paging import Limit, Listed, Offset
 from kompetensnav_registry.ground.api.views import Coordinator, View, page_of, seal_of
+from kompetensnav_registry.ground.edges.rows import Fault
 from kompetensnav_registry.people.actions import ss12000
 from kompetensnav_registry.people.actions.imports import import_rows, preview
 from kompetensnav_registry.people.tables.sources import Ss12000Source
@@ -45,7 +46,7 @@ class Previewed(BaseModel):
     missing: list[str] = Field(description="Our columns that must be there and are not.")
     rows: int
     first: list[dict[str, str]]
-    faults: list[dict[str, Any]]
+    faults: list[Fault]
 
 
 def _one_word(token: SecretStr) -> SecretStr:

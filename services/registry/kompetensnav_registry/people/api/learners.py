@@ -1,7 +1,7 @@
 """Learners, schools, placement requests and own-found slots over HTTP."""
 
 from datetime import date
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 from uuid import UUID
 
 from fastapi import APIRouter, Query
@@ -16,12 +16,16 @@ from kompetensnav_chassis.paging import Limit, Listed, Offset, page
 from kompetensnav_contracts.vocabulary import LanguageLevel, Need, PlacementType
 from kompetensnav_registry.ground.actions import organisations, protected
 from kompetensnav_registry.ground.actions.locks import Lock
-from kompetensnav_registry.ground.api.views import Following, Seen, Staff, View, case_worker_of, seal_of
+from kompetensnav_registry.ground.api.views import Following, Seen, Staff, View, case_worker_of, said, seal_of
 from kompetensnav_registry.ground.edges.numbers import identity_number
 from kompetensnav_registry.ground.tables.learners import Learner
 from kompetensnav_registry.ledger.api.offers import OfferView
+from kompetensnav_registry.ledger.domain import requests
+from kompetensnav_registry.ledger.domain.requests import RequestValues
 from kompetensnav_registry.ledger.tables.offers import Request
 from kompetensnav_registry.people.actions import learners, own_found
+from kompetensnav_registry.people.domain.learners import LearnerValues
+from kompetensnav_registry.rules.domain.terms import KeptRequestTerms
 from kompetensnav_registry.rules.edges import RequestTerms, kept
 
 router = APIRouter(prefix="/{municipality}")
@@ -114,6 +118,15 @@ class Wished(BaseModel):
             raise ValueError("name either an occupation or a slot")
         return self
 
+    def said(self) -> requests.Wished:
+        """The wish itself."""
+        return requests.Wished(
+            occupation=self.occupation,
+            slot_id=self.slot_id,
+            preference=self.preference,
+            new_field=self.new_field,
+        )
+
 
 class NewRequest(BaseModel):
     """A placement a learner needs, with ranked wishes."""
@@ -133,17 +146,17 @@ class NewRequest(BaseModel):
             raise ValueError("ends_on is before starts_on")
         return self
 
-    def about(self) -> dict[str, Any]:
+    def about(self) -> RequestValues:
         """The request itself, without whose it is."""
-        return {
-            "placement_type": self.placement_type.value,
-            "starts_on": self.starts_on,
-            "ends_on": self.ends_on,
-            "wishes": [wish.model_dump() for wish in self.wishes],
-            "needs": [need.value for need in self.needs],
-            "max_travel_minutes": self.max_travel_minutes,
-            "terms": kept(self.terms),
-        }
+        return RequestValues(
+            placement_type=self.placement_type.value,
+            starts_on=self.starts_on,
+            ends_on=self.ends_on,
+            wishes=[wish.said() for wish in self.wishes],
+            needs=[need.value for need in self.needs],
+            max_travel_minutes=self.max_travel_minutes,
+            terms=kept(self.terms),
+        )
 
 
 class RequestView(View):
@@ -155,10 +168,10 @@ class RequestView(View):
     placement_type: str
     starts_on: date
     ends_on: date
-    wishes: list[dict[str, Any]]
+    wishes: list[requests.Wish]
     needs: list[str]
     max_travel_minutes: int
-    terms: dict[str, Any]
+    terms: KeptRequestTerms
     state: str
     by_hand: bool
     revision: int
@@ -184,16 +197,13 @@ async def register_learner(request: Request_, caller: Staff, new: NewLearner) ->
     """Register a learner of one's own administration."""
     caller.acts_for(new.administration)
     async with caller.begin() as session:
-        apart = {"administration", "born_on", "finishes_on", "identity_number"}
-        values = new.model_dump(mode="json", exclude=apart)
-        values |= {"born_on": new.born_on, "finishes_on": new.finishes_on}
         row = await learners.register_learner(
             session,
             municipality=caller.municipality,
             administration=new.administration,
             seal=seal_of(request),
             identity_number=identity_number(new.identity_number) if new.identity_number else None,
-            **values,
+            person=said(new, LearnerValues, "administration", "identity_number"),
         )
         return LearnerView.model_validate(row)
 
@@ -218,7 +228,9 @@ async def change_learner(caller: Staff, learner_id: UUID, changes: LearnerChange
     worker = case_worker_of(caller)
     async with caller.begin() as session:
         row = await learner_of(session, caller, learner_id, lock="update")
-        await learners.change_learner(session, learner=row, seen=changes.revision, changes=changes.given())
+        await learners.change_learner(
+            session, learner=row, seen=changes.revision, changes=changes.given(LearnerValues)
+        )
         if row.security_marking != "none" and row.case_worker != worker:
             return None
         return LearnerView.model_validate(row)
@@ -240,7 +252,7 @@ async def open_request(caller: Staff, new: NewRequest) -> RequestView:
     async with caller.begin() as session:
         learner = await learner_of(session, caller, new.learner_id, lock="share")
         school = await organisations.school_of(session, municipality=caller.municipality, code=learner.school)
-        row = await learners.open_request(session, learner=learner, school=school, **new.about())
+        row = await learners.open_request(session, learner=learner, school=school, about=new.about())
         await session.flush()
         return RequestView.model_validate(row)
 

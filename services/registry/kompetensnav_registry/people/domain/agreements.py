@@ -2,7 +2,19 @@
 
 from collections.abc import Collection, Sequence
 
+from typing_extensions import TypedDict
+
 from kompetensnav_contracts.vocabulary import AgeClass, Party, PlacementType
+
+
+class AgreedTerms(TypedDict, total=False):
+    """What is agreed of a placement; times of day are HH:MM."""
+
+    hours_per_week: float
+    starts_at: str
+    ends_at: str
+    meals: str
+    insured_by: str
 
 
 class SignedAlready(Exception):

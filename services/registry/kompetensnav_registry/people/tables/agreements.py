@@ -1,13 +1,14 @@
 """Placement agreements, their changes and signatures."""
 
 from datetime import date, datetime
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Date, ForeignKey, String, UniqueConstraint, func
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from kompetensnav_registry.ground.tables.foundation import CODE, VAULT, Base
+from kompetensnav_registry.people.domain.agreements import AgreedTerms
 
 
 class PlacementAgreement(Base):
@@ -24,8 +25,8 @@ class PlacementAgreement(Base):
     must_sign: Mapped[list[str]]
     second_signer: Mapped[str | None] = mapped_column(CODE)
     """A party that signs by two persons together."""
-    terms: Mapped[dict[str, Any]]
-    signed_terms: Mapped[dict[str, Any] | None]
+    terms: Mapped[AgreedTerms] = mapped_column(JSONB)
+    signed_terms: Mapped[AgreedTerms | None] = mapped_column(JSONB)
     """What everyone has signed; other terms than these wait for signatures."""
     revision: Mapped[int] = mapped_column(default=1)
     drawn_up_at: Mapped[datetime] = mapped_column(server_default=func.now())
@@ -49,8 +50,8 @@ class Amendment(Base):
     administration: Mapped[str] = mapped_column(CODE)
     agreement_id: Mapped[UUID] = mapped_column(ForeignKey("placement_agreement.agreement_id"))
     number: Mapped[int]
-    before: Mapped[dict[str, Any]]
-    after: Mapped[dict[str, Any]]
+    before: Mapped[AgreedTerms] = mapped_column(JSONB)
+    after: Mapped[AgreedTerms] = mapped_column(JSONB)
     made_by: Mapped[str] = mapped_column(CODE)
     made_at: Mapped[datetime] = mapped_column(server_default=func.now())
     undone_at: Mapped[datetime | None]

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 from datetime import date, time
-from typing import Any
 
 from kompetensnav_contracts.vocabulary import AgeClass, PlacementType
+from kompetensnav_registry.rules.domain.terms import KeptDecision
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Case:
     school_hours_per_week: float | None = None
     is_school_week: bool | None = None
     max_travel_minutes: int | None = None
-    decision: dict[str, Any] | None = None
+    decision: KeptDecision | None = None
     authority_answers: bool = False
     check_shown_on: date | None = None
     guardian_consents: bool | None = None

@@ -49,7 +49,7 @@ def is_decided(case: Case, p: Parameters) -> bool | None:
     decision = case.decision
     if decision is None:
         return case.authority_answers
-    if decision["by"] != "af":
+    if decision.get("by") != "af":
         most = p["municipality_days"]
         return most is None or case.days <= most
     if decision.get("for") == "skill_assessment":

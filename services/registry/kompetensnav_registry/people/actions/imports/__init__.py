@@ -9,6 +9,7 @@ from kompetensnav_chassis.db import Session
 from kompetensnav_registry.ground.edges.numbers import masked
 from kompetensnav_registry.ground.edges.rows import (
     SECRET,
+    Fault,
     Faults,
     Row,
     check_names,
@@ -64,7 +65,7 @@ class Preview:
     missing: list[str]
     rows: int
     first: list[dict[str, str]]
-    faults: list[dict[str, Any]]
+    faults: list[Fault]
 
 
 def preview(*, kind: str, content: bytes, mapping: Mapping[str, str]) -> Preview:

@@ -1,12 +1,13 @@
 """Employers and workplaces of a file."""
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, cast
 from uuid import UUID
 
 from sqlalchemy import ARRAY, Uuid, any_, literal, select
 
 from kompetensnav_registry.actors.actions import employers, workplaces
+from kompetensnav_registry.actors.domain.values import ContactValues, EmployerValues, WorkplaceValues
 from kompetensnav_registry.actors.tables import Contact, Employer
 from kompetensnav_registry.ledger.actions import ledger, listing
 from kompetensnav_registry.ledger.tables.slots import Slot
@@ -23,7 +24,12 @@ async def take_employers(batch: Batch, rows: list[tuple[int, EmployerRow]]) -> N
     for _, row in rows:
         old = there.get(row.org_number)
         if old is None:
-            employers.add_employer(batch.session, municipality=batch.municipality, **row.model_dump())
+            employers.add_employer(
+                batch.session,
+                municipality=batch.municipality,
+                org_number=row.org_number,
+                about=cast(EmployerValues, row.model_dump(exclude={"org_number"})),
+            )
             batch.counts["created"] += 1
         elif old.org_number != row.org_number:
             batch.counts["unchanged"] += 1  # merged into another registration, which stays as it is
@@ -77,15 +83,13 @@ async def take_workplaces(batch: Batch, rows: list[tuple[int, WorkplaceRow]]) ->
         old = there.get(row.ref)
         values = row.model_dump(exclude={"org_number"})
         if old is None:
-            contact = {
-                k.removeprefix("contact_"): values.pop(k) for k in list(values) if k.startswith("contact_")
-            }
             workplaces.add_workplace(
                 batch.session,
                 municipality=batch.municipality,
                 employer_id=employer_ids[row.org_number],
-                contact=contact,
-                **values,
+                ref=row.ref,
+                contact=cast(ContactValues, _of_contact(values)),
+                about=cast(WorkplaceValues, values),
             )
             batch.counts["created"] += 1
             continue
@@ -94,8 +98,7 @@ async def take_workplaces(batch: Batch, rows: list[tuple[int, WorkplaceRow]]) ->
         if (old.name, old.locality) != before:
             moved.append(old.workplace_id)
         said = {k: v for k, v in values.items() if k in row.model_fields_set}
-        contact = {k.removeprefix("contact_"): v for k, v in said.items() if k.startswith("contact_")}
-        also = write_changes(contacts[old.workplace_id], contact)
+        also = write_changes(contacts[old.workplace_id], _of_contact(said))
         batch.counts["changed" if "changed" in (changed, also) else "unchanged"] += 1
         if old.workplace_id in accounts.ledgers:
             accounts.ledgers[old.workplace_id].capacity = row.reception_capacity
@@ -109,6 +112,10 @@ async def take_workplaces(batch: Batch, rows: list[tuple[int, WorkplaceRow]]) ->
             )
         )
         await listing.show_again(batch.session, municipality=batch.municipality, slot_ids=offered)
+
+
+def _of_contact(values: Mapping[str, object]) -> dict[str, object]:
+    return {k.removeprefix("contact_"): v for k, v in values.items() if k.startswith("contact_")}
 
 
 async def _accounts(

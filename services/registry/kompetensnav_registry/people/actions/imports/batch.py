@@ -1,7 +1,7 @@
 """One import on its way: where it writes, what did not fit, and what was there before."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,7 +50,7 @@ async def by_ref(batch: Batch, table: Any, refs: Iterable[str], *, lock: Lock = 
     return {((row.administration, row.ref) if per_administration else row.ref): row for row in rows}
 
 
-def write_changes(row: Any, values: dict[str, Any]) -> str:
+def write_changes(row: Any, values: Mapping[str, object]) -> str:
     """Writes values into a row: `changed` or `unchanged`. Somebody who has the row before them is told when
     they save."""
     changed = {name for name, value in values.items() if getattr(row, name) != value}

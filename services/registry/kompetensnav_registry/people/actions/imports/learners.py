@@ -1,7 +1,7 @@
 """Learners and placement requests of a file."""
 
 import re
-from typing import Any
+from typing import cast
 from uuid import UUID
 
 from sqlalchemy import ARRAY, LargeBinary, any_, literal, select
@@ -12,11 +12,13 @@ from kompetensnav_registry.ground.edges.rows import Faults
 from kompetensnav_registry.ground.tables.learners import Learner
 from kompetensnav_registry.ground.tables.organisations import School
 from kompetensnav_registry.ledger.actions import cases
+from kompetensnav_registry.ledger.domain.requests import RequestValues, Wished, ranked
 from kompetensnav_registry.ledger.tables.offers import Request
 from kompetensnav_registry.ledger.tables.slots import Slot
 from kompetensnav_registry.people.actions import learners
 from kompetensnav_registry.people.actions.imports.batch import Batch, by_ref, write_changes
 from kompetensnav_registry.people.actions.imports.rows import DAYS, LearnerRow, RequestRow
+from kompetensnav_registry.people.domain.learners import LearnerValues
 from kompetensnav_registry.rules import actions as rules
 from kompetensnav_registry.rules.edges import kept, merged
 
@@ -44,7 +46,7 @@ async def take_learners(batch: Batch, rows: list[tuple[int, LearnerRow]]) -> Non
             batch.counts["unchanged"] += 1  # the case worker's alone; a file takes no protection away
             continue
         if old is None:
-            made = learners.new_learner(batch.municipality, row.administration, values)
+            made = learners.new_learner(batch.municipality, row.administration, cast(LearnerValues, values))
             if line in numbers:
                 learners.seal_number(batch.seal, made, numbers[line])
             batch.session.add(made)
@@ -101,8 +103,8 @@ async def take_requests(batch: Batch, rows: list[tuple[int, RequestRow]]) -> Non
                 batch.faults.add(line, "ref", row.ref, f"the request is {old.state} and cannot be changed")
         new = None
         if old is None and learner is not None:
-            about = _values(row) | {"wishes": wishes, "ref": row.ref, "terms": kept(row.terms)}
-            new = learners.new_request(learner=learner, school=schools[learner.school], **about)
+            about = _values(row) | RequestValues(wishes=wishes, terms=kept(row.terms))
+            new = learners.new_request(learner, schools[learner.school], about, row.ref)
         ready.append((line, row, wishes, new))
     facts = await cases.known(batch.session, [new for _, _, _, new in ready if new])
     for line, _, _, new in ready:
@@ -126,29 +128,29 @@ async def take_requests(batch: Batch, rows: list[tuple[int, RequestRow]]) -> Non
         batch.counts["changed" if changes else "unchanged"] += 1
 
 
-def _values(row: RequestRow) -> dict[str, Any]:
-    return {
-        "placement_type": row.placement_type.value,
-        "starts_on": row.starts_on,
-        "ends_on": row.ends_on,
-        "needs": [need.value for need in row.needs],
-        "max_travel_minutes": row.max_travel_minutes,
-    }
+def _values(row: RequestRow) -> RequestValues:
+    return RequestValues(
+        placement_type=row.placement_type.value,
+        starts_on=row.starts_on,
+        ends_on=row.ends_on,
+        needs=[need.value for need in row.needs],
+        max_travel_minutes=row.max_travel_minutes,
+    )
 
 
-def _changes(row: RequestRow, wishes: list[dict[str, Any]], old: Request) -> dict[str, Any]:
-    values = _values(row) | {"terms": merged(old.terms, row.terms)}
+def _changes(row: RequestRow, wishes: list[Wished], old: Request) -> RequestValues:
+    values = _values(row) | RequestValues(terms=merged(old.terms, row.terms))
     changes = {name: value for name, value in values.items() if getattr(old, name) != value}
-    return changes | ({"wishes": wishes} if learners.ranked(wishes) != old.wishes else {})
+    if ranked(wishes) != old.wishes:
+        changes["wishes"] = wishes
+    return cast(RequestValues, changes)
 
 
-def _wishes(
-    faults: Faults, line: int, texts: list[str], slot_ids: dict[str | None, UUID]
-) -> list[dict[str, Any]]:
-    wishes = []
+def _wishes(faults: Faults, line: int, texts: list[str], slot_ids: dict[str | None, UUID]) -> list[Wished]:
+    wishes: list[Wished] = []
     for text in texts:
         what, _, weights = text.removeprefix("+").partition("=")
-        wish: dict[str, Any] = {"new_field": True} if text.startswith("+") else {}
+        wish = Wished(new_field=True) if text.startswith("+") else Wished()
         if what.startswith("slot:"):
             wish["slot_id"] = slot_ids.get(what.removeprefix("slot:"))
             if wish["slot_id"] is None:
@@ -158,11 +160,14 @@ def _wishes(
         else:
             faults.add(line, "wishes", text, "neither an occupation (four digits) nor slot:REF")
         try:
-            for name, weight in zip(("preference", "host_preference"), weights.split("/"), strict=False):
-                if weight:
-                    wish[name] = float(weight)
-                    if not 0 <= wish[name] <= 1:
-                        faults.add(line, "wishes", text, "a preference lies between 0 and 1")
+            own, _, hosts = weights.partition("/")
+            if own:
+                wish["preference"] = float(own)
+            if hosts:
+                wish["host_preference"] = float(hosts)
+            given = (wish.get("preference"), wish.get("host_preference"))
+            if any(weight is not None and not 0 <= weight <= 1 for weight in given):
+                faults.add(line, "wishes", text, "a preference lies between 0 and 1")
         except ValueError:
             faults.add(line, "wishes", text, "a preference is a number between 0 and 1")
         wishes.append(wish)

@@ -1,8 +1,11 @@
 """Slots of a file."""
 
+from typing import cast
+
 from kompetensnav_registry.ground.domain.texts import ADVICE
 from kompetensnav_registry.ground.edges.numbers import personal_parts
 from kompetensnav_registry.ledger.actions import ledger, slots
+from kompetensnav_registry.ledger.domain.slots import SlotValues
 from kompetensnav_registry.ledger.tables.slots import Slot
 from kompetensnav_registry.ledger.tables.workplaces import Workplace
 from kompetensnav_registry.people.actions.imports.batch import Batch, by_ref
@@ -53,7 +56,10 @@ async def take_slots(batch: Batch, rows: list[tuple[int, SlotRow]]) -> None:
         changes = {name: value for name, value in values.items() if getattr(old, name) != value}
         if changes:
             await slots.change_slot(
-                batch.session, municipality=batch.municipality, slot_id=old.slot_id, changes=changes
+                batch.session,
+                municipality=batch.municipality,
+                slot_id=old.slot_id,
+                changes=cast(SlotValues, changes),
             )
         batch.counts["changed" if changes else "unchanged"] += 1
     await ledger.settle_posted(batch.session, posted)

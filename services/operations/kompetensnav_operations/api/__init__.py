@@ -1,6 +1,5 @@
 """The console for programs: what pages show and do, as JSON. `kompetensnav ops` calls it."""
 
-from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Self
 from uuid import UUID
@@ -15,111 +14,38 @@ from kompetensnav_chassis.errors import Forbidden, NotFound, Problem
 from kompetensnav_operations.actions import alerts, audit, editing, history, letters, pauses, replays
 from kompetensnav_operations.actions.desk import TheDesk
 from kompetensnav_operations.actions.letters import PAGE, Selection
-from kompetensnav_operations.domain.letters import State, envelope, masked, readable
+from kompetensnav_operations.api.views import (
+    Alerts,
+    AlertView,
+    Chosen,
+    Edited,
+    EventFound,
+    EventView,
+    Forgotten,
+    ForReason,
+    Found,
+    Letters,
+    LetterView,
+    OfLetters,
+    Paused,
+    QueueView,
+    ReplayView,
+    Resumed,
+    Revealed,
+    SampleView,
+    SeenBy,
+    ToPause,
+    ToReplay,
+    WholeLetter,
+)
+from kompetensnav_operations.domain.chain import Entry
+from kompetensnav_operations.domain.letters import envelope, masked, readable
 from kompetensnav_operations.domain.picture import as_json
 from kompetensnav_operations.edges.broker import plain
 from kompetensnav_operations.edges.roles import Admin, Corrector, Operator, Viewer
 from kompetensnav_operations.tables import Audit, Replay
 
 router = APIRouter(prefix="/api")
-Reason = Annotated[str, Field(min_length=3, max_length=500, description="Why; it is kept in the audit.")]
-Name = Annotated[str, Field(max_length=200)]
-
-
-class Chosen(BaseModel):
-    """Which letters: these, or all that fit."""
-
-    ids: list[int] = Field([], max_length=10_000)
-    state: Name = State.WAITING
-    consumer: Name = ""
-    reason: Name = ""
-    fingerprint: Name = ""
-    type: Name = ""
-    text: Name = ""
-    since: AwareDatetime | None = None
-    until: AwareDatetime | None = None
-    upto: int = Field(0, ge=0, description="The newest letter that was seen; what came later is not meant.")
-
-    @property
-    def selection(self) -> Selection:
-        """As the actions take it."""
-        return Selection(**{**self.model_dump(exclude={"all"}), "ids": tuple(self.ids)})
-
-
-class Meant(Chosen):
-    """Which letters an act is of; all of them only when that is said."""
-
-    all: bool = Field(False, description="Every letter in that state, when nothing else is chosen.")
-
-    @model_validator(mode="after")
-    def _is_said(self) -> Self:
-        said = self.model_fields_set - {"state", "upto"}
-        if not any(getattr(self, name) for name in said):
-            raise ValueError("choose letters by ids or by a filter, or say all")
-        return self
-
-
-class ForReason(BaseModel):
-    """An act, and why."""
-
-    reason: Reason
-
-
-class OfLetters(ForReason):
-    """An act on letters."""
-
-    letters: Meant
-
-
-class ToReplay(OfLetters):
-    """What to replay, and how fast."""
-
-    rate: int = Field(50, ge=1, le=500, description="Letters a second, at most.")
-
-
-class ToPause(ForReason):
-    """Until when."""
-
-    until: AwareDatetime
-
-
-class Edited(ForReason):
-    """An edited body, as text."""
-
-    body: str = Field(max_length=1_000_000)
-
-
-class LetterView(BaseModel):
-    """A dead letter, without its body."""
-
-    letter_id: int
-    consumer: str
-    stream: str
-    origin_seq: int
-    event_id: str | None
-    type: str
-    trace_id: str | None
-    reason: str
-    error: str
-    fingerprint: str
-    died_at: datetime
-    deliveries: int
-    size: int
-    state: str
-    replays: int
-    came_of: int | None
-    settled_by: str | None
-    settled_at: datetime | None
-    why: str | None
-
-    model_config = {"from_attributes": True}
-
-
-class Letters(BaseModel):
-    """A page of letters."""
-
-    items: list[LetterView]
-    total: int
 
 
 def answer(app: FastAPI) -> None:
@@ -153,35 +79,31 @@ async def overview(_: Viewer, desk: TheDesk) -> dict[str, Any]:
 @router.get("/queues/{stream}/{consumer}")
 async def show_queue(
     _: Viewer, desk: TheDesk, stream: str, consumer: str, hours: Annotated[int, Query(ge=1, le=336)] = 1
-) -> dict[str, Any]:
+) -> QueueView:
     """A queue, and what it was like."""
     queue = desk.queue(stream, consumer)
     async with desk.begin() as session:
         samples = await history.of(session, queue.key, timedelta(hours=hours))
-    return {"queue": asdict(queue), "age": desk.board.age, "samples": [_sample(each) for each in samples]}
-
-
-def _sample(row: Any) -> dict[str, Any]:
-    names = ("at", "waiting", "in_flight", "oldest", "dead", "redelivered", "rate_in", "rate_out")
-    return {name: getattr(row, name) for name in names}
+    shown = [SampleView.model_validate(each) for each in samples]
+    return QueueView(queue=queue, age=desk.board.age, samples=shown)
 
 
 @router.post("/queues/{stream}/{consumer}/pause")
-async def pause(who: Operator, desk: TheDesk, stream: str, consumer: str, wanted: ToPause) -> dict[str, Any]:
+async def pause(who: Operator, desk: TheDesk, stream: str, consumer: str, wanted: ToPause) -> Paused:
     """Gives a consumer nothing until a time."""
     queue, broker = desk.queue(stream, consumer), desk.broker
     async with desk.begin() as session:
         await pauses.pause(session, broker, desk.who(who), queue, wanted.until, wanted.reason)
-    return {"paused": queue.key, "until": wanted.until}
+    return Paused(paused=queue.key, until=wanted.until)
 
 
 @router.post("/queues/{stream}/{consumer}/resume")
-async def resume(who: Operator, desk: TheDesk, stream: str, consumer: str, why: ForReason) -> dict[str, Any]:
+async def resume(who: Operator, desk: TheDesk, stream: str, consumer: str, why: ForReason) -> Resumed:
     """Has a paused consumer go on."""
     queue, broker = desk.queue(stream, consumer), desk.broker
     async with desk.begin() as session:
         await pauses.resume(session, broker, desk.who(who), queue, why.reason)
-    return {"resumed": queue.key}
+    return Resumed(resumed=queue.key)
 
 
 @router.get("/letters")
@@ -200,29 +122,29 @@ async def list_letters(
 
 
 @router.get("/letters/groups")
-async def list_groups(_: Viewer, desk: TheDesk, chosen: Annotated[Chosen, Query()]) -> list[dict[str, Any]]:
+async def list_groups(_: Viewer, desk: TheDesk, chosen: Annotated[Chosen, Query()]) -> list[letters.Group]:
     """What they died of, the most frequent first."""
     async with desk.begin() as session:
-        return [asdict(group) for group in await letters.groups(session, chosen.selection)]
+        return list(await letters.groups(session, chosen.selection))
 
 
 @router.get("/letters/{letter_id}")
-async def show_letter(_: Viewer, desk: TheDesk, letter_id: int) -> dict[str, Any]:
+async def show_letter(_: Viewer, desk: TheDesk, letter_id: int) -> WholeLetter:
     """A letter with every try; its body without values."""
     letter = await desk.letter(letter_id)
     original = await desk.original(letter)
     async with desk.begin() as session:
         tries = await letters.attempts(session, letter)
-    return {
-        "letter": LetterView.model_validate(letter),
-        "stack": original.header("Kn-Dead-Stack") if original else "",
-        "body": masked(original.data) if original else None,
-        "attempts": [asdict(each) for each in tries],
-    }
+    return WholeLetter(
+        letter=LetterView.model_validate(letter),
+        stack=original.header("Kn-Dead-Stack") if original else "",
+        body=masked(original.data) if original else None,
+        attempts=list(tries),
+    )
 
 
 @router.post("/letters/{letter_id}/reveal")
-async def reveal_letter(who: Operator, desk: TheDesk, letter_id: int) -> dict[str, Any]:
+async def reveal_letter(who: Operator, desk: TheDesk, letter_id: int) -> Revealed:
     """A letter's body with its values; it is entered in the audit."""
     letter = await desk.letter(letter_id)
     original = await desk.original(letter)
@@ -230,11 +152,11 @@ async def reveal_letter(who: Operator, desk: TheDesk, letter_id: int) -> dict[st
         raise NotFound("Its message is not there any more.", "Meddelandet finns inte kvar.")
     await desk.revealed(who, f"letter {letter_id}")
     kind, text = readable(original.data)
-    return {"kind": kind, "body": text, "headers": original.headers}
+    return Revealed(kind=kind, body=text, headers=dict(original.headers))
 
 
 @router.post("/letters/{letter_id}/correct")
-async def correct(who: Corrector, desk: TheDesk, letter_id: int, edited: Edited) -> dict[str, Any]:
+async def correct(who: Corrector, desk: TheDesk, letter_id: int, edited: Edited) -> replays.Plan:
     """Makes a new event of an edited body, and plans its sending to the consumer that failed."""
     original = await desk.original(await desk.letter(letter_id))
     if original is None:
@@ -244,7 +166,7 @@ async def correct(who: Corrector, desk: TheDesk, letter_id: int, edited: Edited)
         plan = await editing.correct(
             session, desk.who(who), desk.board.picture, held, letter_id, original, edited.body, edited.reason
         )
-    return asdict(plan)
+    return plan
 
 
 @router.post("/letters/discard")
@@ -264,31 +186,30 @@ async def restore(who: Operator, desk: TheDesk, wanted: OfLetters) -> dict[str, 
 
 
 @router.post("/replays")
-async def plan_replay(who: Operator, desk: TheDesk, wanted: ToReplay) -> dict[str, Any]:
+async def plan_replay(who: Operator, desk: TheDesk, wanted: ToReplay) -> replays.Plan:
     """A dry run: what would be sent, what not and why. Nothing is sent."""
     held, chosen = await desk.held(), wanted.letters.selection
     async with desk.begin() as session:
         plan = await replays.plan(
             session, desk.who(who), desk.board.picture, held, chosen, wanted.reason, wanted.rate
         )
-    return asdict(plan)
+    return plan
 
 
 @router.get("/replays")
-async def list_replays(_: Viewer, desk: TheDesk) -> list[dict[str, Any]]:
+async def list_replays(_: Viewer, desk: TheDesk) -> list[ReplayView]:
     """The last hundred."""
     async with desk.begin() as session:
         rows = await session.scalars(select(Replay).order_by(Replay.made_at.desc()).limit(100))
         return [_replay(row, await replays.outcomes(session, row.replay_id)) for row in rows.all()]
 
 
-def _replay(row: Replay, outcomes: dict[str, int]) -> dict[str, Any]:
-    names = ("replay_id", "by", "reason", "rate", "state", "stopped_why", "made_at", "began_at", "ended_at")
-    return {name: getattr(row, name) for name in names} | {"outcomes": outcomes}
+def _replay(row: Replay, outcomes: dict[str, int]) -> ReplayView:
+    return ReplayView.model_validate(row).model_copy(update={"outcomes": outcomes})
 
 
 @router.get("/replays/{replay_id}")
-async def show_replay(_: Viewer, desk: TheDesk, replay_id: UUID) -> dict[str, Any]:
+async def show_replay(_: Viewer, desk: TheDesk, replay_id: UUID) -> ReplayView:
     """A replay, and what has come of it so far."""
     async with desk.begin() as session:
         row = await session.get(Replay, replay_id)
@@ -298,7 +219,7 @@ async def show_replay(_: Viewer, desk: TheDesk, replay_id: UUID) -> dict[str, An
 
 
 @router.post("/replays/{replay_id}/{act}")
-async def act_on_replay(who: Operator, desk: TheDesk, replay_id: UUID, act: str) -> dict[str, Any]:
+async def act_on_replay(who: Operator, desk: TheDesk, replay_id: UUID, act: str) -> ReplayView:
     """`begin`, `stop`, or `go-on` in spite of its canary."""
     acts = {"begin": replays.begin, "stop": replays.stop, "go-on": replays.go_on}
     if act not in acts:
@@ -319,47 +240,46 @@ async def search(
     text: Annotated[str, Query(min_length=3, max_length=200)] = "",
     since: AwareDatetime | None = None,
     until: AwareDatetime | None = None,
-) -> dict[str, Any]:
+) -> Found:
     """Events and letters of a time, or that have or name an id, or letters with these words in their
     error. Without any of it the newest."""
     chosen = Selection(state="all", text=text.strip(), since=since, until=until)
     async with desk.begin() as session:
         found = await letters.find(session, chosen.text, since, until)
         rows = await session.scalars(letters.chosen(chosen).limit(200))
-        return {
-            "events": [{"stream": e.stream, "seq": e.seq, "at": e.at, "subject": e.subject} for e in found],
-            "letters": [LetterView.model_validate(row) for row in rows],
-        }
+        return Found(
+            events=[EventFound.model_validate(event) for event in found],
+            letters=[LetterView.model_validate(row) for row in rows],
+        )
 
 
 @router.get("/events/{stream}/{seq}")
-async def show_event(_: Viewer, desk: TheDesk, stream: str, seq: int) -> dict[str, Any]:
+async def show_event(_: Viewer, desk: TheDesk, stream: str, seq: int) -> EventView:
     """An event, its body without values, and who has it before them still."""
     message = await desk.message(stream, seq)
     if message is None:
         raise NotFound("There is no such message.", "Det finns inget sådant meddelande.")
-    return {"subject": message.subject, "at": message.at, "headers": envelope(message.headers),
-            "body": masked(message.data)}  # fmt: skip
+    headers = envelope(message.headers)
+    return EventView(subject=message.subject, at=message.at, headers=headers, body=masked(message.data))
 
 
 @router.get("/alerts")
-async def list_alerts(_: Viewer, desk: TheDesk) -> dict[str, Any]:
+async def list_alerts(_: Viewer, desk: TheDesk) -> Alerts:
     """Those that go on, and the last hundred that are over."""
-    names = ("alert_id", "rule", "target", "value", "limit", "began_at", "ended_at", "seen_by")
     async with desk.begin() as session:
         now, over = await alerts.open_now(session), await alerts.ended(session)
-    return {
-        "open": [{name: getattr(row, name) for name in names} for row in now],
-        "ended": [{name: getattr(row, name) for name in names} for row in over],
-    }
+    return Alerts(
+        open=[AlertView.model_validate(row) for row in now],
+        ended=[AlertView.model_validate(row) for row in over],
+    )
 
 
 @router.post("/alerts/{alert_id}/seen")
-async def see_alert(who: Operator, desk: TheDesk, alert_id: UUID) -> dict[str, Any]:
+async def see_alert(who: Operator, desk: TheDesk, alert_id: UUID) -> SeenBy:
     """Says that somebody looks after it."""
     async with desk.begin() as session:
         await alerts.take(session, desk.who(who), alert_id)
-    return {"seen_by": who.subject}
+    return SeenBy(seen_by=who.subject)
 
 
 @router.get("/audit")
@@ -368,23 +288,23 @@ async def list_audit(
     desk: TheDesk,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     before: Annotated[int, Query(ge=1, le=2**62)] = 2**62,
-) -> list[dict[str, Any]]:
+) -> list[Entry]:
     """Who did what, the newest first."""
     async with desk.begin() as session:
         rows = await session.scalars(
             select(Audit).where(Audit.number < before).order_by(Audit.number.desc()).limit(limit)
         )
-        return [asdict(audit.entry(row)) for row in rows]
+        return [audit.entry(row) for row in rows]
 
 
 @router.get("/audit/verify")
-async def verify_audit(_: Viewer, desk: TheDesk) -> dict[str, Any]:
+async def verify_audit(_: Viewer, desk: TheDesk) -> audit.Verdict:
     """Whether the audit is whole and as it was written."""
-    return asdict(await desk.verdict())
+    return await desk.verdict()
 
 
 @router.post("/forget/{name}")
-async def forget(who: Admin, desk: TheDesk, name: str) -> dict[str, Any]:
+async def forget(who: Admin, desk: TheDesk, name: str) -> Forgotten:
     """Misses a service or a link that is gone for good no more."""
     known = desk.board.known
     gone = [key for key in (name, f"link:{name}") if known.pop(key, None)]
@@ -392,4 +312,4 @@ async def forget(who: Admin, desk: TheDesk, name: str) -> dict[str, Any]:
         raise NotFound("Nothing of that name is missed.", "Inget med det namnet saknas.")
     async with desk.begin() as session:
         await audit.enter(session, desk.who(who), "forget", name)
-    return {"forgotten": name, "at": datetime.now(UTC)}
+    return Forgotten(forgotten=name, at=datetime.now(UTC))

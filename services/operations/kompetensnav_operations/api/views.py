@@ -1,0 +1,243 @@
+"""What the console's API is asked and answers."""
+
+from datetime import datetime
+from typing import Annotated, Any, Self
+from uuid import UUID
+
+from pydantic import AwareDatetime, BaseModel, Field, model_validator
+
+from kompetensnav_operations.actions import letters
+from kompetensnav_operations.actions.letters import Selection
+from kompetensnav_operations.domain.letters import State
+from kompetensnav_operations.domain.picture import Queue
+
+Reason = Annotated[str, Field(min_length=3, max_length=500, description="Why; it is kept in the audit.")]
+Name = Annotated[str, Field(max_length=200)]
+
+
+class Chosen(BaseModel):
+    """Which letters: these, or all that fit."""
+
+    ids: list[int] = Field([], max_length=10_000)
+    state: Name = State.WAITING
+    consumer: Name = ""
+    reason: Name = ""
+    fingerprint: Name = ""
+    type: Name = ""
+    text: Name = ""
+    since: AwareDatetime | None = None
+    until: AwareDatetime | None = None
+    upto: int = Field(0, ge=0, description="The newest letter that was seen; what came later is not meant.")
+
+    @property
+    def selection(self) -> Selection:
+        """As the actions take it."""
+        return Selection(**{**self.model_dump(exclude={"all"}), "ids": tuple(self.ids)})
+
+
+class Meant(Chosen):
+    """Which letters an act is of; all of them only when that is said."""
+
+    all: bool = Field(False, description="Every letter in that state, when nothing else is chosen.")
+
+    @model_validator(mode="after")
+    def _is_said(self) -> Self:
+        said = self.model_fields_set - {"state", "upto"}
+        if not any(getattr(self, name) for name in said):
+            raise ValueError("choose letters by ids or by a filter, or say all")
+        return self
+
+
+class ForReason(BaseModel):
+    """An act, and why."""
+
+    reason: Reason
+
+
+class OfLetters(ForReason):
+    """An act on letters."""
+
+    letters: Meant
+
+
+class ToReplay(OfLetters):
+    """What to replay, and how fast."""
+
+    rate: int = Field(50, ge=1, le=500, description="Letters a second, at most.")
+
+
+class ToPause(ForReason):
+    """Until when."""
+
+    until: AwareDatetime
+
+
+class Edited(ForReason):
+    """An edited body, as text."""
+
+    body: str = Field(max_length=1_000_000)
+
+
+class LetterView(BaseModel):
+    """A dead letter, without its body."""
+
+    letter_id: int
+    consumer: str
+    stream: str
+    origin_seq: int
+    event_id: str | None
+    type: str
+    trace_id: str | None
+    reason: str
+    error: str
+    fingerprint: str
+    died_at: datetime
+    deliveries: int
+    size: int
+    state: str
+    replays: int
+    came_of: int | None
+    settled_by: str | None
+    settled_at: datetime | None
+    why: str | None
+
+    model_config = {"from_attributes": True}
+
+
+class Letters(BaseModel):
+    """A page of letters."""
+
+    items: list[LetterView]
+    total: int
+
+
+class SampleView(BaseModel):
+    """What a queue was like at a time; rates are messages a second."""
+
+    at: datetime
+    waiting: int
+    in_flight: int
+    oldest: float | None
+    dead: int
+    redelivered: int
+    rate_in: float
+    rate_out: float
+
+    model_config = {"from_attributes": True}
+
+
+class QueueView(BaseModel):
+    """A queue, how old that is in seconds, and what it was like."""
+
+    queue: Queue
+    age: float
+    samples: list[SampleView]
+
+
+class Paused(BaseModel):
+    """A queue that is given nothing until a time."""
+
+    paused: str
+    until: datetime
+
+
+class Resumed(BaseModel):
+    """A queue that goes on."""
+
+    resumed: str
+
+
+class WholeLetter(BaseModel):
+    """A letter with every try; its body without values."""
+
+    letter: LetterView
+    stack: str
+    body: Any
+    attempts: list[letters.Try]
+
+
+class Revealed(BaseModel):
+    """A letter's body with its values."""
+
+    kind: str
+    body: str
+    headers: dict[str, str]
+
+
+class ReplayView(BaseModel):
+    """A replay, and what has come of it so far: outcome -> letters."""
+
+    replay_id: UUID
+    by: str
+    reason: str
+    rate: int
+    state: str
+    stopped_why: str | None
+    made_at: datetime
+    began_at: datetime | None
+    ended_at: datetime | None
+    outcomes: dict[str, int] = {}
+
+    model_config = {"from_attributes": True}
+
+
+class EventFound(BaseModel):
+    """Where an event is."""
+
+    stream: str
+    seq: int
+    at: datetime
+    subject: str
+
+    model_config = {"from_attributes": True}
+
+
+class Found(BaseModel):
+    """What was looked for."""
+
+    events: list[EventFound]
+    letters: list[LetterView]
+
+
+class EventView(BaseModel):
+    """An event, its body without values."""
+
+    subject: str
+    at: datetime
+    headers: dict[str, str]
+    body: Any
+
+
+class AlertView(BaseModel):
+    """An alert."""
+
+    alert_id: UUID
+    rule: str
+    target: str
+    value: float
+    limit: float
+    began_at: datetime
+    ended_at: datetime | None
+    seen_by: str | None
+
+    model_config = {"from_attributes": True}
+
+
+class Alerts(BaseModel):
+    """Those that go on, and the last hundred that are over."""
+
+    open: list[AlertView]
+    ended: list[AlertView]
+
+
+class SeenBy(BaseModel):
+    """Who looks after an alert."""
+
+    seen_by: str
+
+
+class Forgotten(BaseModel):
+    """What is not missed any more."""
+
+    forgotten: str
+    at: datetime

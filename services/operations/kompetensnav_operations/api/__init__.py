@@ -1,11 +1,11 @@
 """The console for programs: what pages show and do, as JSON. `kompetensnav ops` calls it."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Self
+from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, FastAPI, Query, Request
-from pydantic import AwareDatetime, BaseModel, Field, model_validator
+from pydantic import AwareDatetime
 from sqlalchemy import select
 from starlette.responses import Response
 

@@ -25,7 +25,7 @@ export VIRTUAL_ENV := $(CURDIR)/.venv
 export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: help setup assets lock tools demo start stop status images up down logs containers test quick check
-.PHONY: check-text check-rules screenshots soak model mutants bench events topology docs clean
+.PHONY: fresh check-text check-rules screenshots soak model mutants bench events topology docs clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^## /{printf "\n%s\n", substr($$0, 4)} \
@@ -36,7 +36,7 @@ help: ## list the targets
 setup: .venv/ready ## make the virtual environment from requirements.lock
 
 .venv/ready: requirements.lock $(MEMBERS:%=%/pyproject.toml) $(ASSETS)/package-lock.json
-	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 is needed: $(PYTHON) was not found"; exit 1; }
+	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 to 3.13 is needed: no $(PYTHON) here"; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@awk '/^uv==/{p=1} p{print} p&&!/\\$$/{exit}' requirements.lock > .venv/uv.txt
 	@$(BIN)/python -m pip -q install --disable-pip-version-check --require-hashes --no-deps -r .venv/uv.txt
@@ -65,6 +65,9 @@ tools: ## install what some tests need and pip has not: strace, libfaketime, chr
 	@command -v strace >/dev/null && command -v chromium >/dev/null \
 	  && test -n "$$(find /usr/lib -name libfaketime.so.1)" \
 	  || (apt-get -qq update && apt-get -qq install -y strace faketime chromium fonts-dejavu-core >/dev/null)
+
+fresh: ## a new machine in a folder (Debian 13, Python 3.13; as root), and what the README says in it
+	@.ci/fresh
 
 clean: ## remove the virtual environment and what was built
 	rm -rf .venv build

@@ -2,19 +2,15 @@
 
 import re
 import tomllib
-from importlib import import_module
 from pathlib import Path
 
 import pytest
 
+from kompetensnav_chassis.texts import LANGUAGES, Plural, texts
+
 ROOT = Path(__file__).parents[2]
-CATALOGUES = {
-    "operations": ROOT / "services/operations/kompetensnav_operations/data/texts.toml",
-    "registry": ROOT / "services/registry/kompetensnav_registry/templates/texts.toml",
-    "notifications": ROOT / "services/notifications/kompetensnav_notifications/templates/texts.toml",
-    "rules": ROOT / "services/registry/kompetensnav_registry/data/rules.toml",
-}
-MODULES = ("kompetensnav_matching.edges.texts", "kompetensnav_registry.ground.edges.texts")
+PACKAGES = [path.parent.parent for path in sorted(ROOT.glob("*/*/kompetensnav_*/locales/sv.po"))]
+RULES = ROOT / "services/registry/kompetensnav_registry/data/rules.toml"
 NEVER = {
     "sv": r"behöver mig|\bbrev(?:et|en)?\b|omspel|spelas? om\b|omhändertag|bumerang|lägg undan|undanlag"
     r"|\bta tillbaka\b|\bomtag|\blimbo\b|\bdörr|låt gå vidare|sakna inte|\bfrö\b|alla former"
@@ -27,35 +23,58 @@ NEVER = {
 """Words of our own that were once in use, and what they looked like in a sentence."""
 
 
-def sentences(value, language):
-    """Every text of a language in a catalogue of either layout."""
-    if isinstance(value, dict):
-        for key, each in value.items():
-            if key in NEVER:
-                if key == language:
-                    yield from sentences(each, language) if isinstance(each, dict) else [each]
-            else:
-                yield from sentences(each, language)
-    elif isinstance(value, list | tuple):
-        for each in value:
-            yield from sentences(each, language)
-    elif isinstance(value, str):
-        yield value
+def leaves(tree, path=()):
+    """Id -> text or plural, of every text of a catalogue."""
+    for name, each in tree.items():
+        if isinstance(each, dict):
+            yield from leaves(each, (*path, name))
+        else:
+            yield ".".join((*path, name)), each
 
 
-def catalogues():
-    yield from ((name, tomllib.loads(path.read_text())) for name, path in CATALOGUES.items())
-    for name in MODULES:
-        found = {n: v for n, v in vars(import_module(name)).items() if n.isupper() and isinstance(v, dict)}
-        yield from ((f"{name}.{each}", value) for each, value in found.items())
+def forms(text):
+    return text.forms if isinstance(text, Plural) else (text,)
+
+
+def sentences(language):
+    """(where, text) of every text of a language, and of the rules of placements."""
+    for package in PACKAGES:
+        for name, text in leaves(texts(package.name, language)):
+            yield from ((f"{package.name}: {name}", form) for form in forms(text))
+    for rule in tomllib.loads(RULES.read_text())["rule"]:
+        yield rule["id"], rule[language]
+
+
+@pytest.mark.parametrize("package", PACKAGES, ids=lambda path: path.name)
+def test_everything_is_said_in_both_languages_with_the_same_values_and_plurals(package):
+    swedish, english = (dict(leaves(texts(package.name, language))) for language in LANGUAGES)
+    assert swedish.keys() == english.keys()
+    for name, text in swedish.items():
+        assert isinstance(text, Plural) == isinstance(english[name], Plural), name
+        said, meant = forms(text), forms(english[name])
+        assert all((*said, *meant)), name
+        values = [set(re.findall(r"\{(\w+)", form)) - {"n"} for form in (*said, *meant)]
+        if not isinstance(text, Plural):
+            assert values[0] == values[1], name
+
+
+def test_no_text_is_kept_beside_the_catalogues():
+    """Not in Python, nor in data; rules of placements are data, each with its law and its dates."""
+    both = re.compile(r"""^\s*(?:"sv"|sv)\s*[:=].*["'].*[a-zåäö]{3}""", re.MULTILINE)
+    beside = [
+        str(path.relative_to(ROOT))
+        for path in ROOT.glob("[sd]e*/*/kompetensnav_*/**/*")
+        if path.suffix in {".py", ".toml"} and path != RULES and both.search(path.read_text())
+    ]
+    assert beside == []
 
 
 @pytest.mark.parametrize("language", NEVER)
 def test_no_text_has_a_word_of_our_own(language):
-    texts = [(name, text) for name, catalogue in catalogues() for text in sentences(catalogue, language)]
-    assert len(texts) > 400
+    found = list(sentences(language))
+    assert len(found) > 600
     never = re.compile(NEVER[language], re.IGNORECASE)
-    assert [f"{name}: {text}" for name, text in texts if never.search(text)] == []
+    assert [f"{name}: {text}" for name, text in found if never.search(text)] == []
 
 
 @pytest.mark.parametrize("language", NEVER)

@@ -22,6 +22,7 @@ from prometheus_client import start_http_server
 
 from kompetensnav_chassis import streams
 from kompetensnav_chassis.mail import MailServer
+from kompetensnav_chassis.texts import LANGUAGES, texts
 from kompetensnav_webhooks import deliver
 from kompetensnav_webhooks.deliver import Delivery, Hook
 
@@ -32,18 +33,6 @@ log = structlog.get_logger()
 Out = Annotated[Path, typer.Option(help="Folder that `topology render` has written.")]
 Url = Annotated[str, typer.Option(help="NATS server; several with commas between.")]
 LOCAL = "nats://127.0.0.1:4222"
-WORDS = {
-    "sv": (
-        "Webhooken är pausad",
-        "Vi har under flera dagar försökt lämna händelser till er adress utan att lyckas ({why}). Inget är\n"
-        "förlorat: händelserna väntar. Hör av er till kommunen när adressen svarar igen.",
-    ),
-    "en": (
-        "The webhook is paused",
-        "For days we have tried to hand over events to your address without success ({why}). Nothing is\n"
-        "lost: the events wait. Tell the municipality when the address answers again.",
-    ),
-}
 
 
 @webhooks.command()
@@ -73,10 +62,13 @@ def run(
     async def tell(hook: Hook, why: str) -> None:
         if not (smtp and hook.contact):
             return
-        message = EmailMessage()
+        message, words = (
+            EmailMessage(),
+            [texts("kompetensnav_webhooks", each)["paused"] for each in LANGUAGES],
+        )
         message["From"], message["To"] = sender, hook.contact
-        message["Subject"] = " / ".join(subject for subject, _ in WORDS.values())
-        message.set_content("\n\n".join(text.format(why=why) for _, text in WORDS.values()))
+        message["Subject"] = " / ".join(each["subject"] for each in words)
+        message.set_content("\n\n".join(each["text"].format(why=why) for each in words))
         try:
             await MailServer(host, int(port), sender, start_tls=None).send(message)
         except Exception as failed:

@@ -13,7 +13,7 @@ from kompetensnav_chassis.codes import occupation_name
 from kompetensnav_chassis.identity import Caller, May, municipalities
 from kompetensnav_matching.actions.questions import read_served, round_to_read
 from kompetensnav_matching.domain import SMALLEST, few, shown
-from kompetensnav_matching.edges.texts import PAGE
+from kompetensnav_matching.edges.texts import texts
 
 router = APIRouter(prefix="/{municipality}")
 SHOWN = 12
@@ -37,7 +37,7 @@ async def show(
         every = row.bottlenecks or []
         found = [b for b in every if b["learners"] >= SMALLEST]
         html = page.render(
-            t=PAGE[lang], language=lang, round=row, proof=row.proof, served=served, by_hand=by_hand,
+            t=texts(lang)["page"], language=lang, round=row, proof=row.proof, served=served, by_hand=by_hand,
             bottlenecks=found, bars=_bars(found), town=_town, occupation=occupation_name,
             fewer=len(every) - len(found), few=few, shown=shown,
         )  # fmt: skip

@@ -145,7 +145,7 @@ async def why_not(caller: Staff, round_id: UUID, proposal_id: UUID, slot_id: UUI
     async with round_to_read(caller, round_id) as (session, row):
         found = await ask_why_not(session, row, proposal_id, slot_id)
         return WhyNotView(
-            hindrances=[Hindrance(rule=rule, **texts.HINDRANCES[rule]) for rule in found.hindrances],
+            hindrances=[Hindrance(rule=rule, **texts.hindrance(rule)) for rule in found.hindrances],
             moved=found.moved,
             placed=found.placed,
             cost=found.cost,

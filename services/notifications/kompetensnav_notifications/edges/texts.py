@@ -1,36 +1,30 @@
 """What messages say, in Swedish and English. No name, school or need: the page behind the link shows what it
 may."""
 
-import tomllib
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, select_autoescape
+from jinja2 import Environment, PackageLoader, select_autoescape
 
-FOLDER = Path(__file__).parent.parent / "templates"
-TEXTS: Mapping[str, Mapping[str, Any]] = tomllib.loads((FOLDER / "texts.toml").read_text())
+from kompetensnav_chassis.texts import spoken, texts
+
+PACKAGE = "kompetensnav_notifications"
 _templates = Environment(
-    loader=FileSystemLoader(FOLDER), autoescape=select_autoescape(["html"]), trim_blocks=True
+    loader=PackageLoader(PACKAGE), autoescape=select_autoescape(["html"]), trim_blocks=True
 )
 
 
 def compose(
     kind: str, party: str, language: str, link: str | None, facts: Mapping[str, object], n: int = 1
 ) -> tuple[str, str, str]:
-    """(subject, plain text, HTML) of a message."""
-    words = TEXTS[language]
-    many = "_many" if n > 1 else ""
-    chosen = words.get(f"{kind}_{party}{many}", words.get(f"{kind}_{party}", words.get(kind)))
-    assert isinstance(chosen, dict)
+    """(subject, plain text, HTML) of a message; `n` is the number that its texts may be about."""
+    words = texts(PACKAGE, language)
+    chosen = words[f"{kind}_{party}"] if f"{kind}_{party}" in words else words[kind]
     values = {**facts, "n": n, "type": words["types"].get(facts.get("placement_type"), "")}
-    subject = chosen["subject"].format(**values)
-    lines = [line.format(**values) for line in chosen["lines"]]
-    label = chosen.get("link") if link else None
+    subject = spoken(chosen["subject"], n).format(**values)
     page = {
         "subject": subject,
-        "lines": lines,
-        "label": label,
+        "lines": [spoken(line, n).format(**values) for line in chosen["lines"].values()],
+        "label": chosen.get("link") if link else None,
         "link": link,
         "language": language,
         "t": words,

@@ -8,11 +8,12 @@ from jinja2 import Environment, PackageLoader, select_autoescape
 
 from kompetensnav_chassis.codes import occupation_name
 from kompetensnav_chassis.errors import Forbidden, Problem
+from kompetensnav_chassis.texts import texts
 from kompetensnav_registry.ground.edges.links import Links
-from kompetensnav_registry.ground.edges.texts import TEXTS
 
+PACKAGE = "kompetensnav_registry"
 _templates = Environment(
-    loader=PackageLoader("kompetensnav_registry"),
+    loader=PackageLoader(PACKAGE),
     autoescape=select_autoescape(),
     trim_blocks=True,
 )
@@ -23,12 +24,14 @@ _templates.filters["occupation"] = occupation_name
 def render(template: str, language: str, status: int, **values: Any) -> HTMLResponse:
     """A page in a language."""
     page = _templates.get_template(template)
-    return HTMLResponse(page.render(t=TEXTS[language], language=language, **values), status)
+    return HTMLResponse(page.render(t=texts(PACKAGE, language), language=language, **values), status)
 
 
 def gone(language: str, why: Problem | None = None) -> HTMLResponse:
     """The page of a link behind which there is nothing, or nothing any more."""
-    text = TEXTS[language]["gone_why"] if why is None else why.sv if language == "sv" else why.en
+    text = (
+        str(texts(PACKAGE, language)["gone_why"]) if why is None else why.sv if language == "sv" else why.en
+    )
     return render("gone.html", language, 404, why=text)
 
 

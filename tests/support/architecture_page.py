@@ -49,6 +49,7 @@ TAIL = """## Where a new thing goes
 | thing that can be done | a function in `actions`, called from the layers above | a flow test |
 | reaction to an event | `handlers`, one function | the consumer in the service's metadata |
 | page | `pages` and `templates` | texts in both languages, a look in the browser test |
+| text | `locales/sv.po` and `locales/en.po` of its package | plural forms where its grammar has them |
 | fact for checks | a view in the schema `facts`, in a migration | an invariant in `deploy/care` |
 | need of every service | `shared/chassis` | no word of the domain |
 | tool for operators | a command of a package in `deploy/` | a page in `docs/operate` |

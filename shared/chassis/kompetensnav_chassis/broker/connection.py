@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import ssl
 from typing import Any
 
 import nats.errors
@@ -17,7 +16,7 @@ from faststream.nats.security import NatsNKey
 from nats.aio.client import Client
 from prometheus_client import REGISTRY, CollectorRegistry
 
-from kompetensnav_chassis import tracing
+from kompetensnav_chassis import streams, tracing
 from kompetensnav_chassis.broker import upstream
 from kompetensnav_chassis.broker.listener import Listener
 from kompetensnav_chassis.broker.work import Gate, Work
@@ -33,7 +32,7 @@ GRACE = 5.0
 def _security(settings: ServiceSettings) -> NatsNKey | None:
     if not settings.nats_seed:
         return None
-    context = ssl.create_default_context(cafile=settings.nats_ca) if settings.nats_ca else None
+    context = streams.trust(settings.nats_ca)
     return NatsNKey.from_seed(settings.nats_seed.get_secret_value(), ssl_context=context)
 
 

@@ -86,3 +86,28 @@ def test_the_rule_would_see_such_a_word(language):
     }
     assert [text for text in was[language] if not never.search(text)] == []
     assert not never.search({"sv": "Länken gäller inte", "en": "12 dead letters"}[language])
+
+
+FOR_EVERYONE = ("kompetensnav_registry", "kompetensnav_notifications")
+"""Packages whose pages and mails anybody may be sent."""
+
+
+def spoken_sentences(package):
+    """The Swedish sentences of a package; a label of few words is none."""
+    for _, text in leaves(texts(package, "sv")):
+        for form in forms(text):
+            if len(form.split()) > 3:
+                yield from re.split(r"(?<=[.!?:])\s+", re.sub(r"\{\w+\}", "x", form))
+
+
+@pytest.mark.parametrize("package", FOR_EVERYONE)
+def test_swedish_that_anybody_is_sent_is_easy_to_read(package):
+    """LIX: words a sentence, and long words (over six letters) in a hundred (Björnsson, 1968); below 40 is
+    easy. No sentence has more than twenty words."""
+    sentences = list(spoken_sentences(package))
+    assert len(sentences) > 50
+    assert [each for each in sentences if len(each.split()) > 20] == []
+    words = [word for each in sentences for word in re.findall(r"[\w-]+", each)]
+    lix = len(words) / len(sentences) + 100 * sum(len(word) > 6 for word in words) / len(words)
+    print(f"LIX of {package}: {lix:.0f}")
+    assert lix <= 40

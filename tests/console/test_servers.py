@@ -15,7 +15,7 @@ import pytest
 
 from kompetensnav_chassis.testing import eventually
 from kompetensnav_embedded import servers
-from kompetensnav_operations.actions.looking import Board, ask_everybody, look, recent
+from kompetensnav_operations.actions.snapshot import Board, ask_everybody, look, recent
 from kompetensnav_operations.domain.alerts import judge
 from kompetensnav_operations.domain.picture import Picture
 from kompetensnav_operations.edges.broker import System

@@ -156,7 +156,7 @@ MUTANTS = (
     Mutant(
         "a slot posted and not told",
         f"{REGISTRY}/ledger/actions/slots.py",
-        "    tell(session, SlotPosted(**facts(row)), municipality=row.municipality, revision=row.revision)\n",
+        "    tell(session, facts(SlotPosted, row), municipality=row.municipality, revision=row.revision)\n",
         "",
         "verify",
     ),

@@ -14,7 +14,7 @@ from kompetensnav_chassis.db import Session, nudge
 from kompetensnav_chassis.identity import municipalities
 from kompetensnav_chassis.outbox import tell
 from kompetensnav_contracts import Event
-from kompetensnav_contracts.events import registry as told
+from kompetensnav_contracts.events import registry
 from kompetensnav_contracts.events.matching import RoundApproved
 from kompetensnav_contracts.events.notifications import ErasureAnswered, MessageFailed, MessageSent
 from kompetensnav_contracts.vocabulary import ErasureOutcome, Party, Reason
@@ -31,8 +31,14 @@ KEPT = timedelta(days=14)
 """Best before, for messages without a day of their own."""
 LEASE = timedelta(seconds=20)
 """A claim that is not settled by then (the process was killed) is taken up again."""
-AboutOffer = told.OfferFacts | told.SeatFacts
-ABOUT_PLACEMENTS = (told.OfferFacts, told.WorkplaceAsked, told.GuestAsked, told.GuestEnded, RoundApproved)
+AboutOffer = registry.OfferFacts | registry.SeatFacts
+ABOUT_PLACEMENTS = (
+    registry.OfferFacts,
+    registry.WorkplaceAsked,
+    registry.GuestAsked,
+    registry.GuestEnded,
+    RoundApproved,
+)
 """Events that say which placement type they are about, and its first day."""
 _GROUPS = text("select pg_advisory_xact_lock(7310)")
 
@@ -71,19 +77,19 @@ async def _take(
     session: Session, event: Event, now: datetime, facts: dict[UUID, NewFact]
 ) -> list[NewMessage]:
     match event:
-        case told.OfferMade():
+        case registry.OfferMade():
             _fact(facts, event, None)
             return _offer_messages(event, now)
-        case told.SeatRefused():
+        case registry.SeatRefused():
             _fact(facts, event, "refused")
             return []
-        case told.PlacementConfirmed():
+        case registry.PlacementConfirmed():
             _fact(facts, event, "confirmed")
             learner = _message(event, "confirmation", Party.LEARNER, now)
             return [learner, _employer(event, "outcome", now + OUTCOME_WAIT, now)]
-        case told.OfferDeclined() | told.OfferExpired():
-            reason = event.reason if isinstance(event, told.OfferDeclined) else Reason.EXPIRED
-            party = event.party if isinstance(event, told.OfferDeclined) else None
+        case registry.OfferDeclined() | registry.OfferExpired():
+            reason = event.reason if isinstance(event, registry.OfferDeclined) else Reason.EXPIRED
+            party = event.party if isinstance(event, registry.OfferDeclined) else None
             outcomes = {Reason.SLOT_WITHDRAWN: "withdrawn", Reason.EXPIRED: "expired"}
             _fact(facts, event, outcomes.get(reason, "declined"))
             messages = []
@@ -93,21 +99,21 @@ async def _take(
             if party != Party.EMPLOYER and reason != Reason.SLOT_WITHDRAWN:
                 messages.append(_employer(event, "outcome", now + OUTCOME_WAIT, now))
             return messages
-        case told.PlacementInterrupted() if event.reason == Reason.SLOT_WITHDRAWN:
+        case registry.PlacementInterrupted() if event.reason == Reason.SLOT_WITHDRAWN:
             return [_message(event, "withdrawal", Party.LEARNER, now)]
         case RoundApproved():
             return await _digest(session, event, now)
-        case told.WorkplaceAsked():
+        case registry.WorkplaceAsked():
             return [_asked(event, now)]
-        case told.GuestAsked():
+        case registry.GuestAsked():
             facts_of = Facts(answer_by=event.answer_by.isoformat())
             return [_about_guest(event, "guest", now, _end_of(event.answer_by), facts_of)]
-        case told.GuestEnded():
+        case registry.GuestEnded():
             return [_about_guest(event, "guest_ended", now, now + KEPT, Facts())]
-        case told.InvitationMade():
+        case registry.InvitationMade():
             who = Facts(finishing=event.finishing, occupation=occupation_name(event.occupation))
             return [_to_coordinator(event, "invitation", event.invitation_id, now, who)]
-        case told.AgreementExpiring():
+        case registry.AgreementExpiring():
             days = Facts(valid_to=event.valid_to.isoformat(), days_left=event.days_left)
             cause_id = uuid5(event.agreement_id, event.valid_to.isoformat())
             return [_to_coordinator(event, "expiring", cause_id, now, days)]
@@ -119,7 +125,7 @@ def _end_of(day: date) -> datetime:
 
 
 def _fact(facts: dict[UUID, NewFact], event: AboutOffer, outcome: str | None) -> None:
-    match_id = event.match_id or event.offer_id if isinstance(event, told.OfferFacts) else event.match_id
+    match_id = event.match_id or event.offer_id if isinstance(event, registry.OfferFacts) else event.match_id
     before = facts[match_id].outcome if match_id in facts else None
     facts[match_id] = NewFact(
         match_id=match_id,
@@ -131,7 +137,7 @@ def _fact(facts: dict[UUID, NewFact], event: AboutOffer, outcome: str | None) ->
     )
 
 
-def _offer_messages(event: told.OfferMade, now: datetime) -> list[NewMessage]:
+def _offer_messages(event: registry.OfferMade, now: datetime) -> list[NewMessage]:
     last, facts = _end_of(event.answer_by), Facts(answer_by=event.answer_by.isoformat())
     messages = []
     for party in (Party.LEARNER, Party.GUARDIAN):
@@ -145,7 +151,7 @@ def _offer_messages(event: told.OfferMade, now: datetime) -> list[NewMessage]:
 
 
 def _message(
-    event: told.OfferFacts,
+    event: registry.OfferFacts,
     kind: str,
     party: Party,
     now: datetime,
@@ -193,7 +199,7 @@ def _employer(
     )
 
 
-def _asked(event: told.WorkplaceAsked, now: datetime) -> NewMessage:
+def _asked(event: registry.WorkplaceAsked, now: datetime) -> NewMessage:
     """The mail that asks a workplace to offer its slots again."""
     return _row(
         event=event,
@@ -210,7 +216,11 @@ def _asked(event: told.WorkplaceAsked, now: datetime) -> NewMessage:
 
 
 def _about_guest(
-    event: told.GuestAsked | told.GuestEnded, kind: str, now: datetime, best_before: datetime, facts: Facts
+    event: registry.GuestAsked | registry.GuestEnded,
+    kind: str,
+    now: datetime,
+    best_before: datetime,
+    facts: Facts,
 ) -> NewMessage:
     """A mail to an employer about a learner from another stack."""
     return _row(
@@ -463,7 +473,7 @@ def _tell(session: Session, row: Message, failure: str | None) -> None:
     tell(session, event, municipality=row.municipality, administration=row.administration, revision=1)
 
 
-async def forget(session: Session, event: told.ErasureRequested) -> None:
+async def forget(session: Session, event: registry.ErasureRequested) -> None:
     """Messages keep what they were about and lose whom they went to; those not sent yet are not sent."""
     envelope = event.envelope
     done = await session.execute(

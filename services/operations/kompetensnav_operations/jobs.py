@@ -9,10 +9,10 @@ from sqlalchemy import select, text
 
 from kompetensnav_chassis.app import Job
 from kompetensnav_chassis.db import Scope, transaction
-from kompetensnav_operations.actions import alerts, history, looking, pauses, replays
+from kompetensnav_operations.actions import alerts, history, pauses, replays, snapshot
 from kompetensnav_operations.actions.audit import console
-from kompetensnav_operations.actions.looking import Board
-from kompetensnav_operations.actions.reading import read_on
+from kompetensnav_operations.actions.event_reader import read_on
+from kompetensnav_operations.actions.snapshot import Board
 from kompetensnav_operations.domain.alerts import judge
 from kompetensnav_operations.edges import texts
 from kompetensnav_operations.edges.broker import AWAY, Broker, Refused
@@ -36,16 +36,16 @@ async def look(app: FastAPI) -> bool:
     board = _board(app)
     if not board.known and not board.picture.queues:
         try:
-            await looking.recall(board, app.state.sessions)
+            await snapshot.recall(board, app.state.sessions)
         except Exception as away:
             log.warning("nothing_recalled", error=type(away).__name__)
-    await looking.look(board, app.state.sessions)
+    await snapshot.look(board, app.state.sessions)
     return False
 
 
 async def ask(app: FastAPI) -> bool:
     """Asks services and servers how they are."""
-    await looking.ask_everybody(_board(app), app.state.system)
+    await snapshot.ask_everybody(_board(app), app.state.system)
     return False
 
 
@@ -79,7 +79,7 @@ async def keep(app: FastAPI) -> bool:
     if {"broker", "database"} & board.faults.keys() or not board.picture.streams:
         return False
     now = datetime.now(UTC)
-    await looking.keep(board, app.state.sessions)
+    await snapshot.keep(board, app.state.sessions)
     async with transaction(app.state.sessions, Scope()) as session:
         await history.sample(session, board.picture, now)
         await pauses.over(session, console(board.stack), board.picture)
@@ -98,7 +98,7 @@ async def mind(app: FastAPI) -> bool:
         died = await alerts.died(session)
         before = await alerts.before(session)
         repeats = alerts.repeats(board.picture.queues, await alerts.failed(session), before)
-        findings = judge(board.picture, looking.recent(board, died, repeats))
+        findings = judge(board.picture, snapshot.recent(board, died, repeats))
         if await alerts.enter_findings(session, findings, channels, datetime.now(UTC)):
             app.state.wake("notices")
     return False

@@ -7,7 +7,7 @@ from prometheus_client import REGISTRY
 
 from kompetensnav_chassis.app import service_app
 from kompetensnav_operations import api, handlers, pages
-from kompetensnav_operations.actions.looking import Board
+from kompetensnav_operations.actions.snapshot import Board
 from kompetensnav_operations.domain.picture import Picture
 from kompetensnav_operations.edges.broker import System
 from kompetensnav_operations.edges.login import Login

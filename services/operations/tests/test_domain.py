@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from kompetensnav_operations.actions import alerts as alerting
-from kompetensnav_operations.actions.looking import Board, recent
+from kompetensnav_operations.actions.snapshot import Board, recent
 from kompetensnav_operations.domain import alerts, chain
 from kompetensnav_operations.domain.alerts import Recent, judge
 from kompetensnav_operations.domain.letters import (

@@ -80,7 +80,7 @@ def tell(
     administration: str | None = None,
     cause: Envelope | None = None,
 ) -> UUID:
-    """Tells an event when, and only if, the transaction commits; returns its id.
+    """Publishes an event through the outbox when, and only if, the transaction commits; returns its id.
 
     `revision` counts up within the event's aggregate; `cause` is the event that led to it, when the handler
     was given many. Raises ValueError for an event the service may not speak or that is too large, so that

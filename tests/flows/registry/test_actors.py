@@ -204,6 +204,7 @@ async def test_a_learning_centre_places_the_learners_of_schools_that_delegate_an
     requests = stack.call("GET", "registry", "/lc_kalix/delegated/requests")["items"]
     assert len(requests) == 2
     slots = stack.call("GET", "registry", "/lc_kalix/delegated/slots")["items"]
+    slots = [slot for slot in slots if slot["shared_with"] != "public"]  # of every test on this stack
     assert [s["ref"] for s in slots] == ["s"]
     chosen = {"request_id": requests[0]["request_id"], "slot_id": slots[0]["slot_id"],
               "slot_municipality": "2514"}  # fmt: skip

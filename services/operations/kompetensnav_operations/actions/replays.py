@@ -28,9 +28,9 @@ from kompetensnav_chassis.failpoints import failpoint
 from kompetensnav_chassis.outbox import tell
 from kompetensnav_contracts.events.operations import LetterReplayed
 from kompetensnav_operations.actions.audit import Who, console, enter
+from kompetensnav_operations.actions.event_reader import COME_OF, original
 from kompetensnav_operations.actions.letters import MOST, Selection, chosen, target
-from kompetensnav_operations.actions.looking import Board
-from kompetensnav_operations.actions.reading import COME_OF, original
+from kompetensnav_operations.actions.snapshot import Board
 from kompetensnav_operations.domain.letters import CANARY, Standing, State, hindrance, way
 from kompetensnav_operations.domain.picture import Picture, Queue
 from kompetensnav_operations.edges.broker import AWAY, Broker, Held, Refused, Stored

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from kompetensnav_chassis.db import Scope, transaction
 from kompetensnav_chassis.errors import Forbidden, NotFound, Problem
 from kompetensnav_operations.actions import alerts, audit, editing, history, letters, pauses, replays
-from kompetensnav_operations.actions.desk import TheDesk
+from kompetensnav_operations.actions.console import TheConsole
 from kompetensnav_operations.actions.letters import PAGE, Selection
 from kompetensnav_operations.api.views import (
     Alerts,
@@ -71,69 +71,71 @@ async def enter_denied(request: Request) -> None:
 
 
 @router.get("/overview")
-async def overview(_: Viewer, desk: TheDesk) -> dict[str, Any]:
+async def overview(_: Viewer, console: TheConsole) -> dict[str, Any]:
     """Everything at this moment, and how old that is in seconds."""
-    return as_json(desk.board.picture) | {"age": desk.board.age, "stack": desk.board.stack}
+    return as_json(console.board.picture) | {"age": console.board.age, "stack": console.board.stack}
 
 
 @router.get("/queues/{stream}/{consumer}")
 async def show_queue(
-    _: Viewer, desk: TheDesk, stream: str, consumer: str, hours: Annotated[int, Query(ge=1, le=336)] = 1
+    _: Viewer, console: TheConsole, stream: str, consumer: str, hours: Annotated[int, Query(ge=1, le=336)] = 1
 ) -> QueueView:
     """A queue, and what it was like."""
-    queue = desk.queue(stream, consumer)
-    async with desk.begin() as session:
+    queue = console.queue(stream, consumer)
+    async with console.begin() as session:
         samples = await history.of(session, queue.key, timedelta(hours=hours))
     shown = [SampleView.model_validate(each) for each in samples]
-    return QueueView(queue=queue, age=desk.board.age, samples=shown)
+    return QueueView(queue=queue, age=console.board.age, samples=shown)
 
 
 @router.post("/queues/{stream}/{consumer}/pause")
-async def pause(who: Operator, desk: TheDesk, stream: str, consumer: str, wanted: ToPause) -> Paused:
+async def pause(who: Operator, console: TheConsole, stream: str, consumer: str, wanted: ToPause) -> Paused:
     """Gives a consumer nothing until a time."""
-    queue, broker = desk.queue(stream, consumer), desk.broker
-    async with desk.begin() as session:
-        await pauses.pause(session, broker, desk.who(who), queue, wanted.until, wanted.reason)
+    queue, broker = console.queue(stream, consumer), console.broker
+    async with console.begin() as session:
+        await pauses.pause(session, broker, console.who(who), queue, wanted.until, wanted.reason)
     return Paused(paused=queue.key, until=wanted.until)
 
 
 @router.post("/queues/{stream}/{consumer}/resume")
-async def resume(who: Operator, desk: TheDesk, stream: str, consumer: str, why: ForReason) -> Resumed:
+async def resume(who: Operator, console: TheConsole, stream: str, consumer: str, why: ForReason) -> Resumed:
     """Has a paused consumer go on."""
-    queue, broker = desk.queue(stream, consumer), desk.broker
-    async with desk.begin() as session:
-        await pauses.resume(session, broker, desk.who(who), queue, why.reason)
+    queue, broker = console.queue(stream, consumer), console.broker
+    async with console.begin() as session:
+        await pauses.resume(session, broker, console.who(who), queue, why.reason)
     return Resumed(resumed=queue.key)
 
 
 @router.get("/letters")
 async def list_letters(
     _: Viewer,
-    desk: TheDesk,
+    console: TheConsole,
     chosen: Annotated[Chosen, Query()],
     limit: Annotated[int, Query(ge=1, le=1000)] = PAGE,
     offset: Annotated[int, Query(ge=0)] = 0,
 ) -> Letters:
     """Dead letters, the newest first."""
-    async with desk.begin() as session:
+    async with console.begin() as session:
         rows = await session.scalars(letters.chosen(chosen.selection).limit(limit).offset(offset))
         items = [LetterView.model_validate(row) for row in rows]
         return Letters(items=items, total=await letters.count(session, chosen.selection))
 
 
 @router.get("/letters/groups")
-async def list_groups(_: Viewer, desk: TheDesk, chosen: Annotated[Chosen, Query()]) -> list[letters.Group]:
+async def list_groups(
+    _: Viewer, console: TheConsole, chosen: Annotated[Chosen, Query()]
+) -> list[letters.Group]:
     """What they died of, the most frequent first."""
-    async with desk.begin() as session:
+    async with console.begin() as session:
         return list(await letters.groups(session, chosen.selection))
 
 
 @router.get("/letters/{letter_id}")
-async def show_letter(_: Viewer, desk: TheDesk, letter_id: int) -> WholeLetter:
+async def show_letter(_: Viewer, console: TheConsole, letter_id: int) -> WholeLetter:
     """A letter with every try; its body without values."""
-    letter = await desk.letter(letter_id)
-    original = await desk.original(letter)
-    async with desk.begin() as session:
+    letter = await console.letter(letter_id)
+    original = await console.original(letter)
+    async with console.begin() as session:
         tries = await letters.attempts(session, letter)
     return WholeLetter(
         letter=LetterView.model_validate(letter),
@@ -144,62 +146,69 @@ async def show_letter(_: Viewer, desk: TheDesk, letter_id: int) -> WholeLetter:
 
 
 @router.post("/letters/{letter_id}/reveal")
-async def reveal_letter(who: Operator, desk: TheDesk, letter_id: int) -> Revealed:
+async def reveal_letter(who: Operator, console: TheConsole, letter_id: int) -> Revealed:
     """A letter's body with its values; it is entered in the audit."""
-    letter = await desk.letter(letter_id)
-    original = await desk.original(letter)
+    letter = await console.letter(letter_id)
+    original = await console.original(letter)
     if original is None:
         raise NotFound("Its message is not there any more.", "Meddelandet finns inte kvar.")
-    await desk.revealed(who, f"letter {letter_id}")
+    await console.revealed(who, f"letter {letter_id}")
     kind, text = readable(original.data)
     return Revealed(kind=kind, body=text, headers=dict(original.headers))
 
 
 @router.post("/letters/{letter_id}/correct")
-async def correct(who: Corrector, desk: TheDesk, letter_id: int, edited: Edited) -> replays.Plan:
+async def correct(who: Corrector, console: TheConsole, letter_id: int, edited: Edited) -> replays.Plan:
     """Makes a new event of an edited body, and plans its sending to the consumer that failed."""
-    original = await desk.original(await desk.letter(letter_id))
+    original = await console.original(await console.letter(letter_id))
     if original is None:
         raise NotFound("Its message is not there any more.", "Meddelandet finns inte kvar.")
-    held = await desk.held()
-    async with desk.begin() as session:
+    held = await console.held()
+    async with console.begin() as session:
         plan = await editing.correct(
-            session, desk.who(who), desk.board.picture, held, letter_id, original, edited.body, edited.reason
+            session,
+            console.who(who),
+            console.board.picture,
+            held,
+            letter_id,
+            original,
+            edited.body,
+            edited.reason,
         )
     return plan
 
 
 @router.post("/letters/discard")
-async def discard(who: Operator, desk: TheDesk, wanted: OfLetters) -> dict[str, int]:
+async def discard(who: Operator, console: TheConsole, wanted: OfLetters) -> dict[str, int]:
     """Puts letters away; that can be undone for thirty days."""
-    async with desk.begin() as session:
-        done = await letters.discard(session, desk.who(who), wanted.letters.selection, wanted.reason)
+    async with console.begin() as session:
+        done = await letters.discard(session, console.who(who), wanted.letters.selection, wanted.reason)
     return {"discarded": done}
 
 
 @router.post("/letters/restore")
-async def restore(who: Operator, desk: TheDesk, wanted: OfLetters) -> dict[str, int]:
+async def restore(who: Operator, console: TheConsole, wanted: OfLetters) -> dict[str, int]:
     """Takes discarded letters back."""
-    async with desk.begin() as session:
-        done = await letters.restore(session, desk.who(who), wanted.letters.selection, wanted.reason)
+    async with console.begin() as session:
+        done = await letters.restore(session, console.who(who), wanted.letters.selection, wanted.reason)
     return {"restored": done}
 
 
 @router.post("/replays")
-async def plan_replay(who: Operator, desk: TheDesk, wanted: ToReplay) -> replays.Plan:
+async def plan_replay(who: Operator, console: TheConsole, wanted: ToReplay) -> replays.Plan:
     """A dry run: what would be sent, what not and why. Nothing is sent."""
-    held, chosen = await desk.held(), wanted.letters.selection
-    async with desk.begin() as session:
+    held, chosen = await console.held(), wanted.letters.selection
+    async with console.begin() as session:
         plan = await replays.plan(
-            session, desk.who(who), desk.board.picture, held, chosen, wanted.reason, wanted.rate
+            session, console.who(who), console.board.picture, held, chosen, wanted.reason, wanted.rate
         )
     return plan
 
 
 @router.get("/replays")
-async def list_replays(_: Viewer, desk: TheDesk) -> list[ReplayView]:
+async def list_replays(_: Viewer, console: TheConsole) -> list[ReplayView]:
     """The last hundred."""
-    async with desk.begin() as session:
+    async with console.begin() as session:
         rows = await session.scalars(select(Replay).order_by(Replay.made_at.desc()).limit(100))
         return [_replay(row, await replays.outcomes(session, row.replay_id)) for row in rows.all()]
 
@@ -209,9 +218,9 @@ def _replay(row: Replay, outcomes: dict[str, int]) -> ReplayView:
 
 
 @router.get("/replays/{replay_id}")
-async def show_replay(_: Viewer, desk: TheDesk, replay_id: UUID) -> ReplayView:
+async def show_replay(_: Viewer, console: TheConsole, replay_id: UUID) -> ReplayView:
     """A replay, and what has come of it so far."""
-    async with desk.begin() as session:
+    async with console.begin() as session:
         row = await session.get(Replay, replay_id)
         if row is None:
             raise NotFound("There is no such replay.", "Det finns ingen sådan omsändning.")
@@ -219,24 +228,24 @@ async def show_replay(_: Viewer, desk: TheDesk, replay_id: UUID) -> ReplayView:
 
 
 @router.post("/replays/{replay_id}/{act}")
-async def act_on_replay(who: Operator, desk: TheDesk, replay_id: UUID, act: str) -> ReplayView:
+async def act_on_replay(who: Operator, console: TheConsole, replay_id: UUID, act: str) -> ReplayView:
     """`begin`, `stop`, or `go-on` in spite of its canary."""
     acts = {"begin": replays.begin, "stop": replays.stop, "go-on": replays.go_on}
     if act not in acts:
         raise NotFound("There is no such act.", "Det finns ingen sådan åtgärd.")
     if act != "stop":
-        await desk.held()  # said now, and not only seen later
-    async with desk.begin() as session:
-        row = await acts[act](session, desk.who(who), replay_id)
+        await console.held()  # said now, and not only seen later
+    async with console.begin() as session:
+        row = await acts[act](session, console.who(who), replay_id)
         found = _replay(row, await replays.outcomes(session, replay_id))
-    desk.state.wake("replay")
+    console.state.wake("replay")
     return found
 
 
 @router.get("/search")
 async def search(
     _: Viewer,
-    desk: TheDesk,
+    console: TheConsole,
     text: Annotated[str, Query(min_length=3, max_length=200)] = "",
     since: AwareDatetime | None = None,
     until: AwareDatetime | None = None,
@@ -244,7 +253,7 @@ async def search(
     """Events and letters of a time, or that have or name an id, or letters with these words in their
     error. Without any of it the newest."""
     chosen = Selection(state="all", text=text.strip(), since=since, until=until)
-    async with desk.begin() as session:
+    async with console.begin() as session:
         found = await letters.find(session, chosen.text, since, until)
         rows = await session.scalars(letters.chosen(chosen).limit(200))
         return Found(
@@ -254,9 +263,9 @@ async def search(
 
 
 @router.get("/events/{stream}/{seq}")
-async def show_event(_: Viewer, desk: TheDesk, stream: str, seq: int) -> EventView:
+async def show_event(_: Viewer, console: TheConsole, stream: str, seq: int) -> EventView:
     """An event, its body without values, and who has it before them still."""
-    message = await desk.message(stream, seq)
+    message = await console.message(stream, seq)
     if message is None:
         raise NotFound("There is no such message.", "Det finns inget sådant meddelande.")
     headers = envelope(message.headers)
@@ -264,9 +273,9 @@ async def show_event(_: Viewer, desk: TheDesk, stream: str, seq: int) -> EventVi
 
 
 @router.get("/alerts")
-async def list_alerts(_: Viewer, desk: TheDesk) -> Alerts:
+async def list_alerts(_: Viewer, console: TheConsole) -> Alerts:
     """Those that go on, and the last hundred that are over."""
-    async with desk.begin() as session:
+    async with console.begin() as session:
         now, over = await alerts.open_now(session), await alerts.ended(session)
     return Alerts(
         open=[AlertView.model_validate(row) for row in now],
@@ -275,22 +284,22 @@ async def list_alerts(_: Viewer, desk: TheDesk) -> Alerts:
 
 
 @router.post("/alerts/{alert_id}/seen")
-async def see_alert(who: Operator, desk: TheDesk, alert_id: UUID) -> SeenBy:
+async def see_alert(who: Operator, console: TheConsole, alert_id: UUID) -> SeenBy:
     """Says that somebody looks after it."""
-    async with desk.begin() as session:
-        await alerts.take(session, desk.who(who), alert_id)
+    async with console.begin() as session:
+        await alerts.take(session, console.who(who), alert_id)
     return SeenBy(seen_by=who.subject)
 
 
 @router.get("/audit")
 async def list_audit(
     _: Viewer,
-    desk: TheDesk,
+    console: TheConsole,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     before: Annotated[int, Query(ge=1, le=2**62)] = 2**62,
 ) -> list[Entry]:
     """Who did what, the newest first."""
-    async with desk.begin() as session:
+    async with console.begin() as session:
         rows = await session.scalars(
             select(Audit).where(Audit.number < before).order_by(Audit.number.desc()).limit(limit)
         )
@@ -298,18 +307,18 @@ async def list_audit(
 
 
 @router.get("/audit/verify")
-async def verify_audit(_: Viewer, desk: TheDesk) -> audit.Verdict:
+async def verify_audit(_: Viewer, console: TheConsole) -> audit.Verdict:
     """Whether the audit is whole and as it was written."""
-    return await desk.verdict()
+    return await console.verdict()
 
 
 @router.post("/forget/{name}")
-async def forget(who: Admin, desk: TheDesk, name: str) -> Forgotten:
+async def forget(who: Admin, console: TheConsole, name: str) -> Forgotten:
     """Misses a service or a link that is gone for good no more."""
-    known = desk.board.known
+    known = console.board.known
     gone = [key for key in (name, f"link:{name}") if known.pop(key, None)]
     if not gone:
         raise NotFound("Nothing of that name is missed.", "Inget med det namnet saknas.")
-    async with desk.begin() as session:
-        await audit.enter(session, desk.who(who), "forget", name)
+    async with console.begin() as session:
+        await audit.enter(session, console.who(who), "forget", name)
     return Forgotten(forgotten=name, at=datetime.now(UTC))

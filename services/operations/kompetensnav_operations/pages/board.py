@@ -12,9 +12,9 @@ from starlette.responses import HTMLResponse, RedirectResponse
 from kompetensnav_chassis.errors import Problem
 from kompetensnav_chassis.identity import Identity
 from kompetensnav_operations.actions import alerts, audit, history, letters, pauses
-from kompetensnav_operations.actions.desk import Desk, TheDesk
+from kompetensnav_operations.actions.console import Console, TheConsole
 from kompetensnav_operations.actions.letters import Selection
-from kompetensnav_operations.actions.looking import by_stream
+from kompetensnav_operations.actions.snapshot import by_stream
 from kompetensnav_operations.domain.picture import Picture, Queue
 from kompetensnav_operations.edges.roles import Admin, Operator, Viewer
 from kompetensnav_operations.pages.drawing import chart, draw
@@ -27,25 +27,25 @@ GROUPS = 8
 
 
 @router.get("/")
-async def overview(request: Request, me: Viewer, desk: TheDesk) -> HTMLResponse:
+async def overview(request: Request, me: Viewer, console: TheConsole) -> HTMLResponse:
     """What needs attention, and every queue."""
-    values = await _overview(desk)
+    values = await _overview(console)
     return render(request, "overview.html", me, here="overview", live=True, **values)
 
 
-async def _overview(desk: Desk) -> dict[str, Any]:
-    picture = desk.board.picture
+async def _overview(console: Console) -> dict[str, Any]:
+    picture = console.board.picture
     found: dict[str, Any] = {"alerts": (), "groups": (), "lines": {}}
     if "database" not in picture.faults:
         try:
-            async with desk.begin() as session:
+            async with console.begin() as session:
                 found["alerts"] = await alerts.open_now(session)
                 found["groups"] = await letters.groups(session, Selection(), GROUPS)
                 found["lines"] = await history.last(session)
         except Exception:  # it is said on the page that the database does not answer
             picture = _without_database(picture)
     found["lines"] = {q.key: _rates(found["lines"].get(q.key, ()) or [q]) for q in picture.queues}
-    return found | {"picture": picture, "streams": by_stream(picture.queues), "age": desk.board.age}
+    return found | {"picture": picture, "streams": by_stream(picture.queues), "age": console.board.age}
 
 
 def _rates(samples: Sequence[Sample | Queue]) -> tuple[str, str]:
@@ -60,13 +60,13 @@ def _without_database(picture: Picture) -> Picture:
 
 
 @router.get("/live/overview", response_class=EventSourceResponse)
-async def live_overview(request: Request, me: Viewer, desk: TheDesk) -> AsyncIterator[ServerSentEvent]:
+async def live_overview(request: Request, me: Viewer, console: TheConsole) -> AsyncIterator[ServerSentEvent]:
     """The overview, whenever it changes."""
 
     async def made(_: Picture) -> str:
-        return render_part(request, "_overview.html", me, here="overview", **await _overview(desk))
+        return render_part(request, "_overview.html", me, here="overview", **await _overview(console))
 
-    async for piece in pieces(desk.board, made):
+    async for piece in pieces(console.board, made):
         yield piece
 
 
@@ -74,23 +74,23 @@ async def live_overview(request: Request, me: Viewer, desk: TheDesk) -> AsyncIte
 async def show_queue(
     request: Request,
     me: Viewer,
-    desk: TheDesk,
+    console: TheConsole,
     stream: str,
     consumer: str,
     hours: Annotated[int, Query(ge=1, le=336)] = 1,
 ) -> HTMLResponse:
     """One queue, its history, and pausing it."""
-    return await _queue_page(request, me, desk, desk.queue(stream, consumer), hours)
+    return await _queue_page(request, me, console, console.queue(stream, consumer), hours)
 
 
 async def _queue_page(
-    request: Request, me: Identity, desk: Desk, queue: Queue, hours: int, refused: Any = None
+    request: Request, me: Identity, console: Console, queue: Queue, hours: int, refused: Any = None
 ) -> HTMLResponse:
     samples: Sequence[Sample] = ()
-    if "database" not in desk.board.faults:
-        async with desk.begin() as session:
+    if "database" not in console.board.faults:
+        async with console.begin() as session:
             samples = await history.of(session, queue.key, timedelta(hours=hours))
-    values = await _queue(desk, queue)
+    values = await _queue(console, queue)
     return render(
         request, "queue.html", me, live=True, samples=samples, span_hours=hours,
         chart=chart([s.waiting for s in samples], 600, 116),
@@ -100,25 +100,27 @@ async def _queue_page(
     )  # fmt: skip
 
 
-async def _queue(desk: Desk, queue: Queue) -> dict[str, Any]:
+async def _queue(console: Console, queue: Queue) -> dict[str, Any]:
     pause = None
-    if queue.paused and "database" not in desk.board.faults:
-        async with desk.begin() as session:
+    if queue.paused and "database" not in console.board.faults:
+        async with console.begin() as session:
             pause = await session.get(Pause, (queue.stream, queue.name))
-    return {"q": queue, "picture": desk.board.picture, "age": desk.board.age, "pause": pause}
+    return {"q": queue, "picture": console.board.picture, "age": console.board.age, "pause": pause}
 
 
 @router.get("/live/queues/{stream}/{consumer}", response_class=EventSourceResponse)
 async def live_queue(
-    request: Request, me: Viewer, desk: TheDesk, stream: str, consumer: str
+    request: Request, me: Viewer, console: TheConsole, stream: str, consumer: str
 ) -> AsyncIterator[ServerSentEvent]:
     """The queue, whenever it changes."""
 
     async def made(picture: Picture) -> str:
         queue = picture.queue(stream, consumer)
-        return render_part(request, "_queue.html", me, here="", **await _queue(desk, queue)) if queue else ""
+        return (
+            render_part(request, "_queue.html", me, here="", **await _queue(console, queue)) if queue else ""
+        )
 
-    async for piece in pieces(desk.board, made):
+    async for piece in pieces(console.board, made):
         yield piece
 
 
@@ -129,58 +131,62 @@ Why = Annotated[str, Form(min_length=3, max_length=500)]
 async def pause(
     request: Request,
     me: Operator,
-    desk: TheDesk,
+    console: TheConsole,
     stream: str,
     consumer: str,
     minutes: Annotated[int, Form(ge=1, le=10_080)],
     why: Why,
 ) -> Any:
     """Gives a consumer nothing for a while."""
-    queue = desk.queue(stream, consumer)
+    queue = console.queue(stream, consumer)
     until = datetime.now(UTC) + timedelta(minutes=minutes)
     try:
-        broker = desk.broker
-        async with desk.begin() as session:
-            await pauses.pause(session, broker, desk.who(me), queue, until, why)
+        broker = console.broker
+        async with console.begin() as session:
+            await pauses.pause(session, broker, console.who(me), queue, until, why)
     except Problem as refused:
-        return await _queue_page(request, me, desk, queue, 1, refused)
-    await desk.look_again()
+        return await _queue_page(request, me, console, queue, 1, refused)
+    await console.look_again()
     return RedirectResponse(f"/queues/{stream}/{consumer}", 303)
 
 
 @router.post("/queues/{stream}/{consumer}/resume")
-async def resume(request: Request, me: Operator, desk: TheDesk, stream: str, consumer: str, why: Why) -> Any:
+async def resume(
+    request: Request, me: Operator, console: TheConsole, stream: str, consumer: str, why: Why
+) -> Any:
     """Lets it go on."""
-    queue = desk.queue(stream, consumer)
+    queue = console.queue(stream, consumer)
     try:
-        broker = desk.broker
-        async with desk.begin() as session:
-            await pauses.resume(session, broker, desk.who(me), queue, why)
+        broker = console.broker
+        async with console.begin() as session:
+            await pauses.resume(session, broker, console.who(me), queue, why)
     except Problem as refused:
-        return await _queue_page(request, me, desk, queue, 1, refused)
-    await desk.look_again()
+        return await _queue_page(request, me, console, queue, 1, refused)
+    await console.look_again()
     return RedirectResponse(f"/queues/{stream}/{consumer}", 303)
 
 
 @router.post("/forget")
-async def forget(me: Admin, desk: TheDesk, name: Annotated[str, Form(max_length=200)]) -> RedirectResponse:
+async def forget(
+    me: Admin, console: TheConsole, name: Annotated[str, Form(max_length=200)]
+) -> RedirectResponse:
     """Misses what is gone for good no more."""
-    known = desk.board.known
+    known = console.board.known
     if [key for key in (name, f"link:{name}") if known.pop(key, None)]:
-        async with desk.begin() as session:
-            await audit.enter(session, desk.who(me), "forget", name)
+        async with console.begin() as session:
+            await audit.enter(session, console.who(me), "forget", name)
     return RedirectResponse("/", 303)
 
 
 @router.get("/map")
-async def show_map(request: Request, me: Viewer, desk: TheDesk) -> HTMLResponse:
+async def show_map(request: Request, me: Viewer, console: TheConsole) -> HTMLResponse:
     """Streams, consumers and services as a picture, and as a table."""
-    picture = desk.board.picture
+    picture = console.board.picture
     queues = by_stream(picture.queues)
     streams = sorted(picture.streams, key=lambda s: s.name)
     listeners = {d: i.service for i in picture.instances for d in i.durables}
     return render(
-        request, "map.html", me, here="map", picture=picture, age=desk.board.age, listeners=listeners,
+        request, "map.html", me, here="map", picture=picture, age=console.board.age, listeners=listeners,
         drawn=draw(picture, queues, listeners),
         table=[{"stream": s, "queues": queues.get(s.name, [])} for s in streams],
     )  # fmt: skip

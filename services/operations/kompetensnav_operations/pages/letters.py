@@ -11,7 +11,7 @@ from kompetensnav_chassis.errors import BadRows, Conflict, NotFound, Problem
 from kompetensnav_chassis.identity import Identity
 from kompetensnav_contracts.catalogue import catalogue
 from kompetensnav_operations.actions import editing, letters, replays
-from kompetensnav_operations.actions.desk import Desk, TheDesk, time_said
+from kompetensnav_operations.actions.console import Console, TheConsole, time_said
 from kompetensnav_operations.actions.editing import LARGEST
 from kompetensnav_operations.actions.letters import PAGE, Selection
 from kompetensnav_operations.domain.letters import State, masked, readable
@@ -39,21 +39,26 @@ def _chosen(given: dict[str, str]) -> Selection:
 async def list_letters(
     request: Request,
     me: Viewer,
-    desk: TheDesk,
+    console: TheConsole,
     offset: Annotated[int, Query(ge=0, le=10**9)] = 0,
 ) -> HTMLResponse:
     """All that fit a filter, and what they died of."""
-    return await _list(request, me, desk, dict(request.query_params), offset)
+    return await _list(request, me, console, dict(request.query_params), offset)
 
 
 async def _list(
-    request: Request, me: Identity, desk: Desk, given: dict[str, str], offset: int = 0, refused: Any = None
+    request: Request,
+    me: Identity,
+    console: Console,
+    given: dict[str, str],
+    offset: int = 0,
+    refused: Any = None,
 ) -> HTMLResponse:
     try:
         chosen = _chosen(given)
     except BadRows as bad:
         chosen, refused = Selection(), bad
-    async with desk.begin() as session:
+    async with console.begin() as session:
         rows = (await session.scalars(letters.chosen(chosen).limit(PAGE).offset(offset))).all()
         total, upto = await letters.count(session, chosen), await letters.newest(session)
         groups = await letters.groups(session, chosen, 20)
@@ -61,7 +66,7 @@ async def _list(
     return render(
         request, "letters.html", me, here="letters", rows=rows, total=total, upto=upto, groups=groups,
         chosen=chosen, offset=offset, page=PAGE, query=query, said=_said(request, given),
-        consumers=sorted({q.name for q in desk.board.picture.queues}),
+        consumers=sorted({q.name for q in console.board.picture.queues}),
         problem=problem(request, refused) if refused else None, status=getattr(refused, "status", 200),
     )  # fmt: skip
 
@@ -78,7 +83,7 @@ def _said(request: Request, given: dict[str, str]) -> str:
 async def act(
     request: Request,
     me: Operator,
-    desk: TheDesk,
+    console: TheConsole,
     what: Annotated[str, Form(pattern="^(replay|discard|restore)$")],
     why: Annotated[str, Form(min_length=3, max_length=500)],
     scope: Annotated[str, Form(pattern="^(selected|all)$")] = "selected",
@@ -92,17 +97,17 @@ async def act(
     try:
         selection = _selected(given, scope, ids or [], upto)
         if what == "replay":
-            held = await desk.held()
-            async with desk.begin() as session:
+            held = await console.held()
+            async with console.begin() as session:
                 plan = await replays.plan(
-                    session, desk.who(me), desk.board.picture, held, selection, why, rate
+                    session, console.who(me), console.board.picture, held, selection, why, rate
                 )
             return RedirectResponse(f"/replays/{plan.replay_id}", 303)
         done = {"discard": letters.discard, "restore": letters.restore}[what]
-        async with desk.begin() as session:
-            number = await done(session, desk.who(me), selection, why)
+        async with console.begin() as session:
+            number = await done(session, console.who(me), selection, why)
     except Problem as refused:
-        return await _list(request, me, desk, given, 0, refused)
+        return await _list(request, me, console, given, 0, refused)
     told = {"discard": "discarded", "restore": "restored"}[what]
     return RedirectResponse(f"/letters?{urlencode(given | {told: str(number)})}", 303)
 
@@ -116,21 +121,21 @@ def _selected(given: dict[str, str], scope: str, ids: list[int], upto: int) -> S
 
 
 @router.get("/letters/{letter_id}")
-async def show_letter(request: Request, me: Viewer, desk: TheDesk, letter_id: int) -> HTMLResponse:
+async def show_letter(request: Request, me: Viewer, console: TheConsole, letter_id: int) -> HTMLResponse:
     """One letter, every try of it, and the shape of its body."""
-    return await _letter(request, me, desk, await desk.letter(letter_id))
+    return await _letter(request, me, console, await console.letter(letter_id))
 
 
 async def _letter(
-    request: Request, me: Identity, desk: Desk, letter: Letter, *, reveal: bool = False
+    request: Request, me: Identity, console: Console, letter: Letter, *, reveal: bool = False
 ) -> HTMLResponse:
     words, fault, original = texts(language(request))["letter"], "", None
     try:
-        original = await desk.original(letter)
+        original = await console.original(letter)
         fault = "" if original else words["gone"]
     except Problem:
         fault = words["unread"]
-    async with desk.begin() as session:
+    async with console.begin() as session:
         attempts = await letters.attempts(session, letter)
     kind, body, headers = "json", "", {}
     if original:
@@ -153,18 +158,18 @@ def _frames(text: str) -> list[dict[str, Any]]:
 
 
 @router.post("/letters/{letter_id}/reveal")
-async def reveal(request: Request, me: Operator, desk: TheDesk, letter_id: int) -> HTMLResponse:
+async def reveal(request: Request, me: Operator, console: TheConsole, letter_id: int) -> HTMLResponse:
     """The same with the values; it is entered in the audit."""
-    letter = await desk.letter(letter_id)
-    await desk.revealed(me, f"letter {letter_id}")
-    return await _letter(request, me, desk, letter, reveal=True)
+    letter = await console.letter(letter_id)
+    await console.revealed(me, f"letter {letter_id}")
+    return await _letter(request, me, console, letter, reveal=True)
 
 
 @router.get("/letters/{letter_id}/edit")
-async def edit(request: Request, me: Corrector, desk: TheDesk, letter_id: int) -> HTMLResponse:
+async def edit(request: Request, me: Corrector, console: TheConsole, letter_id: int) -> HTMLResponse:
     """A letter's body, to be edited; that it was seen is entered in the audit."""
-    letter, text, _ = await _editable(desk, letter_id)
-    await desk.revealed(me, f"letter {letter_id}")
+    letter, text, _ = await _editable(console, letter_id)
+    await console.revealed(me, f"letter {letter_id}")
     return _edit(request, me, letter, text)
 
 
@@ -178,9 +183,9 @@ def _edit(
     )  # fmt: skip
 
 
-async def _editable(desk: Desk, letter_id: int) -> tuple[Letter, str, Any]:
-    letter = await desk.letter(letter_id)
-    original = await desk.original(letter)
+async def _editable(console: Console, letter_id: int) -> tuple[Letter, str, Any]:
+    letter = await console.letter(letter_id)
+    original = await console.original(letter)
     if original is None:
         raise NotFound("Its message is not there any more.", "Meddelandet finns inte kvar.")
     kind, text = readable(original.data, LARGEST + 1)
@@ -195,18 +200,18 @@ async def _editable(desk: Desk, letter_id: int) -> tuple[Letter, str, Any]:
 async def correct(
     request: Request,
     me: Corrector,
-    desk: TheDesk,
+    console: TheConsole,
     letter_id: int,
     text: Annotated[str, Form(max_length=1_000_000)],
     why: Annotated[str, Form(min_length=3, max_length=500)],
 ) -> Any:
     """Makes a new event of it, and plans its sending."""
-    letter, _, original = await _editable(desk, letter_id)
+    letter, _, original = await _editable(console, letter_id)
     try:
-        held = await desk.held()
-        async with desk.begin() as session:
+        held = await console.held()
+        async with console.begin() as session:
             plan = await editing.correct(
-                session, desk.who(me), desk.board.picture, held, letter_id, original, text, why
+                session, console.who(me), console.board.picture, held, letter_id, original, text, why
             )
     except Problem as refused:
         return _edit(request, me, letter, text, why, refused)

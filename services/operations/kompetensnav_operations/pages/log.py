@@ -10,7 +10,7 @@ from starlette.responses import HTMLResponse, RedirectResponse
 
 from kompetensnav_chassis.errors import BadRows, NotFound
 from kompetensnav_operations.actions import alerts, letters
-from kompetensnav_operations.actions.desk import TheDesk, time_said
+from kompetensnav_operations.actions.console import TheConsole, time_said
 from kompetensnav_operations.actions.letters import Selection
 from kompetensnav_operations.domain.alerts import RULES
 from kompetensnav_operations.domain.letters import envelope, masked
@@ -26,7 +26,7 @@ router = APIRouter(include_in_schema=False)
 async def search(
     request: Request,
     me: Viewer,
-    desk: TheDesk,
+    console: TheConsole,
     text: Annotated[str, Query(max_length=200)] = "",
     since: Annotated[str, Query(max_length=40)] = "",
     until: Annotated[str, Query(max_length=40)] = "",
@@ -42,7 +42,7 @@ async def search(
     found: list[Letter] = []
     is_asked = refused is None and (len(text) >= 3 or (not text and any(span)))
     if is_asked:
-        async with desk.begin() as session:
+        async with console.begin() as session:
             events = list(await letters.find(session, text, span[0], span[1]))
             chosen = Selection(state="all", text=text, since=span[0], until=span[1])
             found = list(await session.scalars(letters.chosen(chosen).limit(200)))
@@ -54,16 +54,18 @@ async def search(
 
 
 @router.get("/events/{stream}/{seq}")
-async def show_event(request: Request, me: Viewer, desk: TheDesk, stream: str, seq: int) -> HTMLResponse:
+async def show_event(
+    request: Request, me: Viewer, console: TheConsole, stream: str, seq: int
+) -> HTMLResponse:
     """An event: its envelope, the shape of its body, and who has it before them still."""
-    if stream not in {s.name for s in desk.board.picture.streams}:
+    if stream not in {s.name for s in console.board.picture.streams}:
         raise NotFound("There is no such stream.", "Det finns ingen sådan ström.")
-    message = await desk.message(stream, seq)
+    message = await console.message(stream, seq)
     if message is None:
         raise NotFound("There is no such message.", "Det finns inget sådant meddelande.")
     reach = [
         (queue, queue.floor >= seq)
-        for queue in desk.board.picture.queues
+        for queue in console.board.picture.queues
         if queue.stream == stream and _hears(queue.filters, message.subject)
     ]
     body = masked(message.data)
@@ -87,18 +89,18 @@ def _fits(pattern: list[str], subject: list[str]) -> bool:
 
 
 @router.get("/alerts")
-async def list_alerts(request: Request, me: Viewer, desk: TheDesk) -> HTMLResponse:
+async def list_alerts(request: Request, me: Viewer, console: TheConsole) -> HTMLResponse:
     """Those that go on, and the last ones that are over."""
-    async with desk.begin() as session:
+    async with console.begin() as session:
         now, over = await alerts.open_now(session), await alerts.ended(session)
     return render(request, "alerts.html", me, here="alerts", now=now, over=over)
 
 
 @router.post("/alerts/{alert_id}/seen")
-async def see_alert(me: Operator, desk: TheDesk, alert_id: UUID) -> RedirectResponse:
+async def see_alert(me: Operator, console: TheConsole, alert_id: UUID) -> RedirectResponse:
     """Says that somebody looks after it."""
-    async with desk.begin() as session:
-        await alerts.take(session, desk.who(me), alert_id)
+    async with console.begin() as session:
+        await alerts.take(session, console.who(me), alert_id)
     return RedirectResponse("/alerts", 303)
 
 
@@ -115,13 +117,13 @@ async def runbook(request: Request, me: Viewer, rule: str) -> HTMLResponse:
 async def show_audit(
     request: Request,
     me: Viewer,
-    desk: TheDesk,
+    console: TheConsole,
     before: Annotated[int, Query(ge=1, le=2**62)] = 2**62,
     verify: bool = False,
 ) -> HTMLResponse:
     """Who did what; and, when asked, whether all of it is there as it was written."""
-    verdict = await desk.verdict() if verify else None
-    async with desk.begin() as session:
+    verdict = await console.verdict() if verify else None
+    async with console.begin() as session:
         rows = await session.scalars(
             select(Audit).where(Audit.number < before).order_by(Audit.number.desc()).limit(100)
         )

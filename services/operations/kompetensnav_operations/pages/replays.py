@@ -12,7 +12,7 @@ from starlette.responses import HTMLResponse, RedirectResponse
 from kompetensnav_chassis.errors import Forbidden, NotFound, Problem
 from kompetensnav_chassis.identity import Identity
 from kompetensnav_operations.actions import replays
-from kompetensnav_operations.actions.desk import Desk, TheDesk
+from kompetensnav_operations.actions.console import Console, TheConsole
 from kompetensnav_operations.domain.picture import Picture
 from kompetensnav_operations.edges.roles import Operator, Viewer
 from kompetensnav_operations.pages.shown import pieces, problem, render, render_part
@@ -23,24 +23,24 @@ STEPS = {"planned": "dry", "canary": "canary", "running": "rest", "stopped": "re
 
 
 @router.get("/replays")
-async def list_replays(request: Request, me: Viewer, desk: TheDesk) -> HTMLResponse:
+async def list_replays(request: Request, me: Viewer, console: TheConsole) -> HTMLResponse:
     """The last hundred."""
-    async with desk.begin() as session:
+    async with console.begin() as session:
         rows = await session.scalars(select(Replay).order_by(Replay.made_at.desc()).limit(100))
         found = [(row, await replays.outcomes(session, row.replay_id)) for row in rows.all()]
     return render(request, "replays.html", me, here="replays", rows=found)
 
 
 @router.get("/replays/{replay_id}")
-async def show_replay(request: Request, me: Viewer, desk: TheDesk, replay_id: UUID) -> HTMLResponse:
+async def show_replay(request: Request, me: Viewer, console: TheConsole, replay_id: UUID) -> HTMLResponse:
     """One of them."""
-    return await _page(request, me, desk, replay_id)
+    return await _page(request, me, console, replay_id)
 
 
 async def _page(
-    request: Request, me: Identity, desk: Desk, replay_id: UUID, refused: Any = None
+    request: Request, me: Identity, console: Console, replay_id: UUID, refused: Any = None
 ) -> HTMLResponse:
-    values = await _values(desk, replay_id)
+    values = await _values(console, replay_id)
     return render(
         request, "replay.html", me, here="replays", live=values["replay"].state in ("canary", "running"),
         problem=problem(request, refused) if refused else None, status=getattr(refused, "status", 200),
@@ -48,8 +48,8 @@ async def _page(
     )  # fmt: skip
 
 
-async def _values(desk: Desk, replay_id: UUID) -> dict[str, Any]:
-    async with desk.begin() as session:
+async def _values(console: Console, replay_id: UUID) -> dict[str, Any]:
+    async with console.begin() as session:
         replay = await session.get(Replay, replay_id)
         if replay is None:
             raise NotFound("There is no such replay.", "Det finns ingen sådan omsändning.")
@@ -63,7 +63,7 @@ async def _values(desk: Desk, replay_id: UUID) -> dict[str, Any]:
         )
         rows = list(consumers)
     total = sum(outcomes.values())
-    paused = {queue.name for queue in desk.board.picture.queues if queue.paused}
+    paused = {queue.name for queue in console.board.picture.queues if queue.paused}
     return {
         "replay": replay,
         "outcomes": outcomes,
@@ -78,7 +78,7 @@ async def _values(desk: Desk, replay_id: UUID) -> dict[str, Any]:
 
 @router.get("/live/replays/{replay_id}", response_class=EventSourceResponse)
 async def live_replay(
-    request: Request, me: Viewer, desk: TheDesk, replay_id: UUID
+    request: Request, me: Viewer, console: TheConsole, replay_id: UUID
 ) -> AsyncIterator[ServerSentEvent]:
     """It, until it has ended."""
     ended = False
@@ -87,41 +87,41 @@ async def live_replay(
         nonlocal ended
         if ended:
             return ""
-        values = await _values(desk, replay_id)
+        values = await _values(console, replay_id)
         ended = values["replay"].state in replays.ENDED
         return render_part(request, "_replay.html", me, here="replays", **values)
 
-    async for piece in pieces(desk.board, made):
+    async for piece in pieces(console.board, made):
         yield piece
 
 
 @router.post("/replays/{replay_id}/begin")
-async def begin(request: Request, me: Operator, desk: TheDesk, replay_id: UUID) -> Any:
+async def begin(request: Request, me: Operator, console: TheConsole, replay_id: UUID) -> Any:
     """Sends the canary."""
-    return await _act(request, me, desk, replay_id, replays.begin)
+    return await _act(request, me, console, replay_id, replays.begin)
 
 
 @router.post("/replays/{replay_id}/stop")
-async def stop(request: Request, me: Operator, desk: TheDesk, replay_id: UUID) -> Any:
+async def stop(request: Request, me: Operator, console: TheConsole, replay_id: UUID) -> Any:
     """Sends no more."""
-    return await _act(request, me, desk, replay_id, replays.stop)
+    return await _act(request, me, console, replay_id, replays.stop)
 
 
 @router.post("/replays/{replay_id}/go-on")
-async def go_on(request: Request, me: Operator, desk: TheDesk, replay_id: UUID) -> Any:
+async def go_on(request: Request, me: Operator, console: TheConsole, replay_id: UUID) -> Any:
     """Sends the rest in spite of the canary."""
-    return await _act(request, me, desk, replay_id, replays.go_on)
+    return await _act(request, me, console, replay_id, replays.go_on)
 
 
-async def _act(request: Request, me: Identity, desk: Desk, replay_id: UUID, act: Any) -> Any:
+async def _act(request: Request, me: Identity, console: Console, replay_id: UUID, act: Any) -> Any:
     try:
         if act is not replays.stop:
-            await desk.held()  # said now, and not only seen later
-        async with desk.begin() as session:
-            await act(session, desk.who(me), replay_id)
+            await console.held()  # said now, and not only seen later
+        async with console.begin() as session:
+            await act(session, console.who(me), replay_id)
     except Forbidden:  # which is entered in the audit
         raise
     except Problem as refused:
-        return await _page(request, me, desk, replay_id, refused)
-    desk.state.wake("replay")
+        return await _page(request, me, console, replay_id, refused)
+    console.state.wake("replay")
     return RedirectResponse(f"/replays/{replay_id}", 303)

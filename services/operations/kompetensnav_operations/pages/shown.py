@@ -14,7 +14,7 @@ from jinja2 import Environment, FileSystemLoader, select_autoescape
 from starlette.responses import HTMLResponse
 
 from kompetensnav_chassis.identity import Identity
-from kompetensnav_operations.actions.looking import Board
+from kompetensnav_operations.actions.snapshot import Board
 from kompetensnav_operations.domain.picture import Picture
 from kompetensnav_operations.edges.roles import ACT, EDIT
 from kompetensnav_operations.edges.texts import texts

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 from kompetensnav_chassis.codes import Day
 from kompetensnav_chassis.paging import Listed
 from kompetensnav_contracts.vocabulary import PlacementType
-from kompetensnav_registry.actors.actions import again
+from kompetensnav_registry.actors.actions import repeat_slots
 from kompetensnav_registry.actors.actions.account import account_of, term
 from kompetensnav_registry.actors.api.workplaces import WeekView
 from kompetensnav_registry.ground.api.views import Coordinator, Reader, View
@@ -103,7 +103,7 @@ async def ask_again(caller: Coordinator, wanted: AskAgain) -> Listed[AskingView]
     """Ask every workplace that offered slots last time to do so again: one mail each, everything filled
     in."""
     async with caller.begin() as session:
-        rows = await again.ask_again(
+        rows = await repeat_slots.ask_again(
             session,
             municipality=caller.municipality,
             placement_type=wanted.placement_type.value,

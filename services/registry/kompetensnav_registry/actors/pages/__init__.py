@@ -1,5 +1,5 @@
 """Pages of a workplace: behind signed links, but for its account."""
 
-from kompetensnav_registry.actors.pages import account, again, finishing
+from kompetensnav_registry.actors.pages import account, finishing, repeat_slots
 
-ROUTERS = (account.router, again.router, finishing.router)
+ROUTERS = (account.router, repeat_slots.router, finishing.router)

@@ -15,7 +15,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from kompetensnav_chassis.db import Scope, Sessions, transaction
 from kompetensnav_operations.actions import alerts
-from kompetensnav_operations.actions.reading import Names
+from kompetensnav_operations.actions.event_reader import Names
 from kompetensnav_operations.domain.alerts import Recent
 from kompetensnav_operations.domain.letters import State
 from kompetensnav_operations.domain.picture import (

@@ -15,15 +15,15 @@ from kompetensnav_chassis.db import Scope, transaction
 from kompetensnav_chassis.errors import BadRows, NotFound, Unavailable
 from kompetensnav_chassis.identity import Identity
 from kompetensnav_operations.actions.audit import Verdict, Who, enter, verify
-from kompetensnav_operations.actions.looking import Board
-from kompetensnav_operations.actions.reading import original
+from kompetensnav_operations.actions.event_reader import original
+from kompetensnav_operations.actions.snapshot import Board
 from kompetensnav_operations.domain.picture import Queue
 from kompetensnav_operations.edges.broker import AWAY, BATCH, Broker, Held, Refused, Stored
 from kompetensnav_operations.tables import Letter
 
 
 @dataclass(frozen=True)
-class Desk:
+class Console:
     """One request's way to everything."""
 
     state: Any
@@ -147,12 +147,12 @@ def anchor(message: Stored) -> tuple[int, str]:
     return int(said["number"]), str(said["seal"])
 
 
-def desk(request: Request) -> Desk:
-    """The desk of a request."""
-    return Desk(request.app.state)
+def console(request: Request) -> Console:
+    """The console of a request."""
+    return Console(request.app.state)
 
 
-TheDesk = Annotated[Desk, Depends(desk)]
+TheConsole = Annotated[Console, Depends(console)]
 
 
 def time_said(name: str, text: str) -> datetime | None:

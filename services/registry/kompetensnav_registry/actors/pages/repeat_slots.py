@@ -11,8 +11,8 @@ from fastapi.responses import HTMLResponse
 from kompetensnav_chassis.db import EVERYONE, transaction
 from kompetensnav_chassis.errors import NotFound, Problem
 from kompetensnav_chassis.identity import open_to_all
-from kompetensnav_registry.actors.actions import again
-from kompetensnav_registry.actors.actions.again import Filled
+from kompetensnav_registry.actors.actions import repeat_slots
+from kompetensnav_registry.actors.actions.repeat_slots import Filled
 from kompetensnav_registry.ground.pages.frame import (
     from_our_own_page,
     gone,
@@ -47,17 +47,17 @@ async def _page(request: Request, token: str, form: Mapping[str, Any] | None) ->
         try:
             purpose = links_of(request).read(token, "again")
             workplace_id, asking_id = UUID(str(purpose.workplace_id)), UUID(str(purpose.asking_id))
-            row, place = await again.find_asking(
+            row, place = await repeat_slots.find_asking(
                 session, workplace_id=workplace_id, asking_id=asking_id, lock=form is not None
             )
         except NotFound as bad:
             return gone(language, bad)
-        filled = await again.filled_in(session, row)
+        filled = await repeat_slots.filled_in(session, row)
         posted, wrong, where, is_first = 0, "", "", form is not None and not row.answered_at
         if form is not None and is_first:
             try:
                 chosen = [_read(slot, form) for slot in filled if f"keep-{slot.before.slot_id}" in form]
-                posted = len(await again.offer_again(session, row=row, workplace=place, chosen=chosen))
+                posted = len(await repeat_slots.offer_again(session, row=row, workplace=place, chosen=chosen))
             except Problem as bad:
                 wrong, where = (bad.sv if language == "sv" else bad.en), where_of(bad)
         return render(

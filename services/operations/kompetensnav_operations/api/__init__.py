@@ -314,7 +314,7 @@ async def verify_audit(_: Viewer, console: TheConsole) -> audit.Verdict:
 
 @router.post("/forget/{name}")
 async def forget(who: Admin, console: TheConsole, name: str) -> Forgotten:
-    """Misses a service or a link that is gone for good no more."""
+    """Stops watching a service or a link that is gone for good."""
     known = console.board.known
     gone = [key for key in (name, f"link:{name}") if known.pop(key, None)]
     if not gone:

@@ -170,7 +170,7 @@ async def resume(
 async def forget(
     me: Admin, console: TheConsole, name: Annotated[str, Form(max_length=200)]
 ) -> RedirectResponse:
-    """Misses what is gone for good no more."""
+    """Stops watching what is gone for good."""
     known = console.board.known
     if [key for key in (name, f"link:{name}") if known.pop(key, None)]:
         async with console.begin() as session:

@@ -8,11 +8,10 @@ from kompetensnav_chassis.db import Session
 from kompetensnav_chassis.errors import NotFound
 from kompetensnav_registry.ground.actions import scopes
 from kompetensnav_registry.ground.tables.organisations import LearningCentre
-from kompetensnav_registry.ledger.actions import cases, ledger, offers
-from kompetensnav_registry.ledger.actions.reserve import open_reservation
-from kompetensnav_registry.ledger.domain.ledger import KeptElsewhere, OtherPlacementType, refused
+from kompetensnav_registry.ledger.actions import ledger, offers
+from kompetensnav_registry.ledger.actions.reserve import check_seat, open_reservation
+from kompetensnav_registry.ledger.domain.ledger import KeptElsewhere, OtherPlacementType
 from kompetensnav_registry.ledger.tables.offers import Offer
-from kompetensnav_registry.rules import actions as rules
 
 
 async def offer_slot(
@@ -44,10 +43,7 @@ async def offer_slot(
             raise NotFound("There is no such request.", "Det finns inget sådant önskemål.")
         if slot.placement_type != request.placement_type:
             raise OtherPlacementType
-        if refusal := ledger.refusal(books, slot, request, via):
-            raise refused(refusal)
-        if broken := cases.seat_broken(facts, request, slot):
-            raise rules.RuleBroken(broken)
+        check_seat(books, facts, slot, request, via)
         seat = ledger.take_seat(books.accounts, slot, told=False, cause_id=round_id)
         await books.accounts.settle(session)
     return offers.make_offer(session, request=request, slot=slot, seat_id=seat.seat_id, round_id=round_id)

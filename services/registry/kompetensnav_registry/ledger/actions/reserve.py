@@ -13,9 +13,10 @@ from kompetensnav_chassis.db import Session
 from kompetensnav_registry.ground.tables.foundation import Base
 from kompetensnav_registry.ground.tables.organisations import LearningCentre, SharingAgreement
 from kompetensnav_registry.ledger.actions import cases, ledger
-from kompetensnav_registry.ledger.domain.ledger import Days, Ledger, Room
+from kompetensnav_registry.ledger.domain.ledger import Days, Ledger, Room, refused
 from kompetensnav_registry.ledger.tables.offers import Request
 from kompetensnav_registry.ledger.tables.slots import Slot
+from kompetensnav_registry.rules import actions as rules
 from kompetensnav_registry.rules.domain.pack import Setting
 
 R = TypeVar("R", bound=Base)
@@ -70,6 +71,16 @@ async def open_reservation(
         [_row(SharingAgreement, values) for values in found["agreements"] or ()],
     )
     return books, _known(found, wanted, request)
+
+
+def check_seat(
+    books: ledger.Books, facts: cases.Known, slot: Slot, request: Request, via: LearningCentre | None = None
+) -> None:
+    """Raises the ledger's refusal of the seat, or RuleBroken with every rule that refuses it."""
+    if refusal := ledger.refusal(books, slot, request, via):
+        raise refused(refusal)
+    if broken := cases.seat_broken(facts, request, slot):
+        raise rules.RuleBroken(broken)
 
 
 def _known(found: Mapping[str, Any], slot: Slot, request: Request | None) -> cases.Known:

@@ -13,11 +13,11 @@ from kompetensnav_chassis.db import Session
 from kompetensnav_chassis.errors import NotFound
 from kompetensnav_registry.ground.actions import protected
 from kompetensnav_registry.ledger.actions import cases, ledger, offers
-from kompetensnav_registry.ledger.domain.ledger import OtherPlacementType, refused
+from kompetensnav_registry.ledger.actions.reserve import check_seat
+from kompetensnav_registry.ledger.domain.ledger import OtherPlacementType
 from kompetensnav_registry.ledger.tables.offers import Placement
 from kompetensnav_registry.ledger.tables.slots import Slot
 from kompetensnav_registry.people.actions.learners import find_request
-from kompetensnav_registry.rules import actions as rules
 
 
 async def place_by_hand(
@@ -39,12 +39,7 @@ async def place_by_hand(
         raise NotFound("There is no such request.", "Det finns inget sådant önskemål.")
     if slot.placement_type != request.placement_type:
         raise OtherPlacementType
-    refusal = ledger.refusal(books, slot, request)
-    if refusal:
-        raise refused(refusal)
-    facts = await cases.known(session, [request], [slot])
-    if broken := cases.seat_broken(facts, request, slot):
-        raise rules.RuleBroken(broken)
+    check_seat(books, await cases.known(session, [request], [slot]), slot, request)
     seat = ledger.take_seat(books.accounts, slot, told=False)
     await books.accounts.settle(session)
     now = datetime.now(UTC)

@@ -7,10 +7,9 @@ import uuid_utils.compat as uuids
 from kompetensnav_chassis.db import Session
 from kompetensnav_contracts.vocabulary import Party, Sharing
 from kompetensnav_registry.ledger.actions import cases, ledger, offers, places, slots
-from kompetensnav_registry.ledger.domain.ledger import refused
+from kompetensnav_registry.ledger.actions.reserve import check_seat
 from kompetensnav_registry.ledger.tables.offers import Offer
 from kompetensnav_registry.people.actions.learners import find_request
-from kompetensnav_registry.rules import actions as rules
 
 
 async def register_own_found(
@@ -33,12 +32,7 @@ async def register_own_found(
         shared_with=Sharing.MUNICIPALITY,
         own_found=True,
     )
-    refusal = ledger.refusal(books, slot, request)
-    if refusal:
-        raise refused(refusal)
-    facts = await cases.known(session, [request], [slot])
-    if broken := cases.seat_broken(facts, request, slot):
-        raise rules.RuleBroken(broken)
+    check_seat(books, await cases.known(session, [request], [slot]), slot, request)
     await session.flush()
     books.accounts.slots[slot.slot_id] = slot
     round_id = uuids.uuid7()

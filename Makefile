@@ -4,8 +4,8 @@ SHELL := /bin/bash
 PYTHON ?= $(shell command -v python3.11 || echo python3)
 BIN := .venv/bin
 MEMBERS := $(patsubst %/pyproject.toml,%,$(wildcard $(addsuffix /*/pyproject.toml,shared services deploy)))
-ASSETS := services/operations/assets
-VENDOR := services/operations/kompetensnav_operations/static/vendor
+ASSETS := shared/pages/assets
+STATIC := shared/pages/kompetensnav_pages/static
 ON_BOTH := services shared $(addprefix tests/,architecture/test_scope.py faults/test_durability.py \
   flows/test_alone.py)
 WORKERS ?= 3
@@ -25,7 +25,7 @@ export VIRTUAL_ENV := $(CURDIR)/.venv
 export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: help setup assets lock tools demo start stop status images up down logs containers test quick check
-.PHONY: fresh check-text check-rules screenshots soak model mutants bench events topology docs clean
+.PHONY: fresh theme check-text check-rules screenshots soak model mutants bench events topology docs clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^## /{printf "\n%s\n", substr($$0, 4)} \
@@ -48,13 +48,13 @@ setup: .venv/ready ## make the virtual environment from requirements.lock
 	@$(BIN)/python -m kompetensnav_matching.engine.warm
 	@touch $@
 
-assets: ## fetch what the console's pages are made with, as its lock file says
-	@command -v npm >/dev/null || { echo "npm is needed for the console's pages: it was not found"; exit 1; }
+assets: ## fetch what pages are made with, as its lock file says
+	@command -v npm >/dev/null || { echo "npm is needed for the pages' styles: it was not found"; exit 1; }
 	@npm ci --silent --ignore-scripts --no-audit --no-fund --prefix $(ASSETS)
-	@mkdir -p $(VENDOR)
-	@cp $(ASSETS)/node_modules/@picocss/pico/css/pico.min.css $(VENDOR)/
+	@mkdir -p $(STATIC)/vendor
+	@cp $(ASSETS)/node_modules/@digdir/designsystemet-css/dist/src/index.css $(STATIC)/vendor/designsystemet.css
 	@cd $(ASSETS)/node_modules/htmx.org/dist && sed -e '$$s/$$/;/' -e '/sourceMappingURL/d' htmx.min.js \
-	  ext/hx-sse.min.js > $(CURDIR)/$(VENDOR)/htmx.js # one file: htmx may begin before a second one is there
+	  ext/hx-sse.min.js > $(CURDIR)/$(STATIC)/vendor/htmx.js # one file: htmx may begin before a second is there
 
 lock: ## resolve again and write requirements.lock; then `make docs`
 	$(BIN)/uv lock --upgrade
@@ -149,6 +149,12 @@ bench: setup ## run the benchmarks and print their tables
 
 events: setup ## write the schemas, docs/events.md and docs/asyncapi.json from the catalogue
 	@$(BIN)/python -m kompetensnav_contracts.catalogue --write .
+
+theme: ## write the pages' theme.css from shared/pages/assets/theme.json
+	@rm -rf build/theme && mkdir -p build/theme && cp $(ASSETS)/theme.json build/theme/designsystemet.config.json
+	@cd build/theme && for step in "create --config designsystemet.config.json" build; do \
+	  npx --yes @digdir/designsystemet@1.15.0 tokens $$step >/dev/null || exit 1; done
+	@cp build/theme/design-tokens-build/kompetensnav.css $(STATIC)/theme.css
 
 topology: setup ## write deploy/topology's services.toml from the installed services
 	@$(BIN)/kompetensnav topology services --write

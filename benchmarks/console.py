@@ -24,6 +24,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from nats.js.api import ConsumerConfig
 from playwright.async_api import async_playwright
 
+from kompetensnav_pages.assets import STYLES
 from support.console import ALL, Console
 from support.receiver import receiver
 from support.rig import rig
@@ -136,7 +137,7 @@ async def weight(client: httpx.AsyncClient) -> None:
     """What a first visit to the overview fetches, compressed."""
     page = await client.get("/", headers={"accept-encoding": "gzip"})
     parts = {"page": len(gzip.compress(page.content))}
-    for path in ("vendor/pico.min.css", "console.css", "vendor/htmx.js", "icon.svg"):
+    for path in (*STYLES, "vendor/htmx.js", "icon.svg"):
         parts[path] = len(gzip.compress((await client.get(f"/static/{path}")).content))
     row("first visit, compressed", sum(parts.values()) / 1000, 150, "kB", None, "")
     row("scripts, compressed", parts["vendor/htmx.js"] / 1000, 50, "kB", None, "")

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from kompetensnav_pages import testing
 from support.console import HOOK_SECRET, STACK_FILE, Console
 from support.receiver import receiver
 from support.rig import rig
@@ -37,6 +38,13 @@ async def own_stack(tmp_path_factory: pytest.TempPathFactory) -> Any:
         yield made, lambda code, placement_type="apl": Town(made, code, placement_type)
     finally:
         finish(process)
+
+
+@pytest.fixture(scope="module")
+async def chromium() -> Any:
+    """A browser."""
+    async with testing.chromium() as browser:
+        yield browser
 
 
 @pytest.fixture(scope="session")

@@ -5,121 +5,36 @@ import json
 import os
 import re
 import shutil
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
-from playwright.async_api import async_playwright
 
 from kompetensnav_chassis.testing import eventually
+from kompetensnav_pages.testing import WIDTHS, reading
 from support.console import slot
 
 pytestmark = [pytest.mark.real, pytest.mark.slow]
 ROOT = Path(__file__).parents[2]
-AXE = ROOT / "services/operations/assets/node_modules/axe-core/axe.min.js"
 SHOWN = ROOT / "docs/operate/pictures"
 QUEUE = "INT_LOCAL/matching-registry"
-WIDTHS = (360, 1280)
-
-
-@pytest.fixture(scope="session")
-async def chromium():
-    """Debian's; `make tools` installs it."""
-    program = shutil.which("chromium")
-    assert program, "chromium is not installed: run `make tools`"
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(
-            executable_path=program, args=["--no-sandbox", "--disable-gpu"]
-        )
-        yield browser
-        await browser.close()
-
-
-class Reader:
-    """Somebody before a browser, who has only a keyboard."""
-
-    def __init__(self, page, console):
-        self.page, self.console, self.complaints = page, console, []
-        page.on("console", self._said)
-        page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        page.on("dialog", lambda dialog: self.complaints.append(f"a dialog: {dialog.message}"))
-
-    def _said(self, message):
-        if message.type in ("error", "warning") and "Failed to load resource" not in message.text:
-            self.complaints.append(message.text)
-
-    async def open(self, path="/"):
-        await self.page.goto(self.console.url + path)
-
-    async def to(self, selector):
-        """Tabs until the focus is there."""
-        for _ in range(400):
-            if await self.page.evaluate("s => document.activeElement?.matches(s) ?? false", selector):
-                return
-            await self.page.keyboard.press("Tab")
-        raise AssertionError(f"no way to {selector} by keyboard on {self.page.url}")
-
-    async def press(self, selector, key="Enter"):
-        """Goes there and presses a key; waits for what comes of it."""
-        await self.to(selector)
-        await self.page.keyboard.press(key)
-        await self.page.wait_for_load_state()
-
-    async def write(self, selector, text):
-        """Goes there and writes, in place of what stands there."""
-        await self.to(selector)
-        await self.page.keyboard.press("Control+A")
-        await self.page.keyboard.type(text)
-
-    async def follow(self, selector):
-        """Presses a link or a button that leads to another page."""
-        before = self.page.url
-        await self.to(selector)
-        async with self.page.expect_navigation():
-            await self.page.keyboard.press("Enter")
-        return before
-
-    async def log_in(self):
-        await self.open()
-        await self.follow("button")
-        await self.page.wait_for_url(self.console.url + "/**")
-
-    async def sees(self, text):
-        """The page says so, at the latest in a while."""
-
-        async def look():
-            return text in await self.page.inner_text("main")
-
-        try:
-            await eventually(look, 30)
-        except AssertionError:
-            shown = await self.page.inner_text("main")
-            raise AssertionError(f"{self.page.url} does not say {text!r}: {shown[:600]}") from None
-
-    async def fits(self):
-        """Nothing makes the page itself wider than the window."""
-        wide = await self.page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
-        assert wide <= 0, f"{self.page.url} is {wide} px too wide"
 
 
 @pytest.fixture
 async def reader(chromium, console):
-    """Makes readers; each page of theirs must be free of complaints at the end."""
-    made = []
+    """Makes readers who have logged in."""
+    async with AsyncExitStack() as kept:
 
-    async def make(width=1280, language="sv-SE", scheme="light", scripts=True):
-        context = await chromium.new_context(
-            viewport={"width": width, "height": 900}, locale=language, color_scheme=scheme,
-            java_script_enabled=scripts,
-        )  # fmt: skip
-        one = Reader(await context.new_page(), console)
-        made.append((context, one))
-        await one.log_in()
-        return one
+        async def make(width=1280, language="sv-SE", scheme="light", scripts=True):
+            one = await kept.enter_async_context(
+                reading(chromium, console.url, width=width, language=language, scheme=scheme, scripts=scripts)
+            )
+            await one.open()
+            await one.follow("button")
+            await one.page.wait_for_url(console.url + "/**")
+            return one
 
-    yield make
-    for context, _ in made:
-        await context.close()  # a page that is left open follows the stack for ever
-    assert [one.complaints for _, one in made if one.complaints] == []
+        yield make
 
 
 async def poisoned(console, n=3, body=b'{"slot_id": "<script>alert(1)</script>", "seats": "tre"}'):
@@ -194,7 +109,7 @@ async def test_an_operators_tasks_by_keyboard(console, reader, width):
     await one.follow('form[action="/audit"] button')
     await one.sees("Kedjan är hel")
     await one.fits()
-    await one.follow('button[name="language"]')
+    await one.follow('a[hreflang="en"]')
     await one.sees("Audit log")
 
 
@@ -280,31 +195,20 @@ async def addresses(console):
 @pytest.mark.parametrize("language", ["sv-SE", "en-GB"])
 async def test_axe_finds_nothing_on_any_page(console, reader, language):
     """Each page in both widths and, as it stands there, in both colour schemes."""
-    source, pages = AXE.read_text(), await addresses(console)
+    pages = await addresses(console)
     for width in WIDTHS:
         one = await reader(width, language)
         for name, path in pages.items():
             await one.open(path)
             assert await one.page.get_attribute("html", "lang") == language[:2]
-            await one.page.evaluate(source)
-            for scheme in ("light", "dark"):
-                await one.page.emulate_media(color_scheme=scheme)
-                await one.page.evaluate("Promise.all(document.getAnimations().map(a => a.finished))")
-                await one.fits()
-                found = await one.page.evaluate("axe.run({resultTypes: ['violations']})")
-                wrong = [
-                    (v["id"], v["nodes"][0]["html"][:200], v["nodes"][0]["failureSummary"][:200])
-                    for v in found["violations"]
-                ]
-                assert wrong == [], f"{name} at {width} px, {scheme}"
+            await one.is_accessible(f"{name} at {width} px")
 
 
 async def test_axe_finds_nothing_while_nats_is_away(console, reader):
     one = await reader()
     with console.rig.stopped("nats"):
         await one.sees("Svarar inte: NATS")
-        await one.page.evaluate(AXE.read_text())
-        assert (await one.page.evaluate("axe.run({resultTypes: ['violations']})"))["violations"] == []
+        await one.is_accessible()
         await one.open(f"/queues/{QUEUE}")
         await one.page.fill("#why", "går det?")
         await one.page.click('form[action$="/pause"] button')

@@ -122,9 +122,7 @@ async def test_a_change_that_was_refused_is_in_the_audit(console):
     cookie = await logged_in(console)
     async with httpx.AsyncClient(base_url=console.url) as client:
         headers = {"sec-fetch-site": "cross-site", "cookie": cookie}
-        for path in ("/logout", "/language"):
-            refused = await client.post(path, data={"language": "en"}, headers=headers)
-            assert refused.status_code == 403, path
+        assert (await client.post("/logout", headers=headers)).status_code == 403
         await client.post("/letters/act", data={"what": "replay", "why": "evil"}, headers=headers)
     (newest, *_) = await console.ask("GET", "/audit")
     assert (newest["act"], newest["actor"], newest["target"]) == ("denied", "anna", "POST /letters/act")

@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from kompetensnav_chassis.testing import eventually
+from support.packages import shared_by
 
 pytestmark = [pytest.mark.containers, pytest.mark.timeout(300)]
 ROOT = Path(__file__).parents[2]
@@ -52,7 +53,7 @@ def test_an_image_holds_only_its_services_wheels(containers, service):
         "print(*sorted(d.name for d in distributions() if d.name.startswith('kompetensnav')))"
     )
     found = containers.compose("exec", "-T", service, "python", "-c", listed).split()
-    assert found == sorted([f"kompetensnav-{service}", "kompetensnav-chassis", "kompetensnav-contracts"])
+    assert found == sorted([f"kompetensnav-{service}", *shared_by(service)])
 
 
 async def test_the_main_job_is_done_though_every_container_is_killed_on_the_way(containers, town):

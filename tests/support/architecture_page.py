@@ -48,7 +48,8 @@ TAIL = """## Where a new thing goes
 | rule of placements | the registry's `rules/domain` and `data/rules.toml` | a proof: `test_rules_decide.py` |
 | thing that can be done | a function in `actions`, called from the layers above | a flow test |
 | reaction to an event | `handlers`, one function | the consumer in the service's metadata |
-| page | `pages` and `templates` | texts in both languages, a look in the browser test |
+| page | `pages` and `templates`, of the parts in `shared/pages` | texts in both languages, a browser test |
+| part, colour or language of pages | `shared/pages` | no colour outside `theme.css` |
 | text | `locales/sv.po` and `locales/en.po` of its package | plural forms where its grammar has them |
 | fact for checks | a view in the schema `facts`, in a migration | an invariant in `deploy/care` |
 | need of every service | `shared/chassis` | no word of the domain |

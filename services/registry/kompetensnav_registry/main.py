@@ -1,11 +1,9 @@
 """Wires the registry; reads like a table of contents."""
 
-from importlib.resources import files
-
 from fastapi import FastAPI
-from starlette.staticfiles import StaticFiles
 
 from kompetensnav_chassis.app import service_app
+from kompetensnav_pages import assets
 from kompetensnav_registry import handlers
 from kompetensnav_registry.actors import api as actors
 from kompetensnav_registry.actors import pages as actors_pages
@@ -63,5 +61,5 @@ def app(settings: Settings) -> FastAPI:
             "neighbours": frozenset(filter(None, settings.neighbours.split(","))),
         },
     )
-    built.mount("/static", StaticFiles(directory=str(files("kompetensnav_registry") / "static")))
+    assets.mount(built)
     return built

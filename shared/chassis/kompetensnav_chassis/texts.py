@@ -30,6 +30,13 @@ class Plural:
 
 
 @cache
+def languages_of(package: str) -> tuple[str, ...]:
+    """The languages that a package has a catalogue in, Swedish first."""
+    there = [path.name.removesuffix(".po") for path in (files(package) / "locales").iterdir()]
+    return tuple(sorted(there, key=lambda code: (code not in LANGUAGES, code != LANGUAGES[0], code)))
+
+
+@cache
 def texts(package: str, language: str) -> dict[str, Any]:
     """All texts of a package in a language, as a tree by the parts of their ids, in the file's order. Raises
     FileNotFoundError for a language that the package has not."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from jinja2 import Environment, PackageLoader, select_autoescape
 
 from kompetensnav_chassis.texts import spoken, texts
+from kompetensnav_pages.colours import colours
 
 PACKAGE = "kompetensnav_notifications"
 _templates = Environment(
@@ -28,6 +29,7 @@ def compose(
         "link": link,
         "language": language,
         "t": words,
+        "colours": colours(),
     }
     return (
         subject,

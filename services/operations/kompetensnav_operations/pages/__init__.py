@@ -8,29 +8,18 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import RedirectResponse, Response
-from starlette.staticfiles import StaticFiles
-from starlette.types import Scope
 
 from kompetensnav_chassis.errors import Forbidden, Problem, Unauthorised
 from kompetensnav_operations.pages import board, letters, log, login, replays
-from kompetensnav_operations.pages.shown import HERE, error_page
+from kompetensnav_operations.pages.shown import error_page
+from kompetensnav_pages import assets
 
 routers = tuple(part.router for part in (login, board, letters, replays, log))
 
 
-class Assets(StaticFiles):
-    """Files that a browser may keep, and asks about before it uses them again."""
-
-    async def get_response(self, path: str, scope: Scope) -> Response:
-        """Starlette's."""
-        response = await super().get_response(path, scope)
-        response.headers["cache-control"] = "no-cache"
-        return response
-
-
 def answer(app: FastAPI) -> None:
     """Serves what pages are made with, and answers people's refusals with pages."""
-    app.mount("/static", Assets(directory=HERE.parent / "static"), name="static")
+    assets.mount(app)
     app.add_middleware(GZipMiddleware, minimum_size=1000)  # what is streamed goes as it is
     for kind in (Problem, Forbidden, HTTPException, RequestValidationError):
         app.add_exception_handler(kind, _answered(app.exception_handlers[kind]))

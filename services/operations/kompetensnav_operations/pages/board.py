@@ -18,7 +18,7 @@ from kompetensnav_operations.actions.snapshot import by_stream
 from kompetensnav_operations.domain.picture import Picture, Queue
 from kompetensnav_operations.edges.roles import Admin, Operator, Viewer
 from kompetensnav_operations.pages.drawing import chart, draw
-from kompetensnav_operations.pages.shown import pieces, problem, render, render_part
+from kompetensnav_operations.pages.shown import live_block, pieces, problem, render
 from kompetensnav_operations.tables import Pause, Sample
 
 router = APIRouter(include_in_schema=False)
@@ -64,7 +64,7 @@ async def live_overview(request: Request, me: Viewer, console: TheConsole) -> As
     """The overview, whenever it changes."""
 
     async def made(_: Picture) -> str:
-        return render_part(request, "_overview.html", me, here="overview", **await _overview(console))
+        return live_block(request, "overview.html", me, **await _overview(console))
 
     async for piece in pieces(console.board, made):
         yield piece
@@ -116,9 +116,7 @@ async def live_queue(
 
     async def made(picture: Picture) -> str:
         queue = picture.queue(stream, consumer)
-        return (
-            render_part(request, "_queue.html", me, here="", **await _queue(console, queue)) if queue else ""
-        )
+        return live_block(request, "queue.html", me, **await _queue(console, queue)) if queue else ""
 
     async for piece in pieces(console.board, made):
         yield piece

@@ -16,8 +16,7 @@ from kompetensnav_operations.actions.editing import LARGEST
 from kompetensnav_operations.actions.letters import PAGE, Selection
 from kompetensnav_operations.domain.letters import State, masked, readable
 from kompetensnav_operations.edges.roles import Corrector, Operator, Viewer
-from kompetensnav_operations.edges.texts import texts
-from kompetensnav_operations.pages.shown import language, problem, render
+from kompetensnav_operations.pages.shown import problem, render, words
 from kompetensnav_operations.tables import Letter
 
 router = APIRouter(include_in_schema=False)
@@ -72,10 +71,10 @@ async def _list(
 
 
 def _said(request: Request, given: dict[str, str]) -> str:
-    words = texts(language(request))["letters"]
+    texts = words(request)["letters"]
     for name in ("discarded", "restored"):
         if given.get(name, "").isdigit():
-            return str(words[f"{name}_n"].format(n=given[name]))
+            return str(texts[f"{name}_n"].format(n=given[name]))
     return ""
 
 
@@ -129,12 +128,12 @@ async def show_letter(request: Request, me: Viewer, console: TheConsole, letter_
 async def _letter(
     request: Request, me: Identity, console: Console, letter: Letter, *, reveal: bool = False
 ) -> HTMLResponse:
-    words, fault, original = texts(language(request))["letter"], "", None
+    texts, fault, original = words(request)["letter"], "", None
     try:
         original = await console.original(letter)
-        fault = "" if original else words["gone"]
+        fault = "" if original else texts["gone"]
     except Problem:
-        fault = words["unread"]
+        fault = texts["unread"]
     async with console.begin() as session:
         attempts = await letters.attempts(session, letter)
     kind, body, headers = "json", "", {}

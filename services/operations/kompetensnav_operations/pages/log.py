@@ -15,8 +15,7 @@ from kompetensnav_operations.actions.letters import Selection
 from kompetensnav_operations.domain.alerts import RULES
 from kompetensnav_operations.domain.letters import envelope, masked
 from kompetensnav_operations.edges.roles import Operator, Viewer
-from kompetensnav_operations.edges.texts import texts
-from kompetensnav_operations.pages.shown import language, problem, render
+from kompetensnav_operations.pages.shown import problem, render, words
 from kompetensnav_operations.tables import Audit, Letter, Seen
 
 router = APIRouter(include_in_schema=False)
@@ -109,8 +108,9 @@ async def runbook(request: Request, me: Viewer, rule: str) -> HTMLResponse:
     """What an alert means, what to look at, which button."""
     if rule not in RULES:
         raise NotFound("There is no such rule.", "Det finns ingen sådan regel.")
-    words = texts(language(request))["rules"][rule]
-    return render(request, "runbook.html", me, here="alerts", rule=rule, words=words)
+    return render(
+        request, "runbook.html", me, here="alerts", rule=rule, runbook=words(request)["rules"][rule]
+    )
 
 
 @router.get("/audit")

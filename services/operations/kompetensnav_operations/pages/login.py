@@ -1,16 +1,12 @@
-"""Logging in and out, and the language."""
+"""Logging in and out."""
 
-from typing import Annotated
-
-from fastapi import APIRouter, Depends, Form, Request
+from fastapi import APIRouter, Depends, Request
 from starlette.responses import RedirectResponse
 
 from kompetensnav_chassis.identity import open_to_all
 from kompetensnav_operations.edges.login import COOKIE, LASTS, STEP, STEP_LASTS, Login, only_ours, safe_path
-from kompetensnav_operations.pages.shown import LANGUAGE
 
 router = APIRouter(include_in_schema=False, dependencies=[Depends(open_to_all)])
-YEAR = 365 * 86_400
 
 
 @router.get("/login")
@@ -37,16 +33,6 @@ async def logout() -> RedirectResponse:
     """Forgets who it is."""
     answer = RedirectResponse("/login", 303)
     answer.delete_cookie(COOKIE, secure=True, httponly=True)
-    return answer
-
-
-@router.post("/language", dependencies=[Depends(only_ours)])
-async def choose_language(
-    language: Annotated[str, Form(pattern="^(sv|en)$")], then: Annotated[str, Form()] = "/"
-) -> RedirectResponse:
-    """Keeps a language in a cookie."""
-    answer = RedirectResponse(safe_path(then), 303)
-    answer.set_cookie(LANGUAGE, language, max_age=YEAR, secure=True, httponly=True, samesite="lax")
     return answer
 
 

@@ -15,7 +15,7 @@ from kompetensnav_operations.actions import replays
 from kompetensnav_operations.actions.console import Console, TheConsole
 from kompetensnav_operations.domain.picture import Picture
 from kompetensnav_operations.edges.roles import Operator, Viewer
-from kompetensnav_operations.pages.shown import pieces, problem, render, render_part
+from kompetensnav_operations.pages.shown import live_block, pieces, problem, render
 from kompetensnav_operations.tables import Letter, Replay, ReplayLetter
 
 router = APIRouter(include_in_schema=False)
@@ -89,7 +89,7 @@ async def live_replay(
             return ""
         values = await _values(console, replay_id)
         ended = values["replay"].state in replays.ENDED
-        return render_part(request, "_replay.html", me, here="replays", **values)
+        return live_block(request, "replay.html", me, **values)
 
     async for piece in pieces(console.board, made):
         yield piece

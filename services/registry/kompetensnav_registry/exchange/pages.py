@@ -8,7 +8,7 @@ from kompetensnav_chassis.db import EVERYONE, transaction
 from kompetensnav_chassis.errors import Problem
 from kompetensnav_chassis.identity import municipalities, open_to_all
 from kompetensnav_registry.exchange.actions import guests
-from kompetensnav_registry.ground.pages.frame import from_our_own_page, gone, language_of, links_of, render
+from kompetensnav_registry.ground.pages.frame import PAGES, from_our_own_page, gone, links_of
 from kompetensnav_registry.ledger.tables.guests import Guest
 from kompetensnav_registry.ledger.tables.slots import Slot
 from kompetensnav_registry.ledger.tables.workplaces import Workplace
@@ -31,11 +31,10 @@ async def send(request: Request, token: str) -> HTMLResponse:
 
 
 async def _page(request: Request, token: str, said: str) -> HTMLResponse:
-    language = language_of(request)
     try:
         purpose = links_of(request).read(token, "guest")
     except Problem as bad:
-        return gone(language, bad)
+        return gone(request, bad)
     # The link itself is the authority, for just the seat it names.
     async with transaction(request.app.state.sessions, EVERYONE) as session:
         result = ""
@@ -47,7 +46,7 @@ async def _page(request: Request, token: str, said: str) -> HTMLResponse:
         )
         line = (await session.execute(found)).first()
         if line is None:
-            return gone(language)
+            return gone(request)
         guest, slot, place = line
         if said in ("yes", "no"):
             done = await guests.answer(
@@ -60,7 +59,7 @@ async def _page(request: Request, token: str, said: str) -> HTMLResponse:
             await session.flush()
             await session.refresh(guest)
         sender = municipalities().get(guest.sent_by, guest.sent_by)
-        return render(
-            "guest.html", language, 200, guest=guest, slot=slot, workplace=place, sender=sender,
-            result=result, may_answer=guest.state == "held" and guest.answer_by is not None,
+        return PAGES.render(
+            request, "guest.html", municipality=guest.municipality, guest=guest, slot=slot, workplace=place,
+            sender=sender, result=result, may_answer=guest.state == "held" and guest.answer_by is not None,
         )  # fmt: skip

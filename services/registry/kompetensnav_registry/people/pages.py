@@ -9,7 +9,7 @@ from sqlalchemy import select
 from kompetensnav_chassis.db import EVERYONE, transaction
 from kompetensnav_chassis.errors import Problem
 from kompetensnav_chassis.identity import open_to_all
-from kompetensnav_registry.ground.pages.frame import from_our_own_page, gone, language_of, links_of, render
+from kompetensnav_registry.ground.pages.frame import PAGES, from_our_own_page, gone, links_of
 from kompetensnav_registry.ledger.tables.offers import Offer, Placement
 from kompetensnav_registry.people.actions import agreements
 from kompetensnav_registry.people.domain.agreements import NotAParty, SignedAlready, places
@@ -35,11 +35,10 @@ async def send(request: Request, token: str) -> HTMLResponse:
 
 
 async def _page(request: Request, token: str, name: str) -> HTMLResponse:
-    language = language_of(request)
     try:
         purpose = links_of(request).read(token, "sign")
     except Problem as bad:
-        return gone(language, bad)
+        return gone(request, bad)
     # The link itself is the authority, for just the placement it names.
     async with transaction(request.app.state.sessions, EVERYONE) as session:
         found = await session.execute(
@@ -51,7 +50,7 @@ async def _page(request: Request, token: str, name: str) -> HTMLResponse:
         )
         line = found.first()
         if line is None:
-            return gone(language)
+            return gone(request)
         row, offer = line
         said = None
         if name:
@@ -72,7 +71,7 @@ async def _page(request: Request, token: str, name: str) -> HTMLResponse:
         signed = await agreements.signatures_of(session, row)
         given = {(s.party, s.place) for s in signed if s.of_revision == row.revision}
         wanted = {p for p in places(row.must_sign, row.second_signer) if p[0] == purpose.party}
-        return render(
-            "sign.html", language, 200, agreement=row, offer=offer, said=said, party=purpose.party,
-            may_sign=bool(wanted - given), given=given,
+        return PAGES.render(
+            request, "sign.html", municipality=row.municipality, agreement=row, offer=offer, said=said,
+            party=purpose.party, may_sign=bool(wanted - given), given=given,
         )  # fmt: skip

@@ -4,24 +4,24 @@ from datetime import UTC, datetime
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import HTMLResponse
 
 from kompetensnav_chassis.codes import Day
 from kompetensnav_chassis.identity import Caller, May
 from kompetensnav_registry.actors.actions.account import account_of, term
-from kompetensnav_registry.ground.pages.frame import render
+from kompetensnav_registry.ground.pages.frame import PAGES
 
 router = APIRouter(prefix="/{municipality}")
 
 
 @router.get("/workplaces/{workplace_id}/account/page", response_class=HTMLResponse)
 async def show(
+    request: Request,
     caller: Annotated[Caller, Depends(May("coordinator", "guidance_counsellor", "operator", "admin"))],
     workplace_id: UUID,
     starts_on: Annotated[Day | None, Query()] = None,
     ends_on: Annotated[Day | None, Query()] = None,
-    lang: Annotated[str, Query(pattern="^(sv|en)$")] = "sv",
 ) -> HTMLResponse:
     """The ledger of a workplace over a period, to print; the current term when none is given."""
     first, last = term(datetime.now(UTC).date())
@@ -34,5 +34,7 @@ async def show(
             starts_on=first,
             ends_on=last,
         )
-        kept = f"starts_on={first}&ends_on={last}&"
-        return render("account.html", lang, 200, account=account, starts_on=first, ends_on=last, kept=kept)
+        return PAGES.render(
+            request, "account.html", municipality=caller.municipality, account=account, starts_on=first,
+            ends_on=last,
+        )  # fmt: skip

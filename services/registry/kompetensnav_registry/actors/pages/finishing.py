@@ -11,7 +11,7 @@ from kompetensnav_chassis.errors import Problem
 from kompetensnav_chassis.identity import open_to_all
 from kompetensnav_registry.actors.actions import needs
 from kompetensnav_registry.ground.domain.finishing import Group, TooFew
-from kompetensnav_registry.ground.pages.frame import from_our_own_page, gone, language_of, links_of, render
+from kompetensnav_registry.ground.pages.frame import PAGES, from_our_own_page, gone, links_of
 from kompetensnav_registry.ledger.actions import listing
 
 router = APIRouter(dependencies=[Depends(open_to_all)], include_in_schema=False)
@@ -33,11 +33,11 @@ async def send(request: Request, token: str) -> HTMLResponse:
 
 
 async def _page(request: Request, token: str, chosen: list[Group]) -> HTMLResponse:
-    language, today = language_of(request), datetime.now(UTC).date()
+    today = datetime.now(UTC).date()
     try:
         purpose = links_of(request).read(token, "finishing")
     except Problem as bad:
-        return gone(language, bad)
+        return gone(request, bad)
     workplace_id = UUID(str(purpose.workplace_id))
     invited, too_few = 0, False
     # The link itself is the authority; what is read beyond the workplace's own municipality is only numbers.
@@ -50,9 +50,9 @@ async def _page(request: Request, token: str, chosen: list[Group]) -> HTMLRespon
                 too_few = True
         groups = await needs.finishing(session, workplace_id=workplace_id, today=today)
         towns = await listing.names_of(session, {group.locality for group in groups})
-    return render(
+    return PAGES.render(
+        request,
         "finishing.html",
-        language,
         409 if too_few else 200,
         groups=groups,
         invited=invited,

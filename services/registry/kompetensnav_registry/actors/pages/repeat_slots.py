@@ -13,14 +13,7 @@ from kompetensnav_chassis.errors import NotFound, Problem
 from kompetensnav_chassis.identity import open_to_all
 from kompetensnav_registry.actors.actions import repeat_slots
 from kompetensnav_registry.actors.actions.repeat_slots import Filled
-from kompetensnav_registry.ground.pages.frame import (
-    from_our_own_page,
-    gone,
-    language_of,
-    links_of,
-    render,
-    where_of,
-)
+from kompetensnav_registry.ground.pages.frame import PAGES, fault_of, from_our_own_page, gone, links_of
 
 router = APIRouter(dependencies=[Depends(open_to_all)], include_in_schema=False)
 
@@ -41,7 +34,6 @@ async def send(request: Request, token: str) -> HTMLResponse:
 
 
 async def _page(request: Request, token: str, form: Mapping[str, Any] | None) -> HTMLResponse:
-    language = language_of(request)
     # The link itself is the authority, for just the workplace and the slots it names.
     async with transaction(request.app.state.sessions, EVERYONE) as session:
         try:
@@ -51,18 +43,18 @@ async def _page(request: Request, token: str, form: Mapping[str, Any] | None) ->
                 session, workplace_id=workplace_id, asking_id=asking_id, lock=form is not None
             )
         except NotFound as bad:
-            return gone(language, bad)
+            return gone(request, bad)
         filled = await repeat_slots.filled_in(session, row)
-        posted, wrong, where, is_first = 0, "", "", form is not None and not row.answered_at
+        posted, wrong, is_first = 0, None, form is not None and not row.answered_at
         if form is not None and is_first:
             try:
                 chosen = [_read(slot, form) for slot in filled if f"keep-{slot.before.slot_id}" in form]
                 posted = len(await repeat_slots.offer_again(session, row=row, workplace=place, chosen=chosen))
             except Problem as bad:
-                wrong, where = (bad.sv if language == "sv" else bad.en), where_of(bad)
-        return render(
-            "again.html", language, 422 if wrong else 200, slots=filled, workplace=place.name,
-            posted=posted, wrong=wrong, where=where, sent=is_first and not wrong, form=form or {},
+                wrong = fault_of(request, bad)
+        return PAGES.render(
+            request, "again.html", 422 if wrong else 200, municipality=place.municipality, slots=filled,
+            workplace=place.name, posted=posted, wrong=wrong, sent=is_first and not wrong, form=form or {},
             answered=bool(row.answered_at) and not wrong,
         )  # fmt: skip
 

@@ -11,7 +11,7 @@ from kompetensnav_chassis.errors import NotFound
 from kompetensnav_chassis.identity import open_to_all
 from kompetensnav_contracts import Event, subject
 from kompetensnav_contracts.catalogue import catalogue, schema
-from kompetensnav_registry.ground.pages.frame import language_of, render
+from kompetensnav_registry.ground.pages.frame import PAGES
 
 router = APIRouter(dependencies=[Depends(open_to_all)], include_in_schema=False)
 
@@ -21,9 +21,9 @@ EXAMPLES = Path(kompetensnav_contracts.__file__).parent / "examples"
 @router.get("/catalogue")
 async def show_catalogue(request: Request) -> HTMLResponse:
     """All of them; those of partners' packages that are installed here, too."""
-    language = language_of(request)
+    language = PAGES.language(request)
     events = [_shown(event, language) for event in _public().values()]
-    return render("catalogue.html", language, 200, events=events)
+    return PAGES.render(request, "catalogue.html", events=events)
 
 
 @router.get("/catalogue/{name}.json")

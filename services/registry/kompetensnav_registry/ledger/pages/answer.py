@@ -17,7 +17,7 @@ from kompetensnav_chassis.errors import Problem
 from kompetensnav_chassis.identity import open_to_all
 from kompetensnav_contracts.vocabulary import Party
 from kompetensnav_registry.ground.edges.links import Purpose
-from kompetensnav_registry.ground.pages.frame import from_our_own_page, gone, language_of, links_of, render
+from kompetensnav_registry.ground.pages.frame import PAGES, from_our_own_page, gone, links_of
 from kompetensnav_registry.ground.tables.learners import Learner
 from kompetensnav_registry.ledger.actions import offers
 from kompetensnav_registry.ledger.domain.offers import NotYours, OfferIsSettled
@@ -44,11 +44,10 @@ async def send(request: Request, token: str) -> HTMLResponse:
 
 
 async def _page(request: Request, token: str, given: dict[str, str]) -> HTMLResponse:
-    language = language_of(request)
     try:
         purpose = links_of(request).read(token)
     except Problem as bad:
-        return gone(language, bad)
+        return gone(request, bad)
     results: dict[UUID, str] = {}
     # The link itself is the authority, for just the offers it names; they may belong to learners of several
     # municipalities and administrations, so the transaction's scope cannot be a token's.
@@ -65,9 +64,10 @@ async def _page(request: Request, token: str, given: dict[str, str]) -> HTMLResp
         name = found[0][2] if found else ""
     views.sort(key=lambda view: (not view["open"], str(view["offer_id"])))
     status = 200 if found else 404
-    return render(
-        "answer.html", language, status, offers=views, results=results, workplace=name, party=purpose.party
-    )
+    return PAGES.render(
+        request, "answer.html", status, municipality=found[0][0].municipality if found else "",
+        offers=views, results=results, workplace=name, party=purpose.party,
+    )  # fmt: skip
 
 
 async def _answer(session: Session, row: Offer, party: str, answer: str) -> str:

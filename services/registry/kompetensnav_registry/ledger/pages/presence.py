@@ -10,14 +10,7 @@ from sqlalchemy import select
 from kompetensnav_chassis.db import EVERYONE, transaction
 from kompetensnav_chassis.errors import Problem
 from kompetensnav_chassis.identity import open_to_all
-from kompetensnav_registry.ground.pages.frame import (
-    from_our_own_page,
-    gone,
-    language_of,
-    links_of,
-    render,
-    where_of,
-)
+from kompetensnav_registry.ground.pages.frame import PAGES, fault_of, from_our_own_page, gone, links_of
 from kompetensnav_registry.ledger.actions import presence
 from kompetensnav_registry.ledger.actions.presence import Week
 from kompetensnav_registry.ledger.tables.offers import Offer, Placement
@@ -41,11 +34,11 @@ async def send(request: Request, token: str) -> HTMLResponse:
 
 
 async def _page(request: Request, token: str, form: dict[str, str] | None) -> HTMLResponse:
-    language, today = language_of(request), datetime.now(UTC).date()
+    today = datetime.now(UTC).date()
     try:
         purpose = links_of(request).read(token, "presence")
     except Problem as bad:
-        return gone(language, bad)
+        return gone(request, bad)
     # The link itself is the authority, for just the placement it names.
     async with transaction(request.app.state.sessions, EVERYONE) as session:
         found = await session.execute(
@@ -57,10 +50,10 @@ async def _page(request: Request, token: str, form: dict[str, str] | None) -> HT
         )
         line = found.first()
         if line is None:
-            return gone(language)
+            return gone(request)
         row, offer, place = line
         weeks = presence.weeks_to_confirm(row, today)
-        wrong, saved, where = "", False, ""
+        wrong, saved = None, False
         if form is not None:
             try:
                 said = _read(form, weeks)
@@ -71,11 +64,12 @@ async def _page(request: Request, token: str, form: dict[str, str] | None) -> HT
                 )
                 await session.flush()
             except Problem as bad:
-                wrong, where = (bad.sv if language == "sv" else bad.en), where_of(bad)
+                wrong = fault_of(request, bad)
         there = {p.week: p for p in await presence.presence_of(session, row)}
-        return render(
-            "presence.html", language, 422 if wrong else 200, weeks=weeks, there=there, offer=offer,
-            workplace=place, wrong=wrong, where=where, saved=saved, form=form if wrong and form else {},
+        return PAGES.render(
+            request, "presence.html", 422 if wrong else 200, municipality=offer.municipality, weeks=weeks,
+            there=there, offer=offer, workplace=place, wrong=wrong, saved=saved,
+            form=form if wrong and form else {},
         )  # fmt: skip
 
 

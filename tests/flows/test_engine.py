@@ -285,7 +285,7 @@ async def test_the_account_says_who_was_served_how_and_hides_the_few(stack, town
         assert words in answered.text
         assert f'lang="{language}"' in answered.text
         assert "<svg" in answered.text
-        assert not re.search(r"https?://", answered.text), "it stands alone"
+        assert not re.search(r"https?://(?!www.w3.org/2000/svg)", answered.text), "it stands alone"
         learners = {r["learner_id"] for r in town.proposals(drafted["round_id"])}
         assert not any(learner in answered.text for learner in learners)
     answered = httpx.get(f"{stack.running['services']['matching']}{path}/page")

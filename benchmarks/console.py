@@ -30,9 +30,9 @@ from support.receiver import receiver
 from support.rig import rig
 
 CONSUMERS = 100
-LETTERS = 10_000
-FILL_LETTERS = """
-insert into letter (seq, consumer, stream, origin_seq, subject, event_id, type, refs, reason, error,
+DEAD_LETTERS = 10_000
+FILL_DEAD_LETTERS = """
+insert into dead_letter (seq, consumer, stream, origin_seq, subject, event_id, type, refs, reason, error,
  fingerprint, died_at, deliveries, size, state)
 select n, 'matching-registry', 'INT_LOCAL', n, 'nav.x', gen_random_uuid()::text, 'registry.slot.posted.v1',
  array[gen_random_uuid()::text, gen_random_uuid()::text], 'failed', 'DBAPIError',
@@ -70,14 +70,17 @@ def row(what: str, value: float, goal: float, unit: str, peer: float | None, who
 
 
 async def listing(console: Console, client: httpx.AsyncClient, events: int) -> None:
-    """10,000 letters listed, and a million events searched."""
+    """10,000 dead letters listed, and a million events searched."""
     sql = console.rig.stack.sql
-    await sql("operations", FILL_LETTERS, LETTERS, role="owner")
-    await sql("operations", "analyze letter", role="owner")
-    mine = await timed(lambda: client.get("/letters"))
-    plain = "select * from letter where state = 'waiting' order by died_at desc, letter_id desc limit 50"
+    await sql("operations", FILL_DEAD_LETTERS, DEAD_LETTERS, role="owner")
+    await sql("operations", "analyze dead_letter", role="owner")
+    mine = await timed(lambda: client.get("/dead-letters"))
+    plain = (
+        "select * from dead_letter where state = 'waiting'"
+        " order by died_at desc, dead_letter_id desc limit 50"
+    )
     theirs = await timed(lambda: sql("operations", plain))
-    row(f"{LETTERS:,} dead letters listed, page, p95", mine, 500, "ms", theirs, "plain SQL")
+    row(f"{DEAD_LETTERS:,} dead letters listed, page, p95", mine, 500, "ms", theirs, "plain SQL")
     await sql("operations", FILL_EVENTS, events, role="owner")
     await sql("operations", "analyze seen", role="owner")
     (one,) = await sql("operations", "select refs[1] r from seen where seq = $1", events // 2)

@@ -1,6 +1,8 @@
 """What people read uses the field's words: none of our own, in either language (docs/glossary.md)."""
 
+import io
 import re
+import tokenize
 import tomllib
 from pathlib import Path
 
@@ -111,3 +113,41 @@ def test_swedish_that_anybody_is_sent_is_easy_to_read(package):
     lix = len(words) / len(sentences) + 100 * sum(len(word) > 6 for word in words) / len(words)
     print(f"LIX of {package}: {lix:.0f}")
     assert lix <= 40
+
+
+NAMES = {"letter", "letters", "told", "boomerang", "boomerangs", "door", "doors", "aside", "unfit"}
+PUBLISHED = {"LetterReplayed", "LetterDiscarded", "letters", "are_told", "told_at"}
+"""Names of published events and their fields, and of the outbox's column, which stay as they are: whoever
+reads them need not change."""
+
+
+def parts(name):
+    """The words of a name in snake or camel case."""
+    return [part.lower() for part in re.findall(r"[A-Z]?[a-z]+|[A-Z]+", name)]
+
+
+def is_ours(name):
+    """Whether a word of our own is in a name; a dead letter is everybody's."""
+    words = parts(name)
+    return any(
+        word in NAMES and not (word.startswith("letter") and "dead" in words[max(0, at - 1) : at])
+        for at, word in enumerate(words)
+    )
+
+
+def test_no_name_in_the_code_is_a_word_of_our_own():
+    found = []
+    for path in sorted(ROOT.glob("[sd]*/*/kompetensnav_*/**/*.py")):
+        if "versions" in path.parts:
+            continue  # a migration says what was
+        for token in tokenize.generate_tokens(io.StringIO(path.read_text()).readline):
+            if token.type == tokenize.NAME and token.string not in PUBLISHED and is_ours(token.string):
+                found.append(f"{path.relative_to(ROOT)}:{token.start[0]}: {token.string}")
+    assert found == []
+
+
+@pytest.mark.parametrize("name", ["letter_id", "replay_letters", "Told", "told_before", "Unfit", "BOOMERANG"])
+def test_the_rule_would_see_such_a_name(name):
+    assert is_ours(name)
+    assert not is_ours("dead_letter_id")
+    assert not is_ours("DeadLetter")

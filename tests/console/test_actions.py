@@ -49,7 +49,7 @@ async def test_the_canary_stops_a_replay_whose_cause_is_not_mended(console):
         await console.tell("1256", b"{still no json")
 
     async def there():
-        return len(await console.letters(**mine, state="waiting")) >= 15
+        return len(await console.dead_letters(**mine, state="waiting")) >= 15
 
     await eventually(there)
     found = await console.replayed(mine)
@@ -57,20 +57,20 @@ async def test_the_canary_stops_a_replay_whose_cause_is_not_mended(console):
     outcomes = found["outcomes"]
     assert outcomes["left"] >= 5, "the rest was not sent"
     assert outcomes.get("returned", 0) + outcomes.get("sent", 0) == 10
-    boomerangs = [n for n in await console.letters(**mine, state="waiting") if n["came_of"]]
-    assert boomerangs, "what came back is marked"
-    origin = await console.ask("GET", f"/letters/{boomerangs[0]['came_of']}")
-    assert origin["letter"]["state"] == "returned", "history is kept"
+    failed_again = [n for n in await console.dead_letters(**mine, state="waiting") if n["came_of"]]
+    assert failed_again, "what came back is marked"
+    origin = await console.ask("GET", f"/dead-letters/{failed_again[0]['came_of']}")
+    assert origin["dead_letter"]["state"] == "returned", "history is kept"
 
 
 async def test_f18_two_operators_and_a_kill_leave_one_effect_per_event(console):
-    """Two operators replay the same forty letters at once, and the console is killed between taking a letter
-    and sending it, and again between sending it and writing that down."""
+    """Two operators replay the same forty dead letters at once, and the console is killed between taking a
+    dead letter and sending it, and again between sending it and writing that down."""
     async with console.faulty("4396"):
         ids = {await console.tell("1257", occupation="4396") for _ in range(40)}
         await eventually(lambda: died(console, ids), 60)
-    letters = [x for x in await console.letters(consumer=MATCHING) if x["event_id"] in ids]
-    chosen = {"ids": [letter["letter_id"] for letter in letters]}
+    dead_letters = [x for x in await console.dead_letters(consumer=MATCHING) if x["event_id"] in ids]
+    chosen = {"ids": [dead_letter["dead_letter_id"] for dead_letter in dead_letters]}
     for point in ("operations.replay.taken", "operations.replay.sent"):
         (console.failpoints / point).touch()
     begun = await asyncio.gather(
@@ -89,7 +89,7 @@ async def test_f18_two_operators_and_a_kill_leave_one_effect_per_event(console):
         " where municipality = '1257' and occupation = '4396'",
     )
     assert (rows[0]["n"], rows[0]["d"]) == (40, 40)
-    again = {"letters": chosen, "reason": "once more"}
+    again = {"dead_letters": chosen, "reason": "once more"}
     plan = await console.ask("POST", "/replays", json=again)
     assert (plan["eligible"], plan["hindered"]) == (0, {"already": 40}), "a stale page cannot replay again"
     await console.ask("POST", f"/replays/{plan['replay_id']}/begin", status=409)
@@ -97,31 +97,37 @@ async def test_f18_two_operators_and_a_kill_leave_one_effect_per_event(console):
 
 async def test_a_discard_needs_a_reason_and_can_be_undone(console):
     id = await console.tell("1256", b"not json to be put away")
-    (letter,) = await console.letters(1, text=id, consumer=MATCHING)
-    chosen = {"ids": [letter["letter_id"]]}
-    await console.ask("POST", "/letters/discard", json={"letters": chosen, "reason": ""}, status=422)
-    done = await console.ask("POST", "/letters/discard", json={"letters": chosen, "reason": "test data"})
+    (dead_letter,) = await console.dead_letters(1, text=id, consumer=MATCHING)
+    chosen = {"ids": [dead_letter["dead_letter_id"]]}
+    await console.ask(
+        "POST", "/dead-letters/discard", json={"dead_letters": chosen, "reason": ""}, status=422
+    )
+    done = await console.ask(
+        "POST", "/dead-letters/discard", json={"dead_letters": chosen, "reason": "test data"}
+    )
     assert done == {"discarded": 1}
-    (shown,) = await console.letters(text=id, state="discarded")
+    (shown,) = await console.dead_letters(text=id, state="discarded")
     assert (shown["why"], shown["settled_by"]) == ("test data", "anna")
-    again = await console.ask("POST", "/letters/discard", json={"letters": chosen, "reason": "test data"})
+    again = await console.ask(
+        "POST", "/dead-letters/discard", json={"dead_letters": chosen, "reason": "test data"}
+    )
     assert again == {"discarded": 0}, "what is dealt with is left alone"
-    old = "update letter set settled_at = now() - interval '31 days' where letter_id = $1"
-    await console.rig.stack.sql("operations", old, letter["letter_id"], role="owner")
-    back = {"letters": chosen | {"state": "discarded"}, "reason": "a mistake"}
-    assert await console.ask("POST", "/letters/restore", json=back) == {"restored": 0}, "too late"
-    old = "update letter set settled_at = now() - interval '29 days' where letter_id = $1"
-    await console.rig.stack.sql("operations", old, letter["letter_id"], role="owner")
-    assert await console.ask("POST", "/letters/restore", json=back) == {"restored": 1}
-    (shown,) = await console.letters(text=id, consumer=MATCHING)
+    old = "update dead_letter set settled_at = now() - interval '31 days' where dead_letter_id = $1"
+    await console.rig.stack.sql("operations", old, dead_letter["dead_letter_id"], role="owner")
+    back = {"dead_letters": chosen | {"state": "discarded"}, "reason": "a mistake"}
+    assert await console.ask("POST", "/dead-letters/restore", json=back) == {"restored": 0}, "too late"
+    old = "update dead_letter set settled_at = now() - interval '29 days' where dead_letter_id = $1"
+    await console.rig.stack.sql("operations", old, dead_letter["dead_letter_id"], role="owner")
+    assert await console.ask("POST", "/dead-letters/restore", json=back) == {"restored": 1}
+    (shown,) = await console.dead_letters(text=id, consumer=MATCHING)
     assert (shown["state"], shown["why"]) == ("waiting", None)
 
 
 async def test_an_edit_makes_a_new_event_caused_by_the_original(console):
     facts = slot(seats="three")
     id = await console.tell("1256", json.dumps(facts).encode())
-    (letter,) = await console.letters(1, text=id, consumer=MATCHING)
-    at = f"/letters/{letter['letter_id']}"
+    (dead_letter,) = await console.dead_letters(1, text=id, consumer=MATCHING)
+    at = f"/dead-letters/{dead_letter['dead_letter_id']}"
     for body, where in (
         ("{", "line 1"),
         (json.dumps(facts), "seats"),
@@ -142,7 +148,7 @@ async def test_an_edit_makes_a_new_event_caused_by_the_original(console):
     assert [row["seats"] for row in rows] == [3]
     (entry,) = await console.rig.stack.sql(
         "operations", "select detail from audit where act = 'correct' and target = $1", at[1:].replace(
-            "letters/", "letter "
+            "dead-letters/", "dead letter "
         )
     )  # fmt: skip
     detail = json.loads(entry["detail"])
@@ -190,14 +196,14 @@ async def test_a_consumer_is_paused_until_a_time_and_goes_on_by_itself(console):
 
 
 async def test_the_audit_is_whole_and_has_what_was_denied(console):
-    asked = {"letters": {"consumer": "x"}, "reason": "I may not"}
+    asked = {"dead_letters": {"consumer": "x"}, "reason": "I may not"}
     denied = await console.ask(
-        "POST", "/letters/discard", json=asked, roles=("viewer",), subject="eva", status=403
+        "POST", "/dead-letters/discard", json=asked, roles=("viewer",), subject="eva", status=403
     )
     assert denied["type"].endswith("forbidden")
     (newest, *_) = await console.ask("GET", "/audit")
     assert (newest["act"], newest["actor"], newest["result"]) == ("denied", "eva", "denied")
-    assert newest["target"] == "POST /api/letters/discard"
+    assert newest["target"] == "POST /api/dead-letters/discard"
 
     async def whole():
         verdict = await console.ask("GET", "/audit/verify")
@@ -220,7 +226,9 @@ async def test_whoever_tampers_with_the_audit_in_the_database_is_found_out(conso
             await app.execute(statement)
     await app.close()
     while len(await console.ask("GET", "/audit")) < 8:
-        await console.ask("POST", "/letters/discard", json={"letters": {"text": "nothing"}, "reason": "fill"})
+        await console.ask(
+            "POST", "/dead-letters/discard", json={"dead_letters": {"text": "nothing"}, "reason": "fill"}
+        )
     owner = await asyncpg.connect(urls["owner"])
     random = Random(7)
     try:

@@ -38,10 +38,10 @@ async def reader(chromium, console):
 
 
 async def poisoned(console, n=3, body=b'{"slot_id": "<script>alert(1)</script>", "seats": "tre"}'):
-    """So many letters of matching's, and the event's id of the last."""
+    """So many dead letters of matching's, and the event's id of the last."""
     ids = [await console.tell("1256", body) for _ in range(n)]
     for id in ids:
-        await console.letters(1, text=id, consumer="matching-registry")
+        await console.dead_letters(1, text=id, consumer="matching-registry")
     return ids
 
 
@@ -62,7 +62,7 @@ async def test_an_operators_tasks_by_keyboard(console, reader, width):
     await one.write("#why", "klar")  # 5. let it go on
     await one.follow('form[action$="/resume"] button')
     await one.sees("Pausa")
-    await one.follow('nav a[href="/letters"]')  # 6. find letters
+    await one.follow('nav a[href="/dead-letters"]')  # 6. find dead letters
     await one.write("#text", ids[0])
     await one.write("#consumer", "matching-registry")
     await one.follow(".filter button")
@@ -74,17 +74,19 @@ async def test_an_operators_tasks_by_keyboard(console, reader, width):
     await one.follow('form[action*="/reveal"] button')
     await one.sees("<script>alert(1)</script>")
     await one.fits()
-    letter = re.search(r"/letters/(\d+)", one.page.url)[1]
+    dead_letter = re.search(r"/dead-letters/(\d+)", one.page.url)[1]
     await one.write("#why", "bara ett prov")  # 8. put it away
     await one.follow('button[value="discard"]')
     await one.sees("Avfärdade meddelanden: 1")
-    await one.open(f"/letters?state=discarded&text={ids[0]}&consumer=matching-registry")  # 9. take it back
-    await one.press(f'input[value="{letter}"]', "Space")
+    await one.open(
+        f"/dead-letters?state=discarded&text={ids[0]}&consumer=matching-registry"
+    )  # 9. take it back
+    await one.press(f'input[value="{dead_letter}"]', "Space")
     await one.write("#why", "ångrade mig")
     await one.follow('button[value="restore"]')
     await one.sees("Återställda meddelanden: 1")
-    await one.open(f"/letters?text={ids[0]}&consumer=matching-registry")  # 10. replay it
-    await one.press(f'input[value="{letter}"]', "Space")
+    await one.open(f"/dead-letters?text={ids[0]}&consumer=matching-registry")  # 10. replay it
+    await one.press(f'input[value="{dead_letter}"]', "Space")
     await one.write("#why", "provar igen")
     await one.follow('button[value="replay"]')
     await one.sees("Provkörning: inget är skickat")
@@ -94,8 +96,8 @@ async def test_an_operators_tasks_by_keyboard(console, reader, width):
     await one.open(f"/search?text={ids[1]}")  # 11. search, and edit
     await one.sees("Händelser")
     await one.fits()
-    (other,) = await console.letters(text=ids[1], consumer="matching-registry")
-    await one.open(f"/letters/{other['letter_id']}")
+    (other,) = await console.dead_letters(text=ids[1], consumer="matching-registry")
+    await one.open(f"/dead-letters/{other['dead_letter_id']}")
     await one.follow('a[href$="/edit"]')
     await one.write("#text", "{")
     await one.write("#why", "rättar")
@@ -115,9 +117,9 @@ async def test_an_operators_tasks_by_keyboard(console, reader, width):
 
 async def test_a_page_follows_what_happens_by_itself(console, reader):
     one = await reader()
-    await one.open("/letters?state=all")
+    await one.open("/dead-letters?state=all")
     await one.open("/")
-    before = len(await console.letters(consumer="matching-registry", state="waiting"))
+    before = len(await console.dead_letters(consumer="matching-registry", state="waiting"))
     await poisoned(console, 1)
 
     async def shown():
@@ -134,7 +136,7 @@ async def test_a_page_follows_what_happens_by_itself(console, reader):
 async def test_everything_works_without_scripts(console, reader):
     (id,) = await poisoned(console, 1)
     one = await reader(scripts=False)
-    await one.page.locator('nav a[href="/letters"]').click()
+    await one.page.locator('nav a[href="/dead-letters"]').click()
     await one.page.fill("#text", id)
     await one.page.fill("#consumer", "matching-registry")
     await one.page.click(".filter button")
@@ -149,8 +151,8 @@ async def test_a_body_of_the_largest_size_or_of_no_text_is_shown_safely(console,
     ids = [await console.tell("1256", body) for body in (large, b"\xff\xfe\x00<b>")]
     one = await reader()
     for id, words in zip(ids, ("<text>", "<6 bytes>"), strict=True):
-        (letter,) = await console.letters(1, text=id, consumer="matching-registry")
-        await one.open(f"/letters/{letter['letter_id']}")
+        (dead_letter,) = await console.dead_letters(1, text=id, consumer="matching-registry")
+        await one.open(f"/dead-letters/{dead_letter['dead_letter_id']}")
         assert words in await one.page.inner_text("pre")
         await one.page.click('form[action*="/reveal"] button')
         await one.sees("Värdena visas")
@@ -161,9 +163,9 @@ async def test_a_body_of_the_largest_size_or_of_no_text_is_shown_safely(console,
 async def test_a_stale_page_cannot_replay_what_was_replayed_meanwhile(console, reader):
     (id,) = await poisoned(console, 1)
     one = await reader()
-    await one.open(f"/letters?text={id}&consumer=matching-registry")
-    (letter,) = await console.letters(text=id, consumer="matching-registry")
-    await console.replayed({"ids": [letter["letter_id"]]}, subject="bertil")
+    await one.open(f"/dead-letters?text={id}&consumer=matching-registry")
+    (dead_letter,) = await console.dead_letters(text=id, consumer="matching-registry")
+    await console.replayed({"ids": [dead_letter["dead_letter_id"]]}, subject="bertil")
     await one.page.check('input[name="ids"]')
     await one.page.fill("#why", "från en gammal sida")
     await one.page.click('button[value="replay"]')
@@ -172,22 +174,23 @@ async def test_a_stale_page_cannot_replay_what_was_replayed_meanwhile(console, r
 
 
 PAGES = {
-    "overview": "/", "queue": f"/queues/{QUEUE}", "letters": "/letters", "letter": "", "edit": "",
+    "overview": "/", "queue": f"/queues/{QUEUE}", "dead-letters": "/dead-letters", "dead-letter": "",
+    "edit": "",
     "replays": "/replays", "replay": "", "search": "", "event": "/events/INT_LOCAL/1", "alerts": "/alerts",
-    "runbook": "/runbooks/age", "audit": "/audit?verify=true", "map": "/map", "missing": "/letters/999999999",
-    "empty": "/letters?text=nothing-has-this",
+    "runbook": "/runbooks/age", "audit": "/audit?verify=true", "map": "/map", "missing":
+    "/dead-letters/999999999", "empty": "/dead-letters?text=nothing-has-this",
 }  # fmt: skip
 
 
 async def addresses(console):
     """Page -> its address, with something to see on each."""
     ids = await poisoned(console, 2)
-    (letter,) = await console.letters(text=ids[0], consumer="matching-registry")
-    wanted = {"letters": {"ids": [letter["letter_id"]]}, "reason": "efter uppgradering"}
+    (dead_letter,) = await console.dead_letters(text=ids[0], consumer="matching-registry")
+    wanted = {"dead_letters": {"ids": [dead_letter["dead_letter_id"]]}, "reason": "efter uppgradering"}
     plan = await console.ask("POST", "/replays", json=wanted)
-    at = f"/letters/{letter['letter_id']}"
+    at = f"/dead-letters/{dead_letter['dead_letter_id']}"
     return PAGES | {
-        "letter": at, "edit": f"{at}/edit", "replay": f"/replays/{plan['replay_id']}",
+        "dead-letter": at, "edit": f"{at}/edit", "replay": f"/replays/{plan['replay_id']}",
         "search": f"/search?text={ids[0]}",
     }  # fmt: skip
 

@@ -31,22 +31,22 @@ async def test_the_command_line_does_the_same_with_the_same_audit(console):
     code, found = await console.command("ls")
     assert (code, MATCHING in {q["name"] for q in found["queues"]}) == (0, True)
     id = await console.tell("1256", b"by command")
-    (letter,) = await console.letters(1, text=id, consumer=MATCHING)
+    (dead_letter,) = await console.dead_letters(1, text=id, consumer=MATCHING)
     code, found = await console.command("dead", "--text", id)
-    assert letter["letter_id"] in {each["letter_id"] for each in found["items"]}
+    assert dead_letter["dead_letter_id"] in {each["dead_letter_id"] for each in found["items"]}
     code, groups = await console.command("dead", "--groups", "--consumer", MATCHING)
-    assert sum(group["letters"] for group in groups) >= 1
-    one = str(letter["letter_id"])
+    assert sum(group["dead_letters"] for group in groups) >= 1
+    one = str(dead_letter["dead_letter_id"])
     code, plan = await console.command("replay", one, "--reason", "by command", "--plan")
     assert (code, plan["eligible"]) == (0, 1)
     code, done = await console.command("replay", one, "--reason", "by command")
     assert (code, done["stopped_why"]) == (1, "canary-returned")
-    (back,) = [x for x in await console.letters(text=id, state="waiting", consumer=MATCHING)]
-    code, done = await console.command("discard", str(back["letter_id"]), "--reason", "by command")
+    (back,) = [x for x in await console.dead_letters(text=id, state="waiting", consumer=MATCHING)]
+    code, done = await console.command("discard", str(back["dead_letter_id"]), "--reason", "by command")
     assert (code, done) == (0, {"discarded": 1})
-    code, done = await console.command("discard", str(back["letter_id"]), "--reason", "no", "--undo")
+    code, done = await console.command("discard", str(back["dead_letter_id"]), "--reason", "no", "--undo")
     assert (code, done) == (2, done), "a reason has at least three characters"
-    code, done = await console.command("discard", str(back["letter_id"]), "--reason", "back", "--undo")
+    code, done = await console.command("discard", str(back["dead_letter_id"]), "--reason", "back", "--undo")
     assert (code, done) == (0, {"restored": 1})
     queue = f"{STREAM}/reporting-erasures"
     code, done = await console.command("pause", queue, "--reason", "by command", "--minutes", "1")
@@ -60,7 +60,7 @@ async def test_the_command_line_does_the_same_with_the_same_audit(console):
 
 
 async def test_an_alert_is_told_once_by_mail_and_webhook_when_it_begins_and_when_it_ends(console):
-    """A message is in limbo: given up by the server, and no letter. A row of the console makes it so."""
+    """A message is in limbo: given up by the server, and no dead letter. A row of the console makes it so."""
     console.hook.got.clear()
     row = "insert into given_up values ($1, $2, 1, now() - interval '1 hour')"
     await console.rig.stack.sql("operations", row, "stranger-napping", STREAM, role="owner")

@@ -129,7 +129,7 @@ async def test_the_console_is_usable_while_nats_or_its_database_is_away(console)
             asked = {"until": until, "reason": "night work"}
             refused = await client.post(f"/api/queues/{STREAM}/{MATCHING}/pause", json=asked)
             assert (refused.status_code, "NATS does not answer" in refused.json()["detail"]) == (503, True)
-            planned = {"letters": {"consumer": MATCHING}, "reason": "why not"}
+            planned = {"dead_letters": {"consumer": MATCHING}, "reason": "why not"}
             assert (await client.post("/api/replays", json=planned)).status_code == 503
         await console.rig.back()
         with console.rig.stopped("postgres"):
@@ -139,7 +139,7 @@ async def test_the_console_is_usable_while_nats_or_its_database_is_away(console)
 
             await eventually(also, 30)
             assert MATCHING in (await client.get("/")).text
-            assert (await client.get("/letters")).status_code == 503
+            assert (await client.get("/dead-letters")).status_code == 503
         await console.rig.back()
 
     async def well():
@@ -225,15 +225,16 @@ async def by_kill(console, began):
 
 
 async def seen_in_time(console, began, consumer, reason, last=None):
-    """Seconds from the last attempt to when each letter was listed, as an idle machine would count them."""
+    """Seconds from the last attempt to when each dead letter was listed, as an idle machine would count
+    them."""
     listed, patience, started = {}, Patience(20), time.time()
     while len(listed) < RUNS:
-        page = await console.letters(consumer=consumer, reason=reason, since=began)
+        page = await console.dead_letters(consumer=consumer, reason=reason, since=began)
         now = time.time()
-        for letter in page:
-            if letter["letter_id"] not in listed:
-                died = datetime.fromisoformat(letter["died_at"]).timestamp()
-                listed[letter["letter_id"]] = now - (died if last is None else last)
+        for dead_letter in page:
+            if dead_letter["dead_letter_id"] not in listed:
+                died = datetime.fromisoformat(dead_letter["died_at"]).timestamp()
+                listed[dead_letter["dead_letter_id"]] = now - (died if last is None else last)
         assert last is None or not patience.is_over, f"{len(listed)} of {RUNS} seen"
     share = min(1.0, patience.used / (time.time() - started))
     return [seconds * share for seconds in listed.values()]
@@ -253,11 +254,11 @@ async def test_a_message_that_dies_is_listed_within_five_seconds(console, path):
 async def test_every_try_is_noted_with_time_host_version_and_where_it_failed(console):
     async with console.faulty("4398"):
         id = await console.tell("1257", occupation="4398")
-        (letter,) = await console.letters(1, text=id, consumer=MATCHING)
-    about = await console.ask("GET", f"/letters/{letter['letter_id']}")
+        (dead_letter,) = await console.dead_letters(1, text=id, consumer=MATCHING)
+    about = await console.ask("GET", f"/dead-letters/{dead_letter['dead_letter_id']}")
 
     async def noted():
-        about = await console.ask("GET", f"/letters/{letter['letter_id']}")
+        about = await console.ask("GET", f"/dead-letters/{dead_letter['dead_letter_id']}")
         return about if len([a for a in about["attempts"] if a["phase"] == "failed"]) == 3 else None
 
     about = await eventually(noted)

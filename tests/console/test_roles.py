@@ -25,7 +25,7 @@ def routes():
 
 
 FILL = {
-    "stream": STREAM, "consumer": "nobody", "letter_id": "999999999", "replay_id": str(uuids.uuid7()),
+    "stream": STREAM, "consumer": "nobody", "dead_letter_id": "999999999", "replay_id": str(uuids.uuid7()),
     "alert_id": str(uuids.uuid7()), "seq": "1", "rule": "age", "name": "nobody", "act": "begin",
 }  # fmt: skip
 
@@ -70,7 +70,7 @@ async def test_a_change_that_another_site_asks_for_is_refused(console):
 async def logged_in(console, roles=" ".join(ALL)):
     """The cookie of somebody who has logged in by the issuer's page, code and PKCE."""
     async with httpx.AsyncClient(base_url=console.url) as client:
-        sent = await client.get("/login", params={"then": "/letters"})
+        sent = await client.get("/login", params={"then": "/dead-letters"})
         page = sent.headers["location"]
         step = sent.headers["set-cookie"].split(";")[0]
         asked = dict(httpx.URL(page).params)
@@ -81,7 +81,7 @@ async def logged_in(console, roles=" ".join(ALL)):
         wrong = await client.get(back)
         assert wrong.status_code == 401, "without the cookie it began with, nobody comes in"
         home = await client.get(back, headers={"cookie": step})
-        assert home.headers["location"] == "/letters"
+        assert home.headers["location"] == "/dead-letters"
         cookies = home.headers.get_list("set-cookie")
         session = next(c for c in cookies if c.startswith("__Host-operations="))
         for word in ("HttpOnly", "Secure", "SameSite=lax", "Path=/"):
@@ -101,8 +101,8 @@ async def test_a_code_is_good_once_and_only_for_who_asked(console):
         assert first.headers["location"] == "/"
         again = await client.get(back, headers={"cookie": step})
         assert again.status_code == 401, "spent; and it leads not back here for ever"
-        deep = await client.get("/letters", params={"text": "a&b"})
-        assert httpx.URL(deep.headers["location"]).params["then"] == "/letters?text=a%26b"
+        deep = await client.get("/dead-letters", params={"text": "a&b"})
+        assert httpx.URL(deep.headers["location"]).params["then"] == "/dead-letters?text=a%26b"
         evil = await client.get("/login", params={"then": "//evil.example"})
         assert evil.status_code == 303
         url = f"{console.rig.stack.running['issuer']}/authorize"
@@ -123,9 +123,9 @@ async def test_a_change_that_was_refused_is_in_the_audit(console):
     async with httpx.AsyncClient(base_url=console.url) as client:
         headers = {"sec-fetch-site": "cross-site", "cookie": cookie}
         assert (await client.post("/logout", headers=headers)).status_code == 403
-        await client.post("/letters/act", data={"what": "replay", "why": "evil"}, headers=headers)
+        await client.post("/dead-letters/act", data={"what": "replay", "why": "evil"}, headers=headers)
     (newest, *_) = await console.ask("GET", "/audit")
-    assert (newest["act"], newest["actor"], newest["target"]) == ("denied", "anna", "POST /letters/act")
+    assert (newest["act"], newest["actor"], newest["target"]) == ("denied", "anna", "POST /dead-letters/act")
     strange = f"/queues/a%00{'b' * 4000}/c/pause"
     await console.ask("POST", strange, roles=("viewer",), subject="eva", status=403)
     (newest, *_) = await console.ask("GET", "/audit")

@@ -39,7 +39,7 @@ READS = {
     "matching": "2580/rounds",
     "notifications": "2580/messages",
     "reporting": "2580/reports/placements",
-    "operations": "api/letters",
+    "operations": "api/dead-letters",
 }
 KILLS = {**dict.fromkeys(SERVICES, 4), "nats": 12, "postgres": 6}
 """What is killed how often, of a hundred strikes or so."""

@@ -76,11 +76,12 @@ async def poison(struck, consumer):
 
 
 async def put_away_by_an_operator(struck):
-    """An operator discards letters that there are none of; that is an entry in the audit all the same."""
+    """An operator discards dead letters that there are none of; that is an entry in the audit all the
+    same."""
     token = struck.stack.token("operator", municipalities=(), audience=AUDIENCE)
     headers = {"authorization": f"Bearer {token}"}
-    url = f"{struck.stack.running['services']['operations']}/api/letters/discard"
-    wanted = {"letters": {"text": "there are none of these"}, "reason": "nothing to do"}
+    url = f"{struck.stack.running['services']['operations']}/api/dead-letters/discard"
+    wanted = {"dead_letters": {"text": "there are none of these"}, "reason": "nothing to do"}
     async with httpx.AsyncClient(timeout=10) as client:
         with contextlib.suppress(httpx.HTTPError):  # it may be down just now
             await client.post(url, json=wanted, headers=headers)

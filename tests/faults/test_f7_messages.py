@@ -85,7 +85,7 @@ async def tell(struck, data, headers, municipality="2580"):
     return ack.seq
 
 
-async def letters(struck, consumer, seq):
+async def dead_letters(struck, consumer, seq):
     """The reasons of the dead letters of a message."""
     care = await struck.stack.nats()
     js = care.jetstream()
@@ -116,7 +116,7 @@ async def test_f9_poison_is_put_aside_and_nobody_waits_behind_it(struck, kind):
         seq = await tell(struck, body, headers | {"Nats-Msg-Id": str(uuids.uuid7())})
 
         async def dead():
-            return await letters(struck, "matching-registry", seq)
+            return await dead_letters(struck, "matching-registry", seq)
 
         (reason,) = await eventually(dead)
         assert reason == {"not-utf8": "bad-json"}.get(kind, kind)
@@ -145,9 +145,9 @@ async def failed(struck, slots):
 
     async def look():
         care = await struck.stack.nats()
-        letters = await read_log(care.jetstream(), "DEAD_LOCAL")
+        dead_letters = await read_log(care.jetstream(), "DEAD_LOCAL")
         await care.close()
-        about = [m.headers for m in letters if m.headers["Kn-Dead-Reason"] == "failed"]
+        about = [m.headers for m in dead_letters if m.headers["Kn-Dead-Reason"] == "failed"]
         return len([a for a in about if a["Kn-Dead-Consumer"] == "matching-registry"]) >= slots
 
     await eventually(look, 60)
@@ -204,7 +204,7 @@ async def test_f13_an_event_from_the_future_is_parked_and_replayed_after_the_upg
         seq = await tell(struck, b"{}", headers | {"Nats-Msg-Id": str(uuids.uuid7())})
 
         async def dead():
-            return await letters(struck, "matching-registry", seq)
+            return await dead_letters(struck, "matching-registry", seq)
 
         assert await eventually(dead) == ["unknown-version"]
         told = await asyncio.to_thread(
@@ -221,8 +221,8 @@ async def test_f13_an_event_from_the_future_is_parked_and_replayed_after_the_upg
         await eventually(again)  # it still does not know it, and says so once more
 
 
-async def test_f18_two_operators_replay_the_same_letters_at_once(struck):
-    """Each letter is replayed once, to the listener that failed and to no other, and has one effect."""
+async def test_f18_two_operators_replay_the_same_dead_letters_at_once(struck):
+    """Each dead letter is replayed once, to the listener that failed and to no other, and has one effect."""
     town = Town(struck.stack, "2326")
     await asyncio.to_thread(town.employers)
     async with faulty(struck, "4322"):

@@ -39,17 +39,17 @@ def verified(stack, *options):
     return done.returncode, json.loads(done.stdout)
 
 
-def broken(told):
-    return {(line["invariant"], line["outcome"]) for line in told["lines"]} - {
+def broken(published):
+    return {(line["invariant"], line["outcome"]) for line in published["lines"]} - {
         (f"I{n}", how) for n in range(1, 11) for how in ("ok", "unknown")
     }
 
 
 async def test_a_healthy_system_is_as_promised_and_a_table_says_so(placed):
-    code, told = verified(placed, "--canary", "Namnx", "--canary", "x.2580@elev.example.com")
-    assert (code, told["violations"]) == (0, 0), told
-    assert {line["invariant"] for line in told["lines"]} == {f"I{n}" for n in range(1, 11)}
-    assert told["events"] > 40
+    code, published = verified(placed, "--canary", "Namnx", "--canary", "x.2580@elev.example.com")
+    assert (code, published["violations"]) == (0, 0), published
+    assert {line["invariant"] for line in published["lines"]} == {f"I{n}" for n in range(1, 11)}
+    assert published["events"] > 40
     printed = placed.run("verify")
     assert printed.returncode == 0
     assert "All as promised" in printed.stdout
@@ -93,10 +93,10 @@ async def test_what_is_broken_is_named_with_its_ids(placed):
     )
     (gone,) = rows
     try:
-        code, told = verified(placed)
+        code, published = verified(placed)
         assert code == 1
-        assert broken(told) == {("I4", "lost"), ("I7", "unexpected")}
-        (line,) = [line for line in told["lines"] if line["invariant"] == "I4"]
+        assert broken(published) == {("I4", "lost"), ("I7", "unexpected")}
+        (line,) = [line for line in published["lines"] if line["invariant"] == "I4"]
         assert line["ids"] == [str(gone["event_id"])]
     finally:
         columns = ", ".join(gone.keys())
@@ -113,9 +113,9 @@ async def test_a_seat_given_twice_behind_the_ledgers_back_is_found(placed):
     copy = f"insert into seat ({', '.join(columns)}) select {values} from seat where released_at is null"
     ((seat_id,),) = await placed.sql("registry", f"{copy} limit 1 returning seat_id", role="owner")
     try:
-        code, told = verified(placed)
+        code, published = verified(placed)
         assert code == 1
-        assert ("I3", "unexpected") in broken(told)
+        assert ("I3", "unexpected") in broken(published)
     finally:
         await placed.sql("registry", "delete from seat where seat_id = $1", seat_id, role="owner")
 
@@ -126,9 +126,11 @@ async def test_a_client_holds_the_system_to_what_was_acknowledged(placed, tmp_pa
     asked.write_text(
         "\n".join(json.dumps({"municipality": "2580", "ref": ref, "outcome": how}) for ref, how in lines)
     )
-    code, told = verified(placed, "--asked", str(asked))
+    code, published = verified(placed, "--asked", str(asked))
     assert code == 1
-    found = {(line["outcome"], tuple(line["ids"])) for line in told["lines"] if line["invariant"] == "I1"}
+    found = {
+        (line["outcome"], tuple(line["ids"])) for line in published["lines"] if line["invariant"] == "I1"
+    }
     assert ("lost", ("('2580', 'never')",)) in found
     assert ("unexpected", ("('2580', 'b')",)) in found
 
@@ -155,7 +157,7 @@ async def test_a_running_system_can_be_verified_while_it_works(placed):
         verdicts.append(await asyncio.to_thread(verified, placed))
     await working
     assert verdicts
-    assert {code for code, _ in verdicts} == {0}, [broken(told) for _, told in verdicts]
+    assert {code for code, _ in verdicts} == {0}, [broken(published) for _, published in verdicts]
     await placed.at_rest()
 
 

@@ -225,7 +225,7 @@ async def test_a_withdrawal_before_its_posting_still_wins(stack):
     assert (await slot_row(stack, event.slot_id))["withdrawn"] is True
 
 
-async def letter_of(js, seq, consumer):
+async def dead_letter_of(js, seq, consumer):
     """The dead letter of a message, if there is one."""
     state = (await js.stream_info("DEAD_LOCAL")).state
     for n in range(max(1, state.first_seq), state.last_seq + 1):
@@ -276,7 +276,7 @@ async def test_poison_becomes_a_dead_letter_at_once_and_the_queue_goes_on(stack,
     care = await stack.nats()
     js = care.jetstream()
 
-    found = await eventually(lambda: letter_of(js, ack.seq, "matching-registry"))
+    found = await eventually(lambda: dead_letter_of(js, ack.seq, "matching-registry"))
     assert found.headers["Kn-Dead-Reason"] == reason
     assert found.headers["Kn-Dead-Deliveries"] == "1"
     assert found.headers["Kn-Dead-In"] == "local"
@@ -336,7 +336,7 @@ async def test_a_message_nobody_ever_answers_is_collected_as_a_dead_letter(stack
     seq = taken[0][0].metadata.sequence.stream
     with contextlib.suppress(TimeoutError):  # the fourth is never delivered: the server gives up and tells
         await subscription.fetch(1, timeout=1)
-    found = await eventually(lambda: letter_of(care.jetstream(), seq, "crashing"), 40)
+    found = await eventually(lambda: dead_letter_of(care.jetstream(), seq, "crashing"), 40)
     assert (found.headers["Kn-Dead-Reason"], found.headers["Kn-Dead-Deliveries"]) == ("max-deliveries", "3")
     assert found.headers["ce-id"] == headers["ce-id"]
     await js.delete_consumer("INT_LOCAL", "crashing")

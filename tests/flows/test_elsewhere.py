@@ -110,10 +110,10 @@ async def through_the_console(tmp_path, url, js, database, issuer):
 
         async def died():
             with contextlib.suppress(httpx.HTTPError, KeyError):
-                return (await client.get("/letters", params={"consumer": "packing"})).json()["items"]
+                return (await client.get("/dead-letters", params={"consumer": "packing"})).json()["items"]
 
-        (letter,) = await eventually(died, 30)
-        assert (letter["reason"], letter["type"]) == ("max-deliveries", "shop.orders")
+        (dead_letter,) = await eventually(died, 30)
+        assert (dead_letter["reason"], dead_letter["type"]) == ("max-deliveries", "shop.orders")
 
         async def counted():
             found = await queues()
@@ -122,7 +122,7 @@ async def through_the_console(tmp_path, url, js, database, issuer):
         found = await eventually(counted)
         waiting = found["billing"]["waiting"]
         (tmp_path / "broken").unlink()
-        wanted = {"letters": {"consumer": "packing"}, "reason": "there is paper again"}
+        wanted = {"dead_letters": {"consumer": "packing"}, "reason": "there is paper again"}
         plan = (await client.post("/replays", json=wanted)).json()
         assert plan["eligible"] == 1
         assert (await client.post(f"/replays/{plan['replay_id']}/begin")).status_code == 200
@@ -141,11 +141,11 @@ async def through_the_console(tmp_path, url, js, database, issuer):
 
         async def given_up():
             with contextlib.suppress(httpx.HTTPError, KeyError):
-                return (await client.get("/letters", params={"consumer": "worker"})).json()["items"]
+                return (await client.get("/dead-letters", params={"consumer": "worker"})).json()["items"]
 
-        (letter,) = await eventually(given_up, 30)
-        assert letter["reason"] == "terminated"
-        about = (await client.get(f"/letters/{letter['letter_id']}")).json()
+        (dead_letter,) = await eventually(given_up, 30)
+        assert dead_letter["reason"] == "terminated"
+        about = (await client.get(f"/dead-letters/{dead_letter['dead_letter_id']}")).json()
         assert about["body"] is None, "its stream has not kept it"
 
         async def whole():

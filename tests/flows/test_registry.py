@@ -170,10 +170,10 @@ async def test_a_withdrawn_slot_frees_seats_and_tells_the_learner(stack, towns):
     assert (withdrawn["withdrawn"], withdrawn["taken"]) == (True, 0)
     await town.offers(1, "declined")
 
-    async def letter():
+    async def dead_letter():
         return [m for m in stack.mails("l.2421@elev.example.com") if "återtagen" in m["Subject"]]
 
-    await eventually(letter)
+    await eventually(dead_letter)
 
 
 async def test_an_own_found_place_takes_the_same_ledger_and_one_more_yes(stack, towns):

@@ -1,4 +1,4 @@
-"""The operations console of a stack, as its users see it, and the means to make letters."""
+"""The operations console of a stack, as its users see it, and the means to make dead letters."""
 
 import asyncio
 import base64
@@ -79,11 +79,11 @@ class Console:
         queues = (await self.ask("GET", "/overview"))["queues"]
         return next((q for q in queues if q["name"] == name), None)
 
-    async def letters(self, wanted: int = 0, **chosen: Any) -> list[dict[str, Any]]:
-        """The letters that fit, once there are so many."""
+    async def dead_letters(self, wanted: int = 0, **chosen: Any) -> list[dict[str, Any]]:
+        """The dead letters that fit, once there are so many."""
 
         async def look() -> Any:
-            page = await self.ask("GET", "/letters", params={"state": "all", "limit": 1000} | chosen)
+            page = await self.ask("GET", "/dead-letters", params={"state": "all", "limit": 1000} | chosen)
             return page["items"] if page["total"] >= wanted else None
 
         found: list[dict[str, Any]] = await eventually(look, 30) if wanted else await look()
@@ -123,14 +123,14 @@ class Console:
         finally:
             await sql("matching", "drop trigger if exists faulty_console on open_slot", role="owner")
 
-    async def replayed(self, letters: Mapping[str, Any], *, subject: str = "anna") -> Any:
+    async def replayed(self, dead_letters: Mapping[str, Any], *, subject: str = "anna") -> Any:
         """A replay from plan to end."""
-        id = await self.begun(letters, subject=subject)
+        id = await self.begun(dead_letters, subject=subject)
         return await self.ended(id)
 
-    async def begun(self, letters: Mapping[str, Any], *, subject: str = "anna", rate: int = 500) -> str:
+    async def begun(self, dead_letters: Mapping[str, Any], *, subject: str = "anna", rate: int = 500) -> str:
         """Plans a replay and begins it; its id."""
-        wanted = {"letters": dict(letters), "reason": "the cause is mended", "rate": rate}
+        wanted = {"dead_letters": dict(dead_letters), "reason": "the cause is mended", "rate": rate}
         plan = await self.ask("POST", "/replays", json=wanted, subject=subject)
         await self.ask("POST", f"/replays/{plan['replay_id']}/begin", subject=subject)
         return str(plan["replay_id"])
@@ -201,8 +201,8 @@ async def asked_once_more(subscription):
 
 
 async def died(console, ids):
-    letters = await console.letters(consumer=MATCHING)
-    return ids <= {letter["event_id"] for letter in letters}
+    dead_letters = await console.dead_letters(consumer=MATCHING)
+    return ids <= {dead_letter["event_id"] for dead_letter in dead_letters}
 
 
 async def replays_of(console, ids):
@@ -219,8 +219,9 @@ async def replays_of(console, ids):
         await care.close()
 
 
-async def letter_of(console, consumer, body=b"{}", *, stream=STREAM, seq=1, **about):
-    """Puts a dead letter where the letters of a consumer are, as a service does; returns its event's id."""
+async def dead_letter_of(console, consumer, body=b"{}", *, stream=STREAM, seq=1, **about):
+    """Puts a dead letter where the dead letters of a consumer are, as a service does; returns its event's
+    id."""
     id = str(uuids.uuid7())
     said = {
         "ce-id": id, "Kn-Dead-Consumer": consumer, "Kn-Dead-Stream": stream, "Kn-Dead-Seq": str(seq),

@@ -1,8 +1,8 @@
 """A stack's backup, and the way back: databases, keys, and a manifest that says what belongs together.
 
 Databases are backed up one after the other while everything works; they need not be of one moment, since what
-one has told and another has not taken in yet comes again by the log. The streams are not in it: whatever was
-told is in the outboxes, and is told again.
+one has published and another has not taken in yet comes again by the log. The streams are not in it: whatever
+was published is in the outboxes, and is published again.
 
 manifest.json   <service>.dump (one a database)   stack.toml, when there is one
 keys/ (they open the vault, and the broker's accounts)
@@ -37,7 +37,7 @@ class Manifest:
 
     stack: str
     made_at: str
-    """When it was begun (UTC): whatever was told later may be lacking."""
+    """When it was begun (UTC): whatever was published later may be lacking."""
     revisions: dict[str, str]
     """Service -> the revision of its tables."""
     files: dict[str, str]

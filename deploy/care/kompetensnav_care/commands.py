@@ -69,7 +69,7 @@ def waiting(
     _show(found, as_json, found or {"nothing waits": 0})
 
 
-Since = Annotated[datetime | None, typer.Option(help="Only what was told since then (UTC).")]
+Since = Annotated[datetime | None, typer.Option(help="Only what was published since then (UTC).")]
 
 
 @care.command()
@@ -78,19 +78,19 @@ def republish(
     run: RunFile = DEFAULT,
     dry_run: Annotated[bool, typer.Option("--plan", help="Only show what would be done.")] = False,
 ) -> None:
-    """Tell again what was told and is not in the stream any more; listeners that have it do nothing."""
+    """Publish again what is not in the stream any more; listeners that have it do nothing."""
     running = find(run)
     moment = since.replace(tzinfo=since.tzinfo or UTC) if since else None
     found = reach(lambda: asyncio.run(telling.republish(running, moment, dry_run=dry_run)))
-    verb = "would be told again" if dry_run else "are told again"
+    verb = "would be published again" if dry_run else "are published again"
     _show(found, False, {f"{service}: events that {verb}": n for service, n in found.items()})
 
 
 @care.command()
 def replay(
     consumer: Annotated[str, typer.Argument(help="Whose dead letters.")],
-    seq: Annotated[list[int] | None, typer.Option(help="Only these letters.")] = None,
-    reason: Annotated[str, typer.Option(help="Only letters with this reason.")] = "",
+    seq: Annotated[list[int] | None, typer.Option(help="Only these dead letters.")] = None,
+    reason: Annotated[str, typer.Option(help="Only dead letters with this reason.")] = "",
     run: RunFile = DEFAULT,
     dry_run: Annotated[bool, typer.Option("--plan", help="Only show what would be done.")] = False,
     without_audit: Annotated[
@@ -110,7 +110,7 @@ def replay(
     done = reach(
         lambda: asyncio.run(replaying.replay(running, consumer, seq or (), reason=reason, dry_run=dry_run))
     )
-    table = Table("letter", "reason", "outcome")
+    table = Table("dead letter", "reason", "outcome")
     for each in done:
         table.add_row(str(each.seq), each.reason, each.outcome)
     Console().print(table if done else f"{consumer} has no such dead letter.")
@@ -122,7 +122,7 @@ def erase(
     as_json: AsJson = False,
     dry_run: Annotated[bool, typer.Option("--plan", help="Only show what would be done.")] = False,
 ) -> None:
-    """Take out of the streams and the outboxes what was told of learners whose erasure all services have
+    """Take out of the streams and the outboxes what was published of learners whose erasure all services have
     answered; run it every night."""
     running = find(run)
     done, bodies = reach(lambda: asyncio.run(erasing.erase(running, dry_run=dry_run)))

@@ -1,8 +1,8 @@
-"""Erases from the streams what was told of learners who have been forgotten.
+"""Erases from the streams what was published of learners who have been forgotten.
 
 Every event with pseudonymous facts names its learner, so nothing else need be searched for. What is left of
 such an event is its row in the teller's outbox without the body: `verify` and `republish` know by it that the
-event was told and may be gone. The request for erasure stays, with a reference that leads to nobody: a
+event was published and may be gone. The request for erasure stays, with a reference that leads to nobody: a
 service that was put back from an older backup hears of it again, and forgets again.
 """
 
@@ -16,7 +16,7 @@ import nats.errors
 import nats.js.errors
 
 from kompetensnav_care.counts import Running, connect
-from kompetensnav_care.log import ERASED, Told, read_log
+from kompetensnav_care.log import ERASED, Published, read_log
 from kompetensnav_care.world import Unreachable
 
 REQUESTED = "registry.erasure.requested.v1"
@@ -59,12 +59,12 @@ async def erase(running: Running, *, dry_run: bool = False) -> tuple[list[Erased
         lags = await _lags(js, f"INT_{running.stack}")
         done: list[Erased] = []
         until: dict[str, datetime] = {}
-        gone: list[Told] = []
+        gone: list[Published] = []
         for asked in _asked(log):
             learner, id = str(asked.fact("learner_id")), str(asked.fact("erasure_id"))
             answers = answers_to(log, id)
             last = max(answers.values(), default=None)
-            found = [m for m in log if m.fact("learner_id") == learner and _told_by(m, last)]
+            found = [m for m in log if m.fact("learner_id") == learner and _published_by(m, last)]
             waits = tuple(service for service in ASKED if service not in answers) or _behind(found, lags)
             done.append(Erased(id, len(found), waits))
             if last and not waits:
@@ -79,14 +79,14 @@ async def erase(running: Running, *, dry_run: bool = False) -> tuple[list[Erased
         await connection.close()
 
 
-def _asked(log: Sequence[Told]) -> list[Told]:
+def _asked(log: Sequence[Published]) -> list[Published]:
     """The requests for erasure, each once."""
     return list({m.id: m for m in log if m.stream.startswith("INT_") and m.name == REQUESTED}.values())
 
 
-def answers_to(log: Sequence[Told], erasure_id: str) -> dict[str, datetime]:
+def answers_to(log: Sequence[Published], erasure_id: str) -> dict[str, datetime]:
     """Service -> when it first answered. One that was put back from a backup answers again: what has been
-    told in between, of somebody whose protection was lifted, is not meant."""
+    published in between, of somebody whose protection was lifted, is not meant."""
     answers: dict[str, datetime] = {}
     for message in log:
         if message.name.endswith(ANSWERED) and message.fact("erasure_id") == erasure_id:
@@ -96,14 +96,14 @@ def answers_to(log: Sequence[Told], erasure_id: str) -> dict[str, datetime]:
     return answers
 
 
-def _told_by(message: Told, last: datetime | None) -> bool:
+def _published_by(message: Published, last: datetime | None) -> bool:
     """Whether it happened before the last answer, wherever in a stream it stands (replayed or published
     again, it comes later): what happens after that is not meant (of somebody whose protection was lifted)."""
     at = _time(message)
     return message.name != REQUESTED and last is not None and (at is None or at <= last)
 
 
-def _time(message: Told) -> datetime | None:
+def _time(message: Published) -> datetime | None:
     """When it happened; None for what no listener can read, and is no event."""
     try:
         return message.time if message.time.tzinfo else None
@@ -121,14 +121,14 @@ async def _lags(js: Any, stream: str) -> dict[str, int]:
     }
 
 
-def _behind(found: Sequence[Told], lags: dict[str, int]) -> tuple[str, ...]:
+def _behind(found: Sequence[Published], lags: dict[str, int]) -> tuple[str, ...]:
     last = max((m.seq for m in found if m.stream.startswith("INT_")), default=0)
     return tuple(sorted(consumer for consumer, floor in lags.items() if floor < last))
 
 
 async def _blank(running: Running, until: Mapping[str, datetime], *, dry_run: bool) -> dict[str, int]:
-    """Takes what was told of learners until then out of the outboxes. They go first: a message is found again
-    by its stream."""
+    """Takes what was published of learners until then out of the outboxes. They go first: a message is found
+    again by its stream."""
     found = {}
     for service, urls in running.urls.items():
         if "owner" not in urls:
@@ -151,7 +151,7 @@ async def _blank(running: Running, until: Mapping[str, datetime], *, dry_run: bo
     return found
 
 
-async def _delete(js: Any, message: Told) -> None:
+async def _delete(js: Any, message: Published) -> None:
     try:
         await js.delete_msg(message.stream, message.seq)
     except nats.js.errors.APIError as gone:

@@ -23,7 +23,7 @@ from itertools import combinations
 from typing import Any, Literal
 
 from kompetensnav_care.erase import ANSWERED
-from kompetensnav_care.log import Told
+from kompetensnav_care.log import Published
 from kompetensnav_care.world import Row, World
 
 Outcome = Literal["lost", "duplicated", "phantom", "unexpected", "unknown"]
@@ -57,23 +57,23 @@ def _finding(invariant: str, outcome: Outcome, what: str, ids: Iterable[Any]) ->
 def i1_every_acknowledged_slot_is_everywhere(world: World) -> Findings:
     """Where a slot should be by now is known from how far each listener is."""
     slots = {s["slot_id"]: s for s in world.of("registry", "slot") if not s["own_found"]}
-    posted = Counter(e.fact("slot_id") for e in world.told("registry.slot.posted.v1"))
-    on_their_way = {e.fact("slot_id") for e in world.told("registry.slot.posted.v1")} - {
+    posted = Counter(e.fact("slot_id") for e in world.published("registry.slot.posted.v1"))
+    on_their_way = {e.fact("slot_id") for e in world.published("registry.slot.posted.v1")} - {
         e.fact("slot_id") for e in world.due(MATCHING, "registry.slot.posted.v1")
     }
     if not world.unsent:
-        yield from _finding("I1", "lost", "in the registry, never told", slots.keys() - posted.keys())
-    early = {e.fact("slot_id") for e in world.told_before("registry.slot.posted.v1")}
-    yield from _finding("I1", "phantom", "told, not in the registry", early - slots.keys())
+        yield from _finding("I1", "lost", "in the registry, never published", slots.keys() - posted.keys())
+    early = {e.fact("slot_id") for e in world.published_before("registry.slot.posted.v1")}
+    yield from _finding("I1", "phantom", "published, not in the registry", early - slots.keys())
     yield from _finding("I1", "duplicated", "posted twice", (id for id, n in posted.items() if n > 1))
     for service, consumer, there in (
         ("matching", MATCHING, {s["slot_id"] for s in world.of("matching", "slot")}),
         ("reporting", REPORTING, {f["thing_id"] for f in world.of("reporting", "fact")}),
     ):
         due = {e.fact("slot_id") for e in world.due(consumer, "registry.slot.posted.v1")}
-        yield from _finding("I1", "lost", f"told, not in {service}", due - there)
+        yield from _finding("I1", "lost", f"published, not in {service}", due - there)
     known = {s["slot_id"] for s in world.of("matching", "slot")}
-    yield from _finding("I1", "phantom", "in matching, never told", known - posted.keys() - on_their_way)
+    yield from _finding("I1", "phantom", "in matching, never published", known - posted.keys() - on_their_way)
     yield from _asked(world)
 
 
@@ -117,7 +117,7 @@ def i3_seats_are_never_exceeded(world: World) -> Findings:
     again: set[str] = set()
     names = ("registry.slot.posted.v1", "registry.slot.changed.v1", "registry.seat.reserved.v1",
              "registry.seat.released.v1")  # fmt: skip
-    for event in world.told(*names):
+    for event in world.published(*names):
         slot_id = str(event.fact("slot_id"))
         if "Kn-Again" in event.headers:
             again.add(slot_id)  # the order of the log is no more that of the ledger, which is looked at below
@@ -148,8 +148,8 @@ def i3_seats_are_never_exceeded(world: World) -> Findings:
     changed = {w["workplace_id"] for w in world.of("registry", "workplace") if w.get("revision", 1) > 1}
     packed = set()
     for (w, week), them in by_week.items():  # what was received before a change is not known any more
-        told_anew = w in changed or (w, week) in other
-        counted = [s for s in them if not s["released_at"]] if told_anew else them
+        changed_anew = w in changed or (w, week) in other
+        counted = [s for s in them if not s["released_at"]] if changed_anew else them
         if _at_once(counted) > other.get((w, week), capacity.get(w, 0)):
             packed.add(w)
     yield from _finding("I3", "unexpected", "more learners in a week than the workplace receives", packed)
@@ -178,8 +178,8 @@ ANSWERS = ("registry.seat.reserved.v1", "registry.seat.refused.v1")
 def i4_one_effect_per_event(world: World) -> Findings:
     """A match is answered once, a counted event counted once, and an inbox holds only events that are
     there."""
-    answered = Counter(e.fact("match_id") for e in world.told(*ANSWERS))
-    matched = {e.fact("match_id") for e in world.told("matching.learner.matched.v1")} | {
+    answered = Counter(e.fact("match_id") for e in world.published(*ANSWERS))
+    matched = {e.fact("match_id") for e in world.published("matching.learner.matched.v1")} | {
         e.headers["ce-subject"] for e in world.erased if e.name == "matching.learner.matched.v1"
     }
     due = {e.fact("match_id") for e in world.due(SEATS, "matching.learner.matched.v1")}
@@ -192,12 +192,14 @@ def i4_one_effect_per_event(world: World) -> Findings:
     countable = world.filters.get(REPORTING, frozenset())
     due_ids = {e.id for e in world.due(REPORTING, *countable)}
     erased = {e.id for e in world.erased}
-    told_ids = {e.id for e in world.told(*countable)} | erased
-    yield from _finding("I4", "lost", "told, not counted in reporting", due_ids - counted.keys())
-    yield from _finding("I4", "phantom", "counted in reporting, never told", counted.keys() - told_ids)
+    published_ids = {e.id for e in world.published(*countable)} | erased
+    yield from _finding("I4", "lost", "published, not counted in reporting", due_ids - counted.keys())
+    yield from _finding(
+        "I4", "phantom", "counted in reporting, never published", counted.keys() - published_ids
+    )
     ids = {e.id for e in world.log if e.is_event} | erased
     for consumer, handled in world.inboxes.items():
-        yield from _finding("I4", "phantom", f"handled by {consumer}, never told", handled.keys() - ids)
+        yield from _finding("I4", "phantom", f"handled by {consumer}, never published", handled.keys() - ids)
 
 
 def i5_revisions_are_contiguous(world: World) -> Findings:
@@ -212,7 +214,7 @@ def i5_revisions_are_contiguous(world: World) -> Findings:
         revisions[key][int(event.headers.get("ce-revision", "0"))] += 1
     twice = [f"{k[1]} {k[2]}" for k, found in revisions.items() if any(n > 1 for n in found.values())]
     gaps = [f"{k[1]} {k[2]}" for k, found in revisions.items() if set(found) != set(range(1, max(found) + 1))]
-    yield from _finding("I5", "duplicated", "the same revision told twice", twice)
+    yield from _finding("I5", "duplicated", "the same revision published twice", twice)
     if not world.unsent:
         yield from _finding("I5", "lost", "a revision is missing", gaps)
 
@@ -236,10 +238,12 @@ def i6_one_message_per_recipient(world: World) -> Findings:
                 silent.add(offer.fact("offer_id"))
     yield from _finding("I6", "lost", "an offer with a party that has no message", silent)
     sent = {m["message_id"] for m in messages if m["state"] == "sent"}
-    told = Counter(e.fact("message_id") for e in world.told("notifications.message.sent.v1"))
+    published = Counter(e.fact("message_id") for e in world.published("notifications.message.sent.v1"))
     if not world.unsent:
-        yield from _finding("I6", "lost", "sent, never told", sent - told.keys())
-    yield from _finding("I6", "duplicated", "told as sent twice", (m for m, n in told.items() if n > 1))
+        yield from _finding("I6", "lost", "sent, never published", sent - published.keys())
+    yield from _finding(
+        "I6", "duplicated", "published as sent twice", (m for m, n in published.items() if n > 1)
+    )
     if world.mails is not None:
         yield from _finding("I6", "lost", "sent, and no mail server has it", sent - world.mails.keys())
         known = {m["message_id"] for m in messages}
@@ -264,11 +268,11 @@ COUNTED: dict[str, tuple[str, Callable[[Row], bool]]] = {
 
 
 def i7_reports_add_up(world: World) -> Findings:
-    """By municipality and event, at rest: rows of reporting = events told = rows of the registry."""
+    """By municipality and event, at rest: rows of reporting = events published = rows of the registry."""
     if not world.is_at_rest:
         return
     events = {e.id: e for e in (*world.erased, *world.events)}
-    told = Counter((e.municipality, e.name) for e in events.values())
+    published = Counter((e.municipality, e.name) for e in events.values())
     reported = Counter((f["municipality"], f["name"]) for f in world.of("reporting", "fact"))
     given_up = {d.headers.get("ce-id") for d in world.dead if d.headers.get("Kn-Dead-Consumer") == REPORTING}
     given_up |= {e.id for e in world.erased} - world.inboxes.get(REPORTING, {}).keys()
@@ -276,16 +280,16 @@ def i7_reports_add_up(world: World) -> Findings:
     dead = Counter((e.municipality, e.name) for e in events.values() if e.id in given_up)
     countable = world.filters.get(REPORTING, frozenset())
     wrong = {
-        f"{m} {name}: log {told[m, name]}, reporting {reported[m, name]}"
-        for m, name in {key for key in told.keys() | reported.keys() if key[1] in countable}
-        if told[m, name] - dead[m, name] != reported[m, name]
+        f"{m} {name}: log {published[m, name]}, reporting {reported[m, name]}"
+        for m, name in {key for key in published.keys() | reported.keys() if key[1] in countable}
+        if published[m, name] - dead[m, name] != reported[m, name]
     }
     for name, (view, counts) in COUNTED.items():
         rows = Counter(r["municipality"] for r in world.of("registry", view) if counts(r))
         wrong |= {
-            f"{m} {name}: log {told[m, name]}, registry {rows[m]}"
-            for m in rows.keys() | {m for m, n in told if n == name}
-            if told[m, name] != rows[m]
+            f"{m} {name}: log {published[m, name]}, registry {rows[m]}"
+            for m in rows.keys() | {m for m, n in published if n == name}
+            if published[m, name] != rows[m]
         }
     yield from _finding("I7", "unexpected", "totals differ", wrong)
 
@@ -334,7 +338,7 @@ DIGITS = re.compile(rb"\d{6}[-+]?\d{4}")
 NUMBER = re.compile(rb"(?<![0-9a-f-])(?:19|20)?\d{6}[-+]?\d{4}(?![0-9a-f-])", re.IGNORECASE)
 
 
-def i10_nothing_personal_is_told(world: World, canaries: Sequence[str] = ()) -> Findings:
+def i10_nothing_personal_is_published(world: World, canaries: Sequence[str] = ()) -> Findings:
     """No mail address, no personal number, and none of the given canaries in any message or fact."""
     texts = [(f"{e.stream}:{e.seq}", e.data + _headers(e)) for e in (*world.log, *world.dead)]
     texts += [
@@ -356,7 +360,7 @@ def i10_nothing_personal_is_told(world: World, canaries: Sequence[str] = ()) -> 
     yield from _finding("I10", "unexpected", "holds a canary", found)
 
 
-def _headers(event: Told) -> bytes:
+def _headers(event: Published) -> bytes:
     return repr(sorted(event.headers.items())).encode()
 
 
@@ -381,5 +385,5 @@ INVARIANTS: dict[str, Callable[[World], Findings]] = {
     "I7": i7_reports_add_up,
     "I8": i8_nothing_is_in_limbo,
     "I9": i9_a_rows_municipality_is_its_events,
-    "I10": i10_nothing_personal_is_told,
+    "I10": i10_nothing_personal_is_published,
 }

@@ -24,7 +24,7 @@ def name_of(subject: str) -> str:
 
 
 @dataclass(frozen=True)
-class Told:
+class Published:
     """One message of a stream. `body` is None when it is no JSON object."""
 
     stream: str
@@ -52,7 +52,7 @@ class Told:
 
     @property
     def time(self) -> datetime:
-        """When an event was told (header values are percent-encoded in the CloudEvents binding)."""
+        """When an event was published (header values are percent-encoded in the CloudEvents binding)."""
         return datetime.fromisoformat(unquote(self.headers["ce-time"]))
 
     def is_for(self, consumer: str) -> bool:
@@ -69,13 +69,13 @@ class Told:
         return (self.body or {}).get(name)
 
 
-async def read_log(js: Any, stream: str) -> list[Told]:
+async def read_log(js: Any, stream: str) -> list[Published]:
     """Every message of a stream, oldest first. Raises what nats-py raises when the stream is not there."""
-    log: list[Told] = []
+    log: list[Published] = []
     async for messages in streams.batches(js, stream):
         for message in messages:
             log.append(
-                Told(
+                Published(
                     stream,
                     message.metadata.sequence.stream,
                     message.subject,

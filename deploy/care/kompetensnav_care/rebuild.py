@@ -21,7 +21,7 @@ from typing import Any
 import asyncpg
 
 from kompetensnav_care.counts import AWAY, Running, connect
-from kompetensnav_care.log import Told
+from kompetensnav_care.log import Published
 from kompetensnav_care.world import Unreachable, read_erased
 
 BIN = Path(sys.executable).parent
@@ -67,7 +67,7 @@ async def compare(running: Running, admin_url: str) -> list[Compared]:
     return compared
 
 
-async def _erased(running: Running) -> list[Told]:
+async def _erased(running: Running) -> list[Published]:
     found = []
     for urls in running.urls.values():
         connection = await asyncpg.connect(urls["care"], timeout=5)
@@ -104,8 +104,8 @@ async def _compare(
             environment["NATS_CA"] = ca
         settings = {f"{prefix}_{name}": value for name, value in environment.items()}
         await _run([f"kompetensnav-{service}", "migrate"], settings)
-        told = await _run([f"kompetensnav-{service}", "rebuild", "--up-to", str(up_to)], settings)
-        done = json.loads(told.splitlines()[-1])
+        printed = await _run([f"kompetensnav-{service}", "rebuild", "--up-to", str(up_to)], settings)
+        done = json.loads(printed.splitlines()[-1])
         found = await asyncio.gather(
             *(_hashes(url, views, left_out) for url in (_of(running, service), urls["care"]))
         )

@@ -1,20 +1,20 @@
 """Dead letters given once more to the consumer that failed, and to no other.
 
 The event keeps its id, so an effect it has had already is not had again. The message id is that of the
-letter: however many operators replay the same letters at once, each is replayed once.
+dead letter: however many operators replay the same dead letters at once, each is replayed once.
 """
 
 from collections.abc import Collection
 from dataclasses import dataclass
 
 from kompetensnav_care.counts import Running, connect
-from kompetensnav_care.log import Told, read_log
+from kompetensnav_care.log import Published, read_log
 from kompetensnav_care.world import Unreachable
 
 
 @dataclass(frozen=True)
 class Replayed:
-    """What came of a letter: `replayed`, or `already` when somebody had done it."""
+    """What came of a dead letter: `replayed`, or `already` when somebody had done it."""
 
     seq: int
     reason: str
@@ -33,40 +33,40 @@ async def replay(
     connection = await connect(running, running.replay_seed)
     try:
         js, done = connection.jetstream(), []
-        for letter in await read_log(js, f"DEAD_{running.stack}"):
-            if not _is_meant(letter, consumer, seqs, reason):
+        for dead_letter in await read_log(js, f"DEAD_{running.stack}"):
+            if not _is_meant(dead_letter, consumer, seqs, reason):
                 continue
-            why = letter.headers.get("Kn-Dead-Reason", "")
-            if letter.headers.get("Kn-Dead-Body"):
-                done.append(Replayed(letter.seq, why, "has no body: use the console"))
+            why = dead_letter.headers.get("Kn-Dead-Reason", "")
+            if dead_letter.headers.get("Kn-Dead-Body"):
+                done.append(Replayed(dead_letter.seq, why, "has no body: use the console"))
                 continue
             if dry_run:
-                done.append(Replayed(letter.seq, why, "would be replayed"))
+                done.append(Replayed(dead_letter.seq, why, "would be replayed"))
                 continue
-            kept = {k: v for k, v in letter.headers.items() if not k.startswith(("Kn-Dead-", "Nats-"))}
+            kept = {k: v for k, v in dead_letter.headers.items() if not k.startswith(("Kn-Dead-", "Nats-"))}
             ack = await js.publish(
-                _subject(letter),
-                letter.data,
-                headers=kept | {"Nats-Msg-Id": f"replay:{letter.seq}:1"},
+                _subject(dead_letter),
+                dead_letter.data,
+                headers=kept | {"Nats-Msg-Id": f"replay:{dead_letter.seq}:1"},
                 timeout=5,
             )
-            done.append(Replayed(letter.seq, why, "already" if ack.duplicate else "replayed"))
+            done.append(Replayed(dead_letter.seq, why, "already" if ack.duplicate else "replayed"))
         return done
     finally:
         await connection.close()
 
 
-def _is_meant(letter: Told, consumer: str, seqs: Collection[int], reason: str) -> bool:
+def _is_meant(dead_letter: Published, consumer: str, seqs: Collection[int], reason: str) -> bool:
     return (
-        letter.headers.get("Kn-Dead-Consumer") == consumer
-        and (not seqs or letter.seq in seqs)
-        and (not reason or letter.headers.get("Kn-Dead-Reason") == reason)
+        dead_letter.headers.get("Kn-Dead-Consumer") == consumer
+        and (not seqs or dead_letter.seq in seqs)
+        and (not reason or dead_letter.headers.get("Kn-Dead-Reason") == reason)
     )
 
 
-def _subject(letter: Told) -> str:
-    """Where the consumer, and no other, hears it: a letter that is itself a replay goes there again."""
-    original = letter.headers["Kn-Dead-Subject"]
+def _subject(dead_letter: Published) -> str:
+    """Where the consumer, and no other, hears it: a dead letter that is itself a replay goes there again."""
+    original = dead_letter.headers["Kn-Dead-Subject"]
     if original.startswith("replay."):
         return original
-    return f"replay.{original.split('.')[2]}.{letter.headers['Kn-Dead-Consumer']}.{original}"
+    return f"replay.{original.split('.')[2]}.{dead_letter.headers['Kn-Dead-Consumer']}.{original}"

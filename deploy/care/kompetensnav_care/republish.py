@@ -1,4 +1,4 @@
-"""Events told again that a stream has lost: the outboxes keep all that was told."""
+"""Events published again that a stream has lost: the outboxes keep all that was published."""
 
 from datetime import datetime
 
@@ -9,8 +9,8 @@ from kompetensnav_care.log import read_log
 
 
 async def republish(running: Running, since: datetime | None, *, dry_run: bool) -> dict[str, int]:
-    """Has the relays tell again whatever was told since then and is not in its stream; returns how many, by
-    service. Listeners that have it already do nothing with it. Raises Unreachable."""
+    """Has the relays tell again whatever was published since then and is not in its stream; returns how many,
+    by service. Listeners that have it already do nothing with it. Raises Unreachable."""
     connection = await connect(running)
     try:
         js = connection.jetstream()

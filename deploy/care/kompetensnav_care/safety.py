@@ -52,7 +52,7 @@ def restore(
         typer.Option(help="Only lay the keys into the folder of a stack that has not begun; then start it."),
     ] = None,
     only_put_back: Annotated[
-        bool, typer.Option(help="Have nothing heard or told again: look first (for the registry).")
+        bool, typer.Option(help="Have nothing heard or published again: look first (for the registry).")
     ] = False,
     run: RunFile = DEFAULT,
 ) -> None:
@@ -77,10 +77,13 @@ def restore(
     if only_put_back:
         sys.exit(_verified(running))
     since = f"{made.moment:%Y-%m-%dT%H:%M:%S}"
-    for service in [] if new else some:  # to a new log everything is told anyhow
+    for service in [] if new else some:  # to a new log everything is published anyhow
         reach(partial(_topology, running, "redeliver", service, "--since", since))
-    told = reach(lambda: asyncio.run(republish.republish(running, None, dry_run=False)))
-    print(f"Told again what the streams lack: {sum(told.values()):,} events. Waiting until all is heard ...")
+    published = reach(lambda: asyncio.run(republish.republish(running, None, dry_run=False)))
+    print(
+        f"Published again what the streams lack: {sum(published.values()):,} events."
+        " Waiting until all is heard ..."
+    )
     if waits := reach(lambda: asyncio.run(_waits(running, PATIENCE))):
         print(f"Still waiting: {json.dumps(waits)}; look again with `kompetensnav verify`", file=sys.stderr)
     sys.exit(_verified(running))
@@ -136,7 +139,7 @@ def _fitting(running: counts.Running, services: Sequence[str], folder: Path) -> 
 
 
 async def _is_new(running: counts.Running) -> bool:
-    """Whether the log begins anew: nothing has been told here yet."""
+    """Whether the log begins anew: nothing has been published here yet."""
     connection = await counts.connect(running)
     try:
         state = (await connection.jetstream().stream_info(f"INT_{running.stack}")).state

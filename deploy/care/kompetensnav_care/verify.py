@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from kompetensnav_care.counts import Running
-from kompetensnav_care.invariants import INVARIANTS, i10_nothing_personal_is_told
+from kompetensnav_care.invariants import INVARIANTS, i10_nothing_personal_is_published
 from kompetensnav_care.rebuild import Compared, compare
 from kompetensnav_care.world import BASES, Unreachable, World, read_world
 
@@ -25,7 +25,7 @@ NAMES = {
     "I7": "reports add up",
     "I8": "nothing is in limbo",
     "I9": "municipalities agree",
-    "I10": "nothing personal is told",
+    "I10": "nothing personal is published",
     "I11": "a rebuild gives the same",
 }
 
@@ -92,7 +92,7 @@ async def verify(
         world = replace(world, asked=[json.loads(line) for line in asked.read_text().splitlines()])
     for (service, view), name in BASES.items():
         if not world.of(service, view) and _settled(world, service, name):
-            raise Unreachable(f"facts.{view} of {service} is empty, and {name} has been told.")
+            raise Unreachable(f"facts.{view} of {service} is empty, and {name} has been published.")
     verdict = judge(world, canaries)
     if not rebuild_by:
         return verdict
@@ -117,7 +117,7 @@ def _rebuilt(compared: Sequence[Compared]) -> Iterator[Line]:
 def _settled(world: World, service: str, name: str) -> bool:
     """Whether the service must know such an event by now."""
     if service == "registry":
-        return bool(world.told(name))
+        return bool(world.published(name))
     return any(
         world.due(consumer, name)
         for consumer, names in world.filters.items()
@@ -129,7 +129,7 @@ def judge(world: World, canaries: Sequence[str] = ()) -> Verdict:
     """Every invariant against a world."""
     lines = []
     for key, check in (
-        INVARIANTS | {"I10": partial(i10_nothing_personal_is_told, canaries=canaries)}
+        INVARIANTS | {"I10": partial(i10_nothing_personal_is_published, canaries=canaries)}
     ).items():
         found = list(check(world))
         lines += [Line(key, NAMES[key], f.outcome, f.what, f.ids) for f in found]

@@ -18,7 +18,7 @@ import nats.errors
 import nats.js.errors
 
 from kompetensnav_care.counts import AWAY, Running, connect
-from kompetensnav_care.log import ERASED, Told, name_of, read_log
+from kompetensnav_care.log import ERASED, Published, name_of, read_log
 
 Row = Mapping[str, Any]
 
@@ -38,7 +38,7 @@ BASES = {
     ("matching", "request"): "registry.request.opened.v1",
     ("reporting", "fact"): "registry.slot.posted.v1",
 }
-"""A view that cannot be empty once such an event has been told."""
+"""A view that cannot be empty once such an event has been published."""
 
 
 class Unreachable(Exception):
@@ -49,11 +49,11 @@ class Unreachable(Exception):
 class World:
     """What is held against each other."""
 
-    log: Sequence[Told]
+    log: Sequence[Published]
     before: Mapping[str, int] = field(default_factory=dict)
-    """Stream -> its last sequence before the facts were read: what is told up to there is in the facts, and
-    what came later need not be."""
-    dead: Sequence[Told] = ()
+    """Stream -> its last sequence before the facts were read: what is published up to there is in the facts,
+    and what came later need not be."""
+    dead: Sequence[Published] = ()
     facts: Mapping[tuple[str, str], Sequence[Row]] = field(default_factory=dict)
     inboxes: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     """Consumer -> event id -> how often it was handled (0 or 1)."""
@@ -63,7 +63,7 @@ class World:
     """Consumer -> the names of the events it lets in; of our services, for nobody else's inbox is read."""
     waiting: Mapping[str, int] = field(default_factory=dict)
     """Consumer -> how many messages are pending or in flight."""
-    erased: Sequence[Told] = ()
+    erased: Sequence[Published] = ()
     """Events of learners who have been forgotten, as their tellers' outboxes still know them: without body,
     and perhaps not in the log any more."""
     unsent: frozenset[str] = frozenset()
@@ -78,7 +78,7 @@ class World:
         return self.facts.get((service, view), ())
 
     @cached_property
-    def events(self) -> list[Told]:
+    def events(self) -> list[Published]:
         """The log without poison, each event once. Poison is what a listener has put aside as unfit; if none
         has, I8 says that it is nowhere."""
         poison = {
@@ -86,43 +86,43 @@ class World:
             for d in self.dead
             if d.headers.get("Kn-Dead-Reason") not in ("failed", "max-deliveries")
         }
-        found: dict[str, Told] = {}
+        found: dict[str, Published] = {}
         for event in self.log:
             if event.is_event and (event.stream, str(event.seq)) not in poison:
                 found.setdefault(event.id, event)
         return list(found.values())
 
     @cached_property
-    def _by_name(self) -> dict[str, list[Told]]:
+    def _by_name(self) -> dict[str, list[Published]]:
         """Name -> events, oldest first."""
-        found: dict[str, list[Told]] = {}
+        found: dict[str, list[Published]] = {}
         for event in self.events:
             found.setdefault(event.name, []).append(event)
         return found
 
-    def told(self, *names: str) -> list[Told]:
+    def published(self, *names: str) -> list[Published]:
         """The events of these names, oldest first, each once."""
         found = [event for name in set(names) for event in self._by_name.get(name, ())]
         return sorted(found, key=lambda event: (event.stream, event.seq)) if len(names) > 1 else found
 
-    def told_before(self, *names: str) -> list[Told]:
-        """Those of them that were told before the facts were read."""
-        return [event for event in self.told(*names) if self._is_before(event)]
+    def published_before(self, *names: str) -> list[Published]:
+        """Those of them that were published before the facts were read."""
+        return [event for event in self.published(*names) if self._is_before(event)]
 
     @property
     def is_at_rest(self) -> bool:
-        """Whether nothing waits, and nothing was told while the facts were read."""
+        """Whether nothing waits, and nothing was published while the facts were read."""
         still = all(self._is_before(event) for event in self.log)
         return still and not self.unsent and not any(self.waiting.values())
 
-    def _is_before(self, event: Told) -> bool:
+    def _is_before(self, event: Published) -> bool:
         return event.seq <= self.before.get(event.stream, 0)
 
-    def due(self, consumer: str, *names: str) -> list[Told]:
+    def due(self, consumer: str, *names: str) -> list[Published]:
         """Those of them that the consumer has settled and that are not dead letters of it."""
         dead = {d.headers.get("ce-id") for d in self.dead if d.headers.get("Kn-Dead-Consumer") == consumer}
         floor = self.floors.get(consumer, 0)
-        return [event for event in self.told(*names) if event.seq <= floor and event.id not in dead]
+        return [event for event in self.published(*names) if event.seq <= floor and event.id not in dead]
 
 
 async def read_world(running: Running) -> World:
@@ -175,7 +175,7 @@ class Found:
 
     facts: dict[tuple[str, str], list[Row]]
     inboxes: dict[str, dict[str, int]]
-    erased: list[Told]
+    erased: list[Published]
     unsent: list[str]
 
 
@@ -205,13 +205,13 @@ async def _read(running: Running, service: str) -> Found:
         await connection.close()
 
 
-async def read_erased(connection: Any) -> list[Told]:
+async def read_erased(connection: Any) -> list[Published]:
     """The events of an outbox that have been erased, without body."""
     rows = await connection.fetch(
         "select subject, published_seq, headers from outbox where parked = $1 order by id", ERASED
     )
     return [
-        Told("", row["published_seq"] or 0, row["subject"], json.loads(row["headers"]), b"", None)
+        Published("", row["published_seq"] or 0, row["subject"], json.loads(row["headers"]), b"", None)
         for row in rows
     ]
 

@@ -1,17 +1,17 @@
-"""Whose answers say until when what was told is erased."""
+"""Whose answers say until when what was published is erased."""
 
 import json
 from datetime import UTC, datetime
 
 from kompetensnav_care.erase import answers_to
-from kompetensnav_care.log import Told
+from kompetensnav_care.log import Published
 
 
 def answered(seq, service, time):
     headers = {"ce-type": f"{service}.erasure.answered.v1"} | ({"ce-time": time} if time else {})
     body = {"erasure_id": "e"}
     subject = f"nav.2580.int.{service}.erasure.answered.v1"
-    return Told("INT_X", seq, subject, headers, json.dumps(body).encode(), body)
+    return Published("INT_X", seq, subject, headers, json.dumps(body).encode(), body)
 
 
 def test_the_first_answer_of_each_service_counts_and_one_without_a_time_is_none():

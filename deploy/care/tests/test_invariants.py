@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from kompetensnav_care.invariants import MATCHING, NOBODY, NOTIFICATIONS, REPORTING, SEATS
-from kompetensnav_care.log import Told
+from kompetensnav_care.log import Published
 from kompetensnav_care.verify import judge
 from kompetensnav_care.world import World
 
@@ -19,7 +19,9 @@ SLOT, SEAT, MATCH, OFFER, REQUEST, LEARNER, WORKPLACE, PLACEMENT = (f"{n:08d}-aa
 MESSAGES = {"learner": f"{20:08d}-aaaa", "employer": f"{21:08d}-aaaa"}
 
 
-def told(seq: int, name: str, subject: str, revision: int = 1, stream: str = "INT_X", **body: Any) -> Told:
+def published(
+    seq: int, name: str, subject: str, revision: int = 1, stream: str = "INT_X", **body: Any
+) -> Published:
     """An event as it lies in the stream."""
     headers = {
         "ce-specversion": "1.0",
@@ -29,7 +31,7 @@ def told(seq: int, name: str, subject: str, revision: int = 1, stream: str = "IN
         "ce-revision": str(revision),
         "ce-municipality": "2580",
     }
-    return Told(
+    return Published(
         stream, seq, f"nav.2580.{stream[:3].lower()}.{name}", headers, json.dumps(body).encode(), body
     )
 
@@ -44,16 +46,16 @@ OFFERED = {
     "are_told": [],
 }
 LOG = [
-    told(1, "registry.slot.posted.v1", SLOT, slot_id=SLOT, seats=1),
-    told(2, "registry.request.opened.v1", REQUEST, request_id=REQUEST, learner_id=LEARNER),
-    told(3, "matching.learner.matched.v1", MATCH, match_id=MATCH, request_id=REQUEST),
-    told(4, "registry.capacity.changed.v1", SLOT, slot_id=SLOT, seats_left=0),
-    told(5, "registry.seat.reserved.v1", SEAT, match_id=MATCH, seat_id=SEAT, slot_id=SLOT),
-    told(6, "registry.offer.made.v1", OFFER, **OFFERED),
-    told(7, "registry.offer.accepted.v1", OFFER, 2, **OFFERED),
-    told(8, "registry.placement.confirmed.v1", PLACEMENT, placement_id=PLACEMENT, **OFFERED),
-    told(9, "notifications.message.sent.v1", MESSAGES["learner"], message_id=MESSAGES["learner"]),
-    told(10, "notifications.message.sent.v1", MESSAGES["employer"], message_id=MESSAGES["employer"]),
+    published(1, "registry.slot.posted.v1", SLOT, slot_id=SLOT, seats=1),
+    published(2, "registry.request.opened.v1", REQUEST, request_id=REQUEST, learner_id=LEARNER),
+    published(3, "matching.learner.matched.v1", MATCH, match_id=MATCH, request_id=REQUEST),
+    published(4, "registry.capacity.changed.v1", SLOT, slot_id=SLOT, seats_left=0),
+    published(5, "registry.seat.reserved.v1", SEAT, match_id=MATCH, seat_id=SEAT, slot_id=SLOT),
+    published(6, "registry.offer.made.v1", OFFER, **OFFERED),
+    published(7, "registry.offer.accepted.v1", OFFER, 2, **OFFERED),
+    published(8, "registry.placement.confirmed.v1", PLACEMENT, placement_id=PLACEMENT, **OFFERED),
+    published(9, "notifications.message.sent.v1", MESSAGES["learner"], message_id=MESSAGES["learner"]),
+    published(10, "notifications.message.sent.v1", MESSAGES["employer"], message_id=MESSAGES["employer"]),
 ]
 FILTERS = {
     MATCHING: {"registry.slot.posted.v1", "registry.request.opened.v1", "registry.seat.reserved.v1"},
@@ -83,7 +85,7 @@ def message(party: str, cause: str, recipient: str) -> dict[str, Any]:
 
 
 def healthy() -> World:
-    """One slot, one learner, one placement, everyone told."""
+    """One slot, one learner, one placement, everyone published."""
     counted = [e for e in LOG if e.name in FILTERS[REPORTING]]
     return World(
         log=list(LOG),
@@ -109,7 +111,7 @@ def healthy() -> World:
                     "slot_id": SLOT,
                     "reserved_at": NOON,
                     "released_at": None,
-                    "told": True,
+                    "published": True,
                 }
                 | PERIOD,
             ],
@@ -148,7 +150,7 @@ def facts(world: World, service: str, view: str, change: Callable[[list[Any]], l
     return replace(world, facts={**world.facts, (service, view): rows})
 
 
-def more(world: World, *events: Told) -> World:
+def more(world: World, *events: Published) -> World:
     """The world with more in its log."""
     return replace(world, log=[*world.log, *events])
 
@@ -171,12 +173,12 @@ def later(rows: list[Any], **values: Any) -> list[Any]:
 
 BROKEN: dict[str, tuple[str, str, Callable[[World], World]]] = {
     "a posted slot that matching lost": ("I1", "lost", lambda w: facts(w, "matching", "slot", lambda r: [])),
-    "a slot told of that was rolled back": (
+    "a slot published of that was rolled back": (
         "I1",
         "phantom",
         lambda w: facts(w, "registry", "slot", lambda r: []),
     ),
-    "a slot that was never told": (
+    "a slot that was never published": (
         "I1",
         "lost",
         lambda w: facts(w, "registry", "slot", lambda r: later(r, slot_id="other", taken=0)),
@@ -184,7 +186,7 @@ BROKEN: dict[str, tuple[str, str, Callable[[World], World]]] = {
     "a slot posted twice": (
         "I1",
         "duplicated",
-        lambda w: more(w, told(11, "registry.slot.posted.v1", SLOT, 2, slot_id=SLOT, seats=1)),
+        lambda w: more(w, published(11, "registry.slot.posted.v1", SLOT, 2, slot_id=SLOT, seats=1)),
     ),
     "an acknowledged write that is gone": (
         "I1",
@@ -205,7 +207,7 @@ BROKEN: dict[str, tuple[str, str, Callable[[World], World]]] = {
         "I3",
         "unexpected",
         lambda w: more(
-            w, told(11, "registry.seat.reserved.v1", "s2", match_id="m2", seat_id="s2", slot_id=SLOT)
+            w, published(11, "registry.seat.reserved.v1", "s2", match_id="m2", seat_id="s2", slot_id=SLOT)
         ),
     ),
     "a seat given twice in the ledger": (
@@ -229,7 +231,7 @@ BROKEN: dict[str, tuple[str, str, Callable[[World], World]]] = {
     "a match answered twice": (
         "I4",
         "duplicated",
-        lambda w: more(w, told(11, "registry.seat.refused.v1", MATCH, match_id=MATCH)),
+        lambda w: more(w, published(11, "registry.seat.refused.v1", MATCH, match_id=MATCH)),
     ),
     "an effect without an event": (
         "I4",
@@ -237,7 +239,7 @@ BROKEN: dict[str, tuple[str, str, Callable[[World], World]]] = {
         lambda w: facts(w, "reporting", "fact", lambda r: later(r, event_id="nobody", thing_id="x")),
     ),
     "an event that was not counted": ("I4", "lost", lambda w: facts(w, "reporting", "fact", lambda r: r[1:])),
-    "an event handled that was never told": (
+    "an event handled that was never published": (
         "I4",
         "phantom",
         lambda w: replace(w, inboxes={**w.inboxes, MATCHING: w.inboxes[MATCHING] | {"x": 1}}),
@@ -245,14 +247,14 @@ BROKEN: dict[str, tuple[str, str, Callable[[World], World]]] = {
     "a revision that is missing": (
         "I5",
         "lost",
-        lambda w: more(w, told(11, "registry.offer.declined.v1", OFFER, 4, **OFFERED)),
+        lambda w: more(w, published(11, "registry.offer.declined.v1", OFFER, 4, **OFFERED)),
     ),
-    "a revision told twice": (
+    "a revision published twice": (
         "I5",
         "duplicated",
-        lambda w: more(w, told(11, "registry.offer.expired.v1", OFFER, 2, **OFFERED)),
+        lambda w: more(w, published(11, "registry.offer.expired.v1", OFFER, 2, **OFFERED)),
     ),
-    "somebody who was not told": (
+    "somebody who was not published": (
         "I6",
         "lost",
         lambda w: facts(w, "notifications", "message", lambda r: r[1:]),
@@ -278,12 +280,12 @@ BROKEN: dict[str, tuple[str, str, Callable[[World], World]]] = {
     "an address on the bus": (
         "I10",
         "unexpected",
-        lambda w: more(w, told(11, "x.y.z.v1", "t", note="write to anna@example.com")),
+        lambda w: more(w, published(11, "x.y.z.v1", "t", note="write to anna@example.com")),
     ),
     "a personal number on the bus": (
         "I10",
         "unexpected",
-        lambda w: more(w, told(11, "x.y.z.v1", "t", note="850709-9805")),
+        lambda w: more(w, published(11, "x.y.z.v1", "t", note="850709-9805")),
     ),
 }
 
@@ -311,7 +313,7 @@ def is_found(fault):
 
 @named("I1")
 def test_i1_every_acknowledged_slot_is_everywhere(fault):
-    """A slot that is lost, never told, posted twice, or acknowledged and not there is found."""
+    """A slot that is lost, never published, posted twice, or acknowledged and not there is found."""
     is_found(fault)
 
 
@@ -335,18 +337,20 @@ def test_i4_one_effect_per_event(fault):
 
 @named("I5")
 def test_i5_revisions_are_contiguous(fault):
-    """A revision that is missing or told twice is found."""
+    """A revision that is missing or published twice is found."""
     is_found(fault)
 
 
 def test_i5_a_service_that_was_put_back_may_answer_an_erasure_again():
-    answers = [told(n, "matching.erasure.answered.v1", "erasure", erasure_id="erasure") for n in (11, 12)]
+    answers = [
+        published(n, "matching.erasure.answered.v1", "erasure", erasure_id="erasure") for n in (11, 12)
+    ]
     assert judge(more(healthy(), *answers)).exit_code == 0
 
 
 @named("I6")
 def test_i6_one_message_per_recipient(fault):
-    """Somebody who was not told, and a message written twice or never sent, is found."""
+    """Somebody who was not published, and a message written twice or never sent, is found."""
     is_found(fault)
 
 
@@ -394,13 +398,13 @@ def test_i9_a_rows_municipality_is_its_events(fault):
 
 
 @named("I10")
-def test_i10_nothing_personal_is_told(fault):
+def test_i10_nothing_personal_is_published(fault):
     """A mail address, a personal number or a canary in a message or a fact is found."""
     is_found(fault)
 
 
 def test_a_canary_is_found_wherever_it_stands():
-    marked = replace(told(11, "x.y.z.v1", "t"), data="Kanarie Fågel".encode())
+    marked = replace(published(11, "x.y.z.v1", "t"), data="Kanarie Fågel".encode())
     verdict = judge(more(healthy(), marked), ["Kanarie Fågel"])
     assert [(line.invariant, line.ids) for line in verdict.lines if line.outcome != "ok"] == [
         ("I10", ("INT_X:11",))
@@ -409,23 +413,23 @@ def test_a_canary_is_found_wherever_it_stands():
 
 def test_what_is_on_its_way_proves_nothing():
     """A slot posted a moment ago: matching and reporting have not come so far yet."""
-    fresh = told(11, "registry.slot.posted.v1", "new", slot_id="new", seats=1)
+    fresh = published(11, "registry.slot.posted.v1", "new", slot_id="new", seats=1)
     world = more(healthy(), fresh)
     world = facts(world, "registry", "slot", lambda r: later(r, slot_id="new", ref="n", taken=0))
     world = replace(world, waiting={**world.waiting, MATCHING: 1, REPORTING: 1})
     assert judge(world).exit_code == 0
     unread = facts(world, "registry", "slot", lambda r: r[:1])
-    assert judge(unread).exit_code == 1, "a slot told before the facts were read is in them"
-    assert judge(replace(unread, before={"INT_X": 10})).exit_code == 0, "one told since need not be"
+    assert judge(unread).exit_code == 1, "a slot published before the facts were read is in them"
+    assert judge(replace(unread, before={"INT_X": 10})).exit_code == 0, "one published since need not be"
 
 
 def test_a_dead_letter_accounts_for_what_was_not_handled():
     world = unhandled(healthy(), MATCHING, "event-1")
     world = facts(world, "matching", "slot", lambda r: [])
-    letter = replace(
+    dead_letter = replace(
         LOG[0], headers=LOG[0].headers | {"Kn-Dead-Consumer": MATCHING, "Kn-Dead-Seq": "1"}, stream="DEAD_X"
     )
-    assert judge(replace(world, dead=[letter])).exit_code == 0
+    assert judge(replace(world, dead=[dead_letter])).exit_code == 0
 
 
 def test_a_repeat_of_an_event_is_one_event():
@@ -434,5 +438,5 @@ def test_a_repeat_of_an_event_is_one_event():
 
 
 def test_an_organisation_number_is_no_personal_number():
-    world = more(healthy(), told(11, "registry.employer.registered.v1", "e", org_number="5560360793"))
+    world = more(healthy(), published(11, "registry.employer.registered.v1", "e", org_number="5560360793"))
     assert judge(world).exit_code == 0

@@ -160,7 +160,7 @@ def demo(
     started = monotonic()
     folder = folder or FOLDER / "demo"
     try:
-        told = wpi(data) if data else norrbotten(localities, taxonomy, learners=learners)
+        region = wpi(data) if data else norrbotten(localities, taxonomy, learners=learners)
     except CannotRead as why:
         sys.exit(str(why))
     one_in = declines if declines >= 0 else 0 if data else 8
@@ -173,7 +173,7 @@ def demo(
             shutil.rmtree(folder)  # the demo's own folder: each run begins anew
         steps = Steps()
         with running(stack, steps.step) as supervisor:
-            good = tell_story(json.loads(stack.run_file.read_text()), told, one_in, out, steps, started)
+            good = tell_story(json.loads(stack.run_file.read_text()), region, one_in, out, steps, started)
             if once:
                 sys.exit(0 if good else 1)
             steps.screen(folder)

@@ -28,7 +28,7 @@ async def adopt(
     NotFoundError for a stream that is not there, and Taken."""
     changes = [
         *await _own(js, stack, names, dry_run=dry_run),
-        *[change for name in names for change in await _doors(js, name, dry_run=dry_run)],
+        *[change for name in names for change in await _replay_subjects(js, name, dry_run=dry_run)],
     ]
     return changes
 
@@ -36,7 +36,7 @@ async def adopt(
 async def _own(js: JetStreamContext, stack: str, names: Sequence[str], *, dry_run: bool) -> list[Change]:
     code = stack.upper()
     shared: dict[str, Any] = {"storage": StorageType.FILE, "allow_direct": True}
-    told = [
+    advised = [
         f"$JS.EVENT.ADVISORY.CONSUMER.{kind}.{name}.*"
         for kind in ("MAX_DELIVERIES", "MSG_TERMINATED")
         for name in names
@@ -46,7 +46,7 @@ async def _own(js: JetStreamContext, stack: str, names: Sequence[str], *, dry_ru
         StreamConfig(
             name=f"DEAD_{code}", subjects=["dead.>"], max_age=400 * DAY, duplicate_window=DAY, **shared
         ),
-        StreamConfig(name=f"ADVISORY_{code}", subjects=told, max_age=14 * DAY, **shared),
+        StreamConfig(name=f"ADVISORY_{code}", subjects=advised, max_age=14 * DAY, **shared),
         StreamConfig(
             name=f"ATTEMPT_{code}",
             subjects=["attempt.>"],
@@ -88,7 +88,7 @@ def _lacking(there: StreamConfig, wanted: StreamConfig) -> list[str]:
     return lacking
 
 
-async def _doors(js: JetStreamContext, name: str, *, dry_run: bool) -> list[Change]:
+async def _replay_subjects(js: JetStreamContext, name: str, *, dry_run: bool) -> list[Change]:
     """A subject more for the stream, and for each of its durables a filter that is its own."""
     info = await js.stream_info(name)
     stream, replays = info.config, f"replay.{name.lower()}"

@@ -16,7 +16,7 @@ from kompetensnav_topology import apply, exchange, links
 from kompetensnav_topology.stackfile import StackFile
 
 SOON = timedelta(days=30)
-"""A certificate that runs out within this is told of."""
+"""A certificate that runs out within this is listed of."""
 ROOM = 0.1
 """Least share of the disk, where the streams lie, that should be free."""
 Open = Callable[[str], AbstractAsyncContextManager[JetStreamContext]]
@@ -108,8 +108,8 @@ async def _account(account: apply.Account, open_as: Open) -> AsyncIterator[Findi
     try:
         async with open_as(account.user) as js:
             changes = await apply.plan(js, account.streams, account.consumers)
-            told = ", ".join(f"{c.verb} {c.kind} {c.name}" for c in changes)
-            yield Finding(what, told, "topology apply --plan, then topology apply")
+            listed = ", ".join(f"{c.verb} {c.kind} {c.name}" for c in changes)
+            yield Finding(what, listed, "topology apply --plan, then topology apply")
             for name in account.linked:
                 silent = [s.name for s in (await js.stream_info(name)).sources or [] if links.is_stalled(s)]
                 yield Finding(f"{name} hears its sources", ", ".join(silent), "is `topology watch` running?")

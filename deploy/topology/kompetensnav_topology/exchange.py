@@ -39,7 +39,7 @@ def leaf_accounts(
     edge = f"EDGE_{code}"
     out = [(kind, f"nav.{c}.{kind}.>") for c in codes for kind in ("pub", "fed")]
     own_exports: list[Export] = [
-        *(("service", _create(f"{kind.upper()}_{code}", told), "EDGE") for kind, told in out),
+        *(("service", _create(f"{kind.upper()}_{code}", subjects), "EDGE") for kind, subjects in out),
         *(("service", _flow(f"{kind}_{code}"), "EDGE") for kind in ("PUB", "FED")),
         ("stream", "int.deliver.>", "EDGE"),
     ]
@@ -48,7 +48,7 @@ def leaf_accounts(
         for what, subject, _ in own_exports
     ]
     edge_exports: list[Export] = [
-        *(("service", _create(edge, told), "GATE") for _, told in out),
+        *(("service", _create(edge, subjects), "GATE") for _, subjects in out),
         ("service", _flow(edge), "GATE"),
         ("stream", f"edge.deliver.{stack}.>", "GATE"),
     ]

@@ -153,8 +153,8 @@ def users(stack: str, services: Iterable[Service], posted: Iterable[str] = ()) -
             publish += [*LOOKS, "$JS.API.CONSUMER.PAUSE.*.*", "replay.>", "$SRV.STATS"]
         own = (f"ask.*.{service.name}.{thing}" for thing in service.answers)
         ways = ("", f".{service.name}", f".{service.name}.*")
-        told = (f"$SRV.{verb}{way}" for verb in ("PING", "INFO", "STATS") for way in ways)
-        subscribe = (f"_INBOX_{service.name}.>", *own, *told, f"health.{service.name}")
+        asked = (f"$SRV.{verb}{way}" for verb in ("PING", "INFO", "STATS") for way in ways)
+        subscribe = (f"_INBOX_{service.name}.>", *own, *asked, f"health.{service.name}")
         made.append(User(service.name, tuple(publish), subscribe, answers=True))
     made.append(User("topology", ("$JS.API.>",), ("_INBOX.>",)))
     reads = (

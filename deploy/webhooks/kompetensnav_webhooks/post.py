@@ -38,7 +38,7 @@ def body_of(headers: Mapping[str, str], body: bytes) -> bytes:
     """What is posted: type, time, and the event's facts, as Standard Webhooks lay it out. Raises ValueError
     for what is no event."""
     said = {name: unquote(value) for name, value in headers.items()}  # as CloudEvents write headers
-    told: dict[str, Any] = {
+    envelope: dict[str, Any] = {
         "type": said.get("ce-type", ""),
         "timestamp": said.get("ce-time", ""),
         "municipality": said.get("ce-municipality", ""),
@@ -46,9 +46,9 @@ def body_of(headers: Mapping[str, str], body: bytes) -> bytes:
         "revision": int(said.get("ce-revision", 0)),
         "data": json.loads(body),
     }
-    if not told["type"]:
+    if not envelope["type"]:
         raise ValueError("it has no type")
-    return json.dumps(told, ensure_ascii=False, separators=(",", ":")).encode()
+    return json.dumps(envelope, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def signed(id: str, body: str, secrets: Sequence[str], now: datetime) -> dict[str, str]:

@@ -330,7 +330,7 @@ async def _release(
         return
     group = and_(OfferFact.round_id == Message.round_id, OfferFact.workplace_id == Message.workplace_id)
     # every municipality: a digest counts all of a round's offers
-    told_of = select(func.count()).where(group).correlate(Message).scalar_subquery()
+    messages_of = select(func.count()).where(group).correlate(Message).scalar_subquery()
     expected = select(func.max(OfferFact.at_workplace)).where(group).correlate(Message).scalar_subquery()
     settled = (
         select(func.count()).where(group, OfferFact.outcome.is_not(None)).correlate(Message).scalar_subquery()
@@ -355,7 +355,7 @@ async def _release(
             Message.due_at > now,
             or_(Message.workplace_id.in_(workplaces), Message.kind == "digest"),
             or_(
-                and_(Message.kind == "offer", told_of >= expected),
+                and_(Message.kind == "offer", messages_of >= expected),
                 and_(Message.kind == "outcome", settled >= expected),
                 and_(Message.kind == "digest", decided >= matched),
             ),

@@ -15,7 +15,7 @@ from kompetensnav_chassis.app import Job
 from kompetensnav_chassis.broker import questions
 from kompetensnav_chassis.db import EVERYONE, transaction
 from kompetensnav_notifications import actions
-from kompetensnav_notifications.edges.mail import Post, letter
+from kompetensnav_notifications.edges.mail import Post, mail_of
 from kompetensnav_notifications.edges.texts import compose
 from kompetensnav_notifications.tables import Message
 
@@ -100,11 +100,11 @@ async def _send(
             return LATER
         return await _hand_over(app, row, counted.get(row.message_id, {}), contacts[row.message_id])
 
-    told = await asyncio.gather(*(hand_over(row) for row in wave))
+    outcomes = await asyncio.gather(*(hand_over(row) for row in wave))
     now = datetime.now(UTC)
     async with transaction(app.state.sessions, EVERYONE) as session:
-        for outcome in set(told):
-            rows = [row for row, what in zip(wave, told, strict=True) if what == outcome]
+        for outcome in set(outcomes):
+            rows = [row for row, what in zip(wave, outcomes, strict=True) if what == outcome]
             if outcome != LATER:
                 await actions.settle(
                     session, rows=rows, now=now, failure=None if outcome == SENT else outcome
@@ -123,7 +123,7 @@ async def _hand_over(app: FastAPI, row: Message, counted: Mapping[str, int], con
     try:
         facts, n = {**row.facts, **counted}, counted.get("offered", row.facts.get("days_left", 1))
         subject, text, html = compose(row.kind, row.party, contact["language"], contact["link"], facts, n)
-        message = letter(
+        message = mail_of(
             sender=app.state.sender,
             to=contact["email"],
             subject=subject,

@@ -31,7 +31,9 @@ run = service_commands("operations", main=_main)
 ops = typer.Typer(add_completion=False, no_args_is_help=True, help="Queues, dead letters, replay, audit.")
 AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
 Why = Annotated[str, typer.Option("--reason", help="Why; it is kept in the audit.")]
-Ids = Annotated[list[int] | None, typer.Argument(help="Letters; all that fit the options when left out.")]
+Ids = Annotated[
+    list[int] | None, typer.Argument(help="Dead letters; all that fit the options when left out.")
+]
 Consumer = Annotated[str, typer.Option(help="Only of this consumer.")]
 Cause = Annotated[str, typer.Option("--cause", help="Only with this cause, such as bad-json.")]
 Fingerprint = Annotated[str, typer.Option(help="Only of this fingerprint.")]
@@ -121,9 +123,9 @@ def dead(
     chosen = _chosen(None, consumer, cause, fingerprint, text) | {"state": state}
     asked = {k: v for k, v in chosen.items() if v}
     if groups:
-        _show(ask("GET", "/letters/groups", params=asked), as_json, _groups)
+        _show(ask("GET", "/dead-letters/groups", params=asked), as_json, _groups)
         return
-    _show(ask("GET", "/letters", params=asked | {"limit": limit}), as_json, _letters)
+    _show(ask("GET", "/dead-letters", params=asked | {"limit": limit}), as_json, _dead_letters)
 
 
 KEPT = {"fingerprint", "queue", "consumer"}
@@ -145,19 +147,19 @@ def _time(text: str | None) -> str:
 
 
 def _groups(found: Any) -> Table:
-    shown = _lines("letters", "fingerprint", "consumer", "type", "cause", "error", "last")
+    shown = _lines("dead letters", "fingerprint", "consumer", "type", "cause", "error", "last")
     for g in found:
         shown.add_row(
-            str(g["letters"]), g["fingerprint"], g["consumer"], g["type"], g["reason"], g["error"],
+            str(g["dead_letters"]), g["fingerprint"], g["consumer"], g["type"], g["reason"], g["error"],
             _time(g["last"]),
         )  # fmt: skip
     return shown
 
 
-def _letters(found: Any) -> Table:
-    shown = _lines("letter", "died", "consumer", "cause", "error", "state")
+def _dead_letters(found: Any) -> Table:
+    shown = _lines("dead letter", "died", "consumer", "cause", "error", "state")
     for row in found["items"]:
-        name = f"{row['letter_id']}{' ↩' if row['came_of'] else ''}"
+        name = f"{row['dead_letter_id']}{' ↩' if row['came_of'] else ''}"
         shown.add_row(
             name, _time(row["died_at"]), row["consumer"], row["reason"], row["error"],
             row["state"],
@@ -174,7 +176,7 @@ def _chosen(ids: list[int] | None, consumer: str, cause: str, fingerprint: str, 
 
 def _all_meant(ids: list[int] | None, *filters: str) -> None:
     if not ids and not any(filters):
-        _leave("Name letters, or choose with --consumer, --cause, --fingerprint or --text.")
+        _leave("Name dead letters, or choose with --consumer, --cause, --fingerprint or --text.")
 
 
 @ops.command()
@@ -185,15 +187,15 @@ def replay(
     cause: Cause = "",
     fingerprint: Fingerprint = "",
     text: Text = "",
-    rate: Annotated[int, typer.Option(min=1, max=500, help="Letters a second, at most.")] = 50,
+    rate: Annotated[int, typer.Option(min=1, max=500, help="Dead letters a second, at most.")] = 50,
     dry_run: Annotated[bool, typer.Option("--plan", help="Only show what would be done.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Give dead letters once more to the consumer that failed: first ten as a canary, then the rest. Waits
-    until it has ended; exit 1 when not every letter was handled."""
+    until it has ended; exit 1 when not every dead letter was handled."""
     _all_meant(ids, consumer, cause, fingerprint, text)
-    letters = _chosen(ids, consumer, cause, fingerprint, text)
-    plan = ask("POST", "/replays", json={"letters": letters, "reason": reason, "rate": rate})
+    dead_letters = _chosen(ids, consumer, cause, fingerprint, text)
+    plan = ask("POST", "/replays", json={"dead_letters": dead_letters, "reason": reason, "rate": rate})
     if dry_run or not plan["eligible"]:
         _show(plan, as_json, _plan)
         sys.exit(0 if dry_run else 1)
@@ -211,18 +213,20 @@ def _until_ended(id: str) -> Any:
 
 
 def _plan(plan: Any) -> Table:
-    shown = Table("what", "letters", title="Nothing is sent yet")
+    shown = Table("what", "dead letters", title="Nothing is sent yet")
     for name, n in plan["consumers"].items():
         shown.add_row(f"to {name}", str(n))
     for why, n in plan["hindered"].items():
         shown.add_row(f"not: {why}", str(n))
-    if plan["boomerangs"]:
-        shown.add_row("failed again before", str(plan["boomerangs"]))
+    if plan["failed_again"]:
+        shown.add_row("failed again before", str(plan["failed_again"]))
     return shown
 
 
 def _replay(found: Any) -> Table:
-    shown = Table("outcome", "letters", title=f"Replay {found['state']} {found['stopped_why'] or ''}".strip())
+    shown = Table(
+        "outcome", "dead letters", title=f"Replay {found['state']} {found['stopped_why'] or ''}".strip()
+    )
     for name, n in found["outcomes"].items():
         shown.add_row(name, str(n))
     return shown
@@ -241,11 +245,13 @@ def discard(
 ) -> None:
     """Put dead letters away, or take them back."""
     _all_meant(ids, consumer, cause, fingerprint, text)
-    letters = _chosen(ids, consumer, cause, fingerprint, text)
+    dead_letters = _chosen(ids, consumer, cause, fingerprint, text)
     if undo:
-        letters |= {"state": "discarded"}
+        dead_letters |= {"state": "discarded"}
     found = ask(
-        "POST", f"/letters/{'restore' if undo else 'discard'}", json={"letters": letters, "reason": reason}
+        "POST",
+        f"/dead-letters/{'restore' if undo else 'discard'}",
+        json={"dead_letters": dead_letters, "reason": reason},
     )
     _show(found, as_json, lambda found: ", ".join(f"{n} {verb}" for verb, n in found.items()))
 

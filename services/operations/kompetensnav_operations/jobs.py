@@ -9,14 +9,14 @@ from sqlalchemy import select, text
 
 from kompetensnav_chassis.app import Job
 from kompetensnav_chassis.db import Scope, transaction
-from kompetensnav_operations.actions import alerts, history, pauses, replays, snapshot
+from kompetensnav_operations.actions import alerts, history, pauses, sending, snapshot
 from kompetensnav_operations.actions.audit import console
 from kompetensnav_operations.actions.event_reader import read_on
 from kompetensnav_operations.actions.snapshot import Board
 from kompetensnav_operations.domain.alerts import judge
 from kompetensnav_operations.edges import texts
 from kompetensnav_operations.edges.broker import AWAY, Broker, Refused
-from kompetensnav_operations.edges.notices import Failed, Told
+from kompetensnav_operations.edges.notices import AlertMessage, Failed
 from kompetensnav_operations.tables import Alert, Notice
 
 log = structlog.get_logger()
@@ -67,7 +67,7 @@ async def replay(app: FastAPI) -> bool:
     if board.broker is None or not board.broker.is_there or not board.is_live:
         return False
     try:
-        return await replays.send(app.state.sessions, board)
+        return await sending.send(app.state.sessions, board)
     except (*AWAY, Refused) as away:
         log.warning("replay_waits", error=type(away).__name__)
         return False
@@ -123,20 +123,20 @@ async def notices(app: FastAPI) -> bool:
         channel = app.state.channels.get(notice.channel)
         try:
             if channel is not None:  # else it is not used any more
-                await channel.tell(_told(app, notice, alert))
+                await channel.send(_message(app, notice, alert))
             notice.sent_at = now
-        except Exception as why:  # whatever it is, the others are told
+        except Exception as why:  # whatever it is, the others are sent
             notice.attempts += 1
             wait = alerts.AGAIN[min(notice.attempts, len(alerts.AGAIN)) - 1]
             notice.due_at = now + timedelta(seconds=wait)
             reason = str(why) if isinstance(why, Failed) else type(why).__name__
-            log.warning("alert_not_told", channel=notice.channel, why=reason, again_in=wait)
+            log.warning("alert_not_sent", channel=notice.channel, why=reason, again_in=wait)
     return True
 
 
-def _told(app: FastAPI, notice: Notice, alert: Alert) -> Told:
+def _message(app: FastAPI, notice: Notice, alert: Alert) -> AlertMessage:
     at: Any = alert.began_at if notice.event == "began" else alert.ended_at
-    return Told(
+    return AlertMessage(
         alert_id=alert.alert_id,
         event=notice.event,
         stack=app.state.stack,

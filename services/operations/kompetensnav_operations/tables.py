@@ -1,5 +1,5 @@
-"""The console's rows: letters, replays, the audit, and what it has seen. The streams hold the events; of a
-letter's body nothing is kept here but the ids it names."""
+"""The console's rows: dead letters, replays, the audit, and what it has seen. The streams hold the events; of
+a dead letter's body nothing is kept here but the ids it names."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -58,22 +58,22 @@ class Inbox(InboxRow, Base):
     """Events already handled: the console hears none."""
 
 
-class Letter(Base):
+class DeadLetter(Base):
     """A dead letter: where it came from, why it died, and what has become of it. A death is one by its time
     too, for a stream that is made anew counts from 1 again."""
 
-    __tablename__ = "letter"
+    __tablename__ = "dead_letter"
     __table_args__ = (
-        Index("uq_letter_death", "consumer", "stream", "origin_seq", "died_at", unique=True),
-        Index("ix_letter_state", "state", "consumer", "died_at"),
-        Index("ix_letter_died_at", "died_at"),
-        Index("ix_letter_fingerprint", "fingerprint"),
-        Index("ix_letter_event_id", "event_id"),
-        Index("ix_letter_refs", "refs", postgresql_using="gin"),
-        Index("ix_letter_sent", "sent_at", postgresql_where="state = 'replayed'"),
+        Index("uq_dead_letter_death", "consumer", "stream", "origin_seq", "died_at", unique=True),
+        Index("ix_dead_letter_state", "state", "consumer", "died_at"),
+        Index("ix_dead_letter_died_at", "died_at"),
+        Index("ix_dead_letter_fingerprint", "fingerprint"),
+        Index("ix_dead_letter_event_id", "event_id"),
+        Index("ix_dead_letter_refs", "refs", postgresql_using="gin"),
+        Index("ix_dead_letter_sent", "sent_at", postgresql_where="state = 'replayed'"),
     )
 
-    letter_id: Mapped[int] = mapped_column(Identity(), primary_key=True)
+    dead_letter_id: Mapped[int] = mapped_column(Identity(), primary_key=True)
     seq: Mapped[int]
     """Its place in the stream of dead letters."""
     consumer: Mapped[str] = mapped_column(NAME)
@@ -94,7 +94,7 @@ class Letter(Base):
     replays: Mapped[int] = mapped_column(server_default="0")
     """How often it has been sent to its consumer again."""
     came_of: Mapped[int | None]
-    """The letter whose replay died as this one."""
+    """The dead letter whose replay died as this one."""
     replay_id: Mapped[UUID | None]
     """The replay that has it, or had it last."""
     sent_at: Mapped[datetime | None]
@@ -107,7 +107,7 @@ class Letter(Base):
 
 
 class Replay(Base):
-    """Letters given to their consumers again, in one go."""
+    """Dead letters given to their consumers again, in one go."""
 
     __tablename__ = "replay"
 
@@ -115,9 +115,9 @@ class Replay(Base):
     by: Mapped[str] = mapped_column(NAME)
     reason: Mapped[str] = mapped_column(Text)
     selection: Mapped[dict[str, Any]]
-    """How the letters were chosen."""
+    """How the dead letters were chosen."""
     rate: Mapped[int]
-    """Letters a second, at most."""
+    """Dead letters a second, at most."""
     state: Mapped[str] = mapped_column(String(20))
     """`planned`, `canary`, `running`, `stopped`, `done`."""
     stopped_why: Mapped[str | None] = mapped_column(String(40))
@@ -126,19 +126,19 @@ class Replay(Base):
     ended_at: Mapped[datetime | None]
 
 
-class ReplayLetter(Base):
-    """A letter of a replay, and what came of it there."""
+class ReplayDeadLetter(Base):
+    """A dead letter of a replay, and what came of it there."""
 
-    __tablename__ = "replay_letter"
+    __tablename__ = "replay_dead_letter"
     __table_args__ = (
-        Index("ix_replay_letter_letter_id", "letter_id"),
-        Index("ix_replay_letter_sent", "replay_id", postgresql_where="outcome = 'sent'"),
+        Index("ix_replay_dead_letter_dead_letter_id", "dead_letter_id"),
+        Index("ix_replay_dead_letter_sent", "replay_id", postgresql_where="outcome = 'sent'"),
     )
 
     replay_id: Mapped[UUID] = mapped_column(
         ForeignKey("replay.replay_id", ondelete="CASCADE"), primary_key=True
     )
-    letter_id: Mapped[int] = mapped_column(primary_key=True)
+    dead_letter_id: Mapped[int] = mapped_column(primary_key=True)
     outcome: Mapped[str | None] = mapped_column(String(20))
     """None = not yet; `sent`, `handled`, `returned`, or why it was left out."""
     tries: Mapped[int] = mapped_column(server_default="0")
@@ -146,14 +146,14 @@ class ReplayLetter(Base):
 
 
 class Correction(Base):
-    """An edited letter: the event that it becomes by one replay, and by no other. The body is kept until the
-    event is sent, for a day at most."""
+    """An edited dead letter: the event that it becomes by one replay, and by no other. The body is kept until
+    the event is sent, for a day at most."""
 
     __tablename__ = "correction"
 
     event_id: Mapped[UUID] = mapped_column(primary_key=True)
     replay_id: Mapped[UUID] = mapped_column(ForeignKey("replay.replay_id"), unique=True)
-    letter_id: Mapped[int]
+    dead_letter_id: Mapped[int]
     by: Mapped[str] = mapped_column(NAME)
     at: Mapped[datetime] = mapped_column(server_default=func.now())
     subject: Mapped[str] = mapped_column(Text)
@@ -182,7 +182,7 @@ class Attempt(Base):
 
 
 class GivenUp(Base):
-    """A message that the server gave up, by its own word; in limbo until it is a letter."""
+    """A message that the server gave up, by its own word; in limbo until it is a dead letter."""
 
     __tablename__ = "given_up"
 

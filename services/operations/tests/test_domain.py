@@ -13,7 +13,7 @@ from kompetensnav_operations.actions import alerts as alerting
 from kompetensnav_operations.actions.snapshot import Board, recent
 from kompetensnav_operations.domain import alerts, chain
 from kompetensnav_operations.domain.alerts import Recent, judge
-from kompetensnav_operations.domain.letters import (
+from kompetensnav_operations.domain.dead_letters import (
     Standing,
     differences,
     fingerprint,
@@ -56,7 +56,7 @@ def queue(**more):
 def entries(n):
     made, previous = [], chain.FIRST
     for number in range(1, n + 1):
-        bare = chain.Entry(number, NOW.isoformat(), "anna", ("operator",), "discard", f"letter {number}",
+        bare = chain.Entry(number, NOW.isoformat(), "anna", ("operator",), "discard", f"dead letter {number}",
                            "skäl", "done", {"n": number, "ids": [1, 2]}, previous, "")  # fmt: skip
         made.append(replace(bare, seal=chain.seal(bare)))
         previous = made[-1].seal
@@ -105,7 +105,7 @@ def test_every_tampering_is_found(random, n):
         assert chain.breaks(spoiled, anchors)
 
 
-def test_letters_of_one_cause_have_one_fingerprint():
+def test_dead_letters_of_one_cause_have_one_fingerprint():
     one = fingerprint("c", "t", "failed", "KeyError", "a.py:10 f > b.py:20 g")
     assert one == fingerprint("c", "t", "failed", "KeyError", "a.py:11 f > b.py:21 g")
     assert one != fingerprint("c", "t", "failed", "KeyError", "a.py:10 f > b.py:20 h")
@@ -131,10 +131,12 @@ def test_what_cannot_be_replayed_says_why(state, listener, is_there, why):
 
 def test_a_replay_goes_through_the_consumers_own_door():
     assert way(queue(), "a.b") == "replay.c.a.b"
-    assert way(queue(), "replay.c.a.b") == "replay.c.a.b", "a letter that is a replay itself goes there again"
+    assert way(queue(), "replay.c.a.b") == "replay.c.a.b", (
+        "a dead letter that is a replay itself goes there again"
+    )
 
 
-def test_a_letter_can_be_taken_back_for_thirty_days():
+def test_a_dead_letter_can_be_taken_back_for_thirty_days():
     assert may_undo(NOW, NOW + timedelta(days=30))
     assert not may_undo(NOW, NOW + timedelta(days=30, seconds=1))
 
@@ -269,7 +271,7 @@ def test_only_a_replays_own_subject_is_a_door():
     )
 
 
-def test_a_letter_is_never_its_namesakes_in_another_stream():
+def test_a_dead_letter_is_never_its_namesakes_in_another_stream():
     picture = Picture(NOW, queues=(queue(stream="OTHER"),))
     assert picture.of_consumer("c", "S") is None
     assert picture.of_consumer("c") is not None

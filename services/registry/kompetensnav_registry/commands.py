@@ -45,7 +45,7 @@ def rules(
         held = _get(municipality, "rules") if municipality else _held()
         table = Table("Rule", "Decides", "When", "Says", box=None, padding=(0, 2, 0, 0))
         for rule in held:
-            table.add_row(rule["id"], rule["decides"], ", ".join(rule["when"]) or "-", _told(rule))
+            table.add_row(rule["id"], rule["decides"], ", ".join(rule["when"]) or "-", _as_text(rule))
         Console().print(table)
         return
     found = _get(municipality, f"rules/changes?on={on:%Y-%m-%d}") if municipality else _packaged(on)
@@ -54,15 +54,15 @@ def rules(
         touches = change.get("touches") or {}
         table.add_row(
             change["id"],
-            _told(change["before"]),
-            _told(change["after"]),
+            _as_text(change["before"]),
+            _as_text(change["after"]),
             ", ".join(f"{n} {what}" for what, n in touches.items()) or "-",
         )
     console = Console()
     console.print(table if found else f"Nothing is other on {on:%Y-%m-%d} than today.")
 
 
-def _told(rule: Json | None) -> str:
+def _as_text(rule: Json | None) -> str:
     return (
         "-"
         if rule is None
@@ -74,12 +74,12 @@ def _packaged(on: datetime) -> list[Json]:
     from kompetensnav_registry.rules.actions import pack
     from kompetensnav_registry.rules.domain.pack import changes
 
-    def told(rule: Any) -> Json | None:
+    def as_json(rule: Any) -> Json | None:
         return rule and {"sv": rule.sv, "law": rule.law, "valid_from": rule.valid_from}
 
     today = datetime.now().astimezone().date()
     return [
-        {"id": c.id, "before": told(c.before), "after": told(c.after)}
+        {"id": c.id, "before": as_json(c.before), "after": as_json(c.after)}
         for c in changes(pack(), today, on.date())
     ]
 

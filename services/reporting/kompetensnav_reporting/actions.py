@@ -13,16 +13,16 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from kompetensnav_chassis.db import Session
 from kompetensnav_chassis.outbox import tell
 from kompetensnav_contracts import Event
-from kompetensnav_contracts.events import registry as told
+from kompetensnav_contracts.events import registry as events
 from kompetensnav_contracts.events.matching import LearnerMatched
 from kompetensnav_contracts.events.reporting import ReportPublished
 from kompetensnav_reporting import domain
 from kompetensnav_reporting.tables import FactRow, PublishedReport
 
 EVENTS: tuple[type[Event], ...] = (
-    told.SlotPosted, told.SlotChanged, told.SlotWithdrawn, told.RequestOpened, told.RequestChanged,
-    told.RequestClosed, LearnerMatched, told.OfferDeclined, told.OfferExpired, told.PlacementConfirmed,
-    told.PlacementInterrupted, told.PlacementCompleted,
+    events.SlotPosted, events.SlotChanged, events.SlotWithdrawn, events.RequestOpened, events.RequestChanged,
+    events.RequestClosed, LearnerMatched, events.OfferDeclined, events.OfferExpired,
+    events.PlacementConfirmed, events.PlacementInterrupted, events.PlacementCompleted,
 )  # fmt: skip
 
 

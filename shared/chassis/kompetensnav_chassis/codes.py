@@ -28,7 +28,7 @@ def _near(day: date) -> date:
 
 
 def _plain(text: str) -> str:
-    if any(unicodedata.category(letter) == "Cc" for letter in text):
+    if any(unicodedata.category(character) == "Cc" for character in text):
         raise ValueError("control characters are not accepted (styrtecken godtas inte)")
     return text
 

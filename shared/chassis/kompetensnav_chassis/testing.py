@@ -46,7 +46,7 @@ class Database:
         finally:
             await connection.close()
 
-    async def told(self) -> list[asyncpg.Record]:
+    async def published(self) -> list[asyncpg.Record]:
         """The outbox in order."""
         async with self.as_role("owner") as connection:
             return list(await connection.fetch("select id, subject, headers, body from outbox order by id"))
@@ -87,12 +87,12 @@ async def broker(real: NatsBroker) -> AsyncIterator[NatsBroker]:
 @asynccontextmanager
 async def tells(database: Database, *expected: type[Event]) -> AsyncIterator[list[Event]]:
     """The block tells exactly these events, in any order; they are in the list afterwards."""
-    before = len(await database.told())
+    before = len(await database.published())
     events: list[Event] = []
     yield events
-    rows = (await database.told())[before:]
+    rows = (await database.published())[before:]
     names = sorted(row["subject"].split(".", 3)[3] for row in rows)
-    assert names == sorted(e.name for e in expected), f"told {names}"
+    assert names == sorted(e.name for e in expected), f"published {names}"
     by_name = {e.name: e for e in expected}
     for row in rows:
         import json

@@ -7,6 +7,7 @@ from datetime import timedelta
 import httpx
 import pytest
 
+from kompetensnav_chassis.testing import eventually
 from kompetensnav_pages.testing import WIDTHS, reading
 from support.rows import SLOT_COLUMNS
 from support.stack import today
@@ -118,11 +119,11 @@ async def test_a_form_that_does_not_fit_says_so_first_and_leads_to_the_field(sta
         await one.page.evaluate("document.querySelector('form').noValidate = true")
         await one.write(f"#{field}", "0")
         await one.follow("form button")
-        assert await one.page.evaluate("document.activeElement.id") == "wrong", "what is wrong is in focus"
+        await eventually(lambda: one.page.evaluate("document.activeElement.id === 'wrong'"))
         assert (await one.page.title()).startswith("Fel: ")
         await one.is_accessible("the form again")
         await one.press(f'a[href="#{field}"]')
-        assert await one.page.evaluate("document.activeElement.id") == field
+        await eventually(lambda: one.page.evaluate("id => document.activeElement.id === id", field))
         assert await one.page.input_value(f"#{field}") == "0", "what was written is kept"
 
 

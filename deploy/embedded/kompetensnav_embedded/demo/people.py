@@ -68,7 +68,7 @@ class People:
         return len(new)
 
     @property
-    def told(self) -> dict[str, list[str]]:
+    def messages(self) -> dict[str, list[str]]:
         """Learner (the mailbox's name) -> subjects of what came, the first one first; each message once."""
         return {
             who: [subject for _, subject in sorted(messages.values())]

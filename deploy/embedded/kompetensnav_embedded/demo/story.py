@@ -262,13 +262,13 @@ async def _tell(running: Json, data: Data, one_in: int, out: Path, steps: Steps,
     summary["seconds"]["total"] = round(monotonic() - started, 1)
     out.mkdir(parents=True, exist_ok=True)
     (out / "summary.json").write_text(json.dumps(summary, indent=1))
-    told = story.people.told
-    with (out / "told.csv").open("w", newline="") as file:
+    messages = story.people.messages
+    with (out / "messages.csv").open("w", newline="") as file:
         csv.writer(file).writerows(
-            [("learner", "messages"), *((who, " | ".join(m)) for who, m in told.items())]
+            [("learner", "messages"), *((who, " | ".join(m)) for who, m in messages.items())]
         )
     _print(summary, out)
-    _print_told(told, out)
+    _print_messages(messages, out)
     wrong = ("disagreements", "capacity_violations", "limbo", "dead_letters", "violations")
     return not any(summary[name] for name in wrong)
 
@@ -283,8 +283,8 @@ def _summary(
 ) -> Json:
     """The counts of the databases, beside those of the stream, reporting and the mail sink."""
     tables, stream = counted["tables"], counted["stream"]
-    told = {m: sum(line[m] for line in reports) for m in ("seats", "matched", "confirmed", "declined")}
-    told["learners"] = sum(line["requests"] for line in reports)
+    reported = {m: sum(line[m] for line in reports) for m in ("seats", "matched", "confirmed", "declined")}
+    reported["learners"] = sum(line["requests"] for line in reports)
     sent = len(people.received)
     disagreements = [
         f"{name}: {', '.join(f'{source} {value}' for source, value in sources.items())}"
@@ -292,24 +292,24 @@ def _summary(
             "learners": {
                 "tables": tables["learners"],
                 "stream": stream["learners"],
-                "reporting": told["learners"],
+                "reporting": reported["learners"],
             },
-            "seats": {"tables": tables["seats"], "stream": stream["seats"], "reporting": told["seats"]},
+            "seats": {"tables": tables["seats"], "stream": stream["seats"], "reporting": reported["seats"]},
             "matched": {
                 "tables": tables["matched"],
                 "stream": stream["matched"],
-                "reporting": told["matched"],
+                "reporting": reported["matched"],
             },
             "offers": {"tables": tables["offers"], "stream": stream["offers"]},
             "declined": {
                 "tables": tables["declined"],
                 "stream": stream["declined"],
-                "reporting": told["declined"],
+                "reporting": reported["declined"],
             },
             "confirmed": {
                 "tables": tables["confirmed"],
                 "stream": stream["confirmed"],
-                "reporting": told["confirmed"],
+                "reporting": reported["confirmed"],
             },
             "e_mails": {"tables": tables["e_mails"], "stream": stream["e_mails"], "sink": sent},
             "events": {"outboxes": counted["outboxes"], "stream": sum(counted["events"].values())},
@@ -378,10 +378,10 @@ def _print(summary: Json, out: Path) -> None:
     console.print(f"Written to {out / 'summary.json'}", highlight=False)
 
 
-def _print_told(told: dict[str, list[str]], out: Path) -> None:
+def _print_messages(received: dict[str, list[str]], out: Path) -> None:
     """What learners were told: one of each course of events, the rest in a file."""
     courses: dict[tuple[str, ...], list[str]] = {}
-    for who, messages in told.items():
+    for who, messages in received.items():
         courses.setdefault(tuple(messages), []).append(who)
     table = Table(title="What learners were told", show_lines=True)
     table.add_column("learners", justify="right")
@@ -393,4 +393,4 @@ def _print_told(told: dict[str, list[str]], out: Path) -> None:
     console.print(table)
     if len(often) > COURSES:
         console.print(f"  ... and {len(often) - COURSES} rarer courses of events")
-    console.print(f"Every learner's messages are in {out / 'told.csv'}", highlight=False)
+    console.print(f"Every learner's messages are in {out / 'messages.csv'}", highlight=False)

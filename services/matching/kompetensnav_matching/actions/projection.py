@@ -15,7 +15,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from kompetensnav_chassis.db import Session
 from kompetensnav_chassis.outbox import tell
 from kompetensnav_contracts import Event
-from kompetensnav_contracts.events import registry as told
+from kompetensnav_contracts.events import registry as events
 from kompetensnav_contracts.events.matching import ErasureAnswered
 from kompetensnav_contracts.vocabulary import ErasureOutcome, Reason, Refusal
 from kompetensnav_matching.actions.rounds import forbid_pairs
@@ -344,19 +344,19 @@ async def _forget(session: Session, events: Sequence[Any]) -> Changed:
 
 
 KINDS: dict[type[Event], Callable[[Session, Sequence[Any]], Awaitable[Changed]]] = {
-    told.SlotPosted: _slots,
-    told.SlotChanged: _slots,
-    told.SlotWithdrawn: _withdrawn,
-    told.CapacityChanged: _capacity,
-    told.RequestOpened: _requests,
-    told.RequestChanged: _requests,
-    told.RequestClosed: _closed,
-    told.SeatReserved: _reserved,
-    told.SeatRefused: _refused,
-    told.OfferDeclined: _declined,
-    told.OfferExpired: _declined,
-    told.PlacementConfirmed: _confirmed,
-    told.PlacementInterrupted: _interrupted,
-    told.SharingAgreed: _agreed,
-    told.ErasureRequested: _forget,
+    events.SlotPosted: _slots,
+    events.SlotChanged: _slots,
+    events.SlotWithdrawn: _withdrawn,
+    events.CapacityChanged: _capacity,
+    events.RequestOpened: _requests,
+    events.RequestChanged: _requests,
+    events.RequestClosed: _closed,
+    events.SeatReserved: _reserved,
+    events.SeatRefused: _refused,
+    events.OfferDeclined: _declined,
+    events.OfferExpired: _declined,
+    events.PlacementConfirmed: _confirmed,
+    events.PlacementInterrupted: _interrupted,
+    events.SharingAgreed: _agreed,
+    events.ErasureRequested: _forget,
 }

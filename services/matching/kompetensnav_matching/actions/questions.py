@@ -80,8 +80,8 @@ async def read_served(session: Session, row: Round) -> tuple[dict[str, list[doma
         )
     )
     first = {request_id for request_id, needed in needs if needed}
-    told = [_served(p, 0 if p.request_id in first else 1) for p in drafted]
-    return domain.served(told), _by_people(drafted)
+    counted = [_served(p, 0 if p.request_id in first else 1) for p in drafted]
+    return domain.served(counted), _by_people(drafted)
 
 
 def _by_people(drafted: Sequence[Proposal]) -> int:

@@ -152,11 +152,11 @@ def write(session: Session, row: Round, solved: Solved) -> list[Proposal]:
     row.state = "draft"
     row.learners, row.matched, row.cost = len(solved.requests), draft.matched, draft.cost
     row.seats, row.inputs = sum(s.seats for s in solved.slots), draft.inputs
-    row.proof = draft.proof.told()
+    row.proof = draft.proof.as_data()
     spared = draft.proof.scarcity
     row.scarcity = None if spared is None else {str(slot_id): price for slot_id, price in spared.items()}
     row.crowded = sorted(draft.proof.crowded)
-    row.bottlenecks = [b.told() for b in draft.proof.bottlenecks]
+    row.bottlenecks = [b.as_data() for b in draft.proof.bottlenecks]
     row.revision += 1
     tell(session, RoundDrafted(**facts(row)), municipality=row.municipality, revision=row.revision)
     return rows

@@ -20,7 +20,7 @@ router = APIRouter(prefix="/{municipality}")
 Staff = Annotated[Caller, Depends(May("coordinator", "guidance_counsellor"))]
 
 
-class Told(BaseModel):
+class Reason(BaseModel):
     """A reason by its rule, and in words."""
 
     rule: str
@@ -34,7 +34,7 @@ class WhyView(BaseModel):
 
     slot_id: UUID | None
     cost: int = Field(description="Tenths of a minute; the sum of the parts.")
-    reasons: list[Told]
+    reasons: list[Reason]
     scarcity: int | None = Field(
         description="What one seat more in the slot would spare all, tenths of a minute; null when not known."
     )
@@ -131,7 +131,7 @@ async def why(caller: Staff, round_id: UUID, proposal_id: UUID) -> WhyView:
         return WhyView(
             slot_id=slot,
             cost=proposal.cost,
-            reasons=[_told(r["rule"], r["value"]) for r in proposal.reasons],
+            reasons=[_reason(r["rule"], r["value"]) for r in proposal.reasons],
             scarcity=None if slot is None or scarcity is None else scarcity.get(str(slot), 0),
             one_more_seat_places_one_more=slot in (crowded or ()),
             travel_is_estimated=any(r["rule"] == "travel_estimated" for r in proposal.reasons),
@@ -191,5 +191,5 @@ async def show_account(caller: Staff, round_id: UUID) -> AccountView:
         )
 
 
-def _told(rule: str, value: int) -> Told:
-    return Told(rule=rule, value=value, **texts.both(rule, value))
+def _reason(rule: str, value: int) -> Reason:
+    return Reason(rule=rule, value=value, **texts.both(rule, value))

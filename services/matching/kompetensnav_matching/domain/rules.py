@@ -158,7 +158,7 @@ class Bottleneck:
     seats: int
     """That are there, all taken."""
 
-    def told(self) -> dict[str, object]:
+    def as_data(self) -> dict[str, object]:
         """For the books."""
         return {
             "occupation": self.occupation,
@@ -188,7 +188,7 @@ class Proof:
     bottlenecks: tuple[Bottleneck, ...] = ()
     """Those that would place most first."""
 
-    def told(self) -> dict[str, object]:
+    def as_data(self) -> dict[str, object]:
         """For the books."""
         ways = [{"mode": w.mode, "placed": w.placed, "cost": w.cost, "envious": w.envious} for w in self.ways]
         return {"gap": self.gap, "way": self.way, "seed": self.seed, "ways": ways}

@@ -11,7 +11,7 @@ def texts(language: str) -> dict[str, Any]:
     return catalogues.texts("kompetensnav_matching", language)
 
 
-def told(rule: str, value: int, language: str) -> str:
+def reason(rule: str, value: int, language: str) -> str:
     """A reason in words. Raises KeyError for a rule without words."""
     words = texts(language)
     text = words["reason"][rule.removeprefix("only_")].format(m=f"{value / 10:g}", n=value)
@@ -25,4 +25,4 @@ def hindrance(rule: str) -> dict[str, str]:
 
 def both(rule: str, value: int) -> dict[str, str]:
     """A reason in words, by language."""
-    return {language: told(rule, value, language) for language in catalogues.LANGUAGES}
+    return {language: reason(rule, value, language) for language in catalogues.LANGUAGES}

@@ -73,7 +73,7 @@ class Post:
                 kept.close()
 
 
-def letter(
+def mail_of(
     *, sender: str, to: str, subject: str, text: str, html: str, message_id: UUID, language: str, at: datetime
 ) -> bytes:
     """The message, plain text and HTML; the Message-ID is the message's own, so a repeat can be

@@ -14,7 +14,7 @@ from kompetensnav_chassis.errors import NotFound
 from kompetensnav_operations.actions.audit import Who, enter
 from kompetensnav_operations.domain.alerts import Finding
 from kompetensnav_operations.domain.picture import Queue
-from kompetensnav_operations.tables import Alert, Attempt, Letter, Notice, Sample
+from kompetensnav_operations.tables import Alert, Attempt, DeadLetter, Notice, Sample
 
 SPAN = timedelta(minutes=10)
 QUIET = timedelta(seconds=10)
@@ -24,11 +24,11 @@ AGAIN = (5, 30, 120, 600, 3600)
 
 
 async def died(session: AsyncSession) -> dict[str, int]:
-    """Queue -> letters that died in the last ten minutes."""
+    """Queue -> dead letters that died in the last ten minutes."""
     rows = await session.execute(
-        select(Letter.stream, Letter.consumer, func.count())
-        .where(Letter.died_at > datetime.now(UTC) - SPAN)
-        .group_by(Letter.stream, Letter.consumer)
+        select(DeadLetter.stream, DeadLetter.consumer, func.count())
+        .where(DeadLetter.died_at > datetime.now(UTC) - SPAN)
+        .group_by(DeadLetter.stream, DeadLetter.consumer)
     )
     return {f"{stream}/{consumer}": n for stream, consumer, n in rows}
 

@@ -1,5 +1,5 @@
 """The audit: every act and every denied attempt is an entry, in the act's own transaction; the seal of each
-is told as an event, so that the broker holds it as well."""
+is published as an event, so that the broker holds it as well."""
 
 import asyncio
 from collections.abc import Mapping, Sequence

@@ -19,7 +19,7 @@ from kompetensnav_operations.actions.event_reader import original
 from kompetensnav_operations.actions.snapshot import Board
 from kompetensnav_operations.domain.picture import Queue
 from kompetensnav_operations.edges.broker import AWAY, BATCH, Broker, Held, Refused, Stored
-from kompetensnav_operations.tables import Letter
+from kompetensnav_operations.tables import DeadLetter
 
 
 @dataclass(frozen=True)
@@ -93,18 +93,18 @@ class Console:
             raise NotFound("There is no such queue.", "Det finns ingen sådan kö.")
         return found
 
-    async def letter(self, letter_id: int) -> Letter:
-        """A letter. Raises NotFound."""
+    async def dead_letter(self, dead_letter_id: int) -> DeadLetter:
+        """A dead letter. Raises NotFound."""
         async with self.begin() as session:
-            found = await session.get(Letter, letter_id) if letter_id < 2**63 else None
+            found = await session.get(DeadLetter, dead_letter_id) if dead_letter_id < 2**63 else None
         if found is None:
             raise NotFound("There is no such dead letter.", "Det finns inget sådant meddelande.")
         return found
 
-    async def original(self, letter: Letter) -> Stored | None:
-        """The letter's message with its body; None when it is gone. Raises Unavailable."""
+    async def original(self, dead_letter: DeadLetter) -> Stored | None:
+        """The dead letter's message with its body; None when it is gone. Raises Unavailable."""
         try:
-            return await original(self.broker, self.board.names.dead, letter)
+            return await original(self.broker, self.board.names.dead, dead_letter)
         except AWAY as away:
             raise Unavailable("NATS does not answer.", "NATS svarar inte.") from away
 

@@ -1,5 +1,5 @@
-"""Editing a letter: what comes of it is a new event, caused by the original, for the consumer that failed.
-The original stays as it was."""
+"""Editing a dead letter: what comes of it is a new event, caused by the original, for the consumer that
+failed. The original stays as it was."""
 
 import hashlib
 import json
@@ -15,12 +15,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from kompetensnav_chassis.errors import BadRows, Conflict
 from kompetensnav_contracts.catalogue import catalogue
 from kompetensnav_operations.actions.audit import Who, enter
-from kompetensnav_operations.actions.letters import Selection
+from kompetensnav_operations.actions.dead_letters import Selection
 from kompetensnav_operations.actions.replays import Plan, plan
-from kompetensnav_operations.domain.letters import State, differences
+from kompetensnav_operations.domain.dead_letters import State, differences
 from kompetensnav_operations.domain.picture import Picture
 from kompetensnav_operations.edges.broker import Held, Stored
-from kompetensnav_operations.tables import Correction, Letter
+from kompetensnav_operations.tables import Correction, DeadLetter
 
 LARGEST = 900_000
 """Bytes that a body may have."""
@@ -79,41 +79,43 @@ async def correct(
     who: Who,
     picture: Picture,
     held: Held,
-    letter_id: int,
+    dead_letter_id: int,
     original: Stored,
     text: str,
     reason: str,
 ) -> Plan:
-    """Writes down the new event and plans its sending. Raises BadRows, or Conflict when the letter is not
-    waiting any more or nothing was changed."""
-    letter = await session.get(Letter, letter_id, with_for_update=True)
-    if letter is None or letter.state != State.WAITING:
-        raise Conflict("The letter is not waiting any more.", "Brevet väntar inte längre.")
+    """Writes down the new event and plans its sending. Raises BadRows, or Conflict when the dead letter is
+    not waiting any more or nothing was changed."""
+    dead_letter = await session.get(DeadLetter, dead_letter_id, with_for_update=True)
+    if dead_letter is None or dead_letter.state != State.WAITING:
+        raise Conflict("The dead letter is not waiting any more.", "Meddelandet väntar inte längre.")
     checked = check(original, text)
     if not checked.paths:
         raise Conflict("Nothing was changed.", "Inget är ändrat.")
-    # a letter has at most one correction that can be sent
-    earlier = update(Correction).where(Correction.letter_id == letter_id, Correction.sent_seq.is_(None))
+    # a dead letter has at most one correction that can be sent
+    earlier = update(Correction).where(
+        Correction.dead_letter_id == dead_letter_id, Correction.sent_seq.is_(None)
+    )
     await session.execute(earlier.values(body=None))
     id = uuids.uuid7()
     cause = original.header("ce-id")
     headers = {k: v for k, v in original.headers.items() if not k.lower().startswith(("kn-dead-", "nats-"))}
     if cause:
         headers |= {"ce-id": str(id), "ce-causationid": cause, "ce-time": datetime.now(UTC).isoformat()}
-    made = await plan(session, who, picture, held, Selection(ids=(letter_id,)), reason, 50)
+    made = await plan(session, who, picture, held, Selection(ids=(dead_letter_id,)), reason, 50)
     session.add(
         Correction(
             event_id=id,
             replay_id=made.replay_id,
-            letter_id=letter_id,
+            dead_letter_id=dead_letter_id,
             by=who.subject[:200],
-            subject=letter.subject,
+            subject=dead_letter.subject,
             headers=headers,
             body=checked.body,
         )
     )
     await enter(
-        session, who, "correct", f"letter {letter_id}", reason=reason, event=str(id),
+        session, who, "correct", f"dead letter {dead_letter_id}", reason=reason, event=str(id),
         paths=checked.paths[:50], before=hashlib.sha256(original.data).hexdigest(),
         after=hashlib.sha256(checked.body).hexdigest(),
         schema=original.header("ce-type") if checked.is_known else "",

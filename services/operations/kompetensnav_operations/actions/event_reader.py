@@ -1,6 +1,6 @@
-"""What the streams tell is read on and on: letters, notes of tries, what the server gave up, and events, each
-from where it was left. A stream is read in batches, one transaction each, so that a kill repeats a batch and
-never skips one."""
+"""What the streams tell is read on and on: dead letters, notes of tries, what the server gave up, and events,
+each from where it was left. A stream is read in batches, one transaction each, so that a kill repeats a batch
+and never skips one."""
 
 import json
 from collections.abc import Awaitable, Callable, Sequence
@@ -16,10 +16,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from kompetensnav_chassis.db import Scope, Sessions, transaction
 from kompetensnav_chassis.retry import DEAD_LETTERED
-from kompetensnav_operations.domain.letters import State, fingerprint, references
+from kompetensnav_operations.domain.dead_letters import State, fingerprint, references
 from kompetensnav_operations.domain.picture import Stream
 from kompetensnav_operations.edges.broker import Broker, Stored, moment, plain
-from kompetensnav_operations.tables import Attempt, Bookmark, GivenUp, Letter, Seen, among
+from kompetensnav_operations.tables import Attempt, Bookmark, DeadLetter, GivenUp, Seen, among
 
 log = structlog.get_logger()
 LOCK = 7_312
@@ -27,10 +27,10 @@ LOCK = 7_312
 ROUNDS = 20
 """Batches of one stream before the others have their turn."""
 COME_OF = "Kn-Replay"
-"""Header of what is replayed: the letter that it comes of."""
+"""Header of what is replayed: the dead letter that it comes of."""
 MALFORMED = (ValueError, TypeError, KeyError, AttributeError, ArithmeticError)
 SOON = timedelta(minutes=1)
-"""A message that the server gives up is a letter by then, or it is in limbo."""
+"""A message that the server gives up is a dead letter by then, or it is in limbo."""
 Take = Callable[[AsyncSession, Sequence[Stored]], Awaitable[None]]
 
 
@@ -60,15 +60,15 @@ class Names:
 
     def take(self, stream: str) -> Take:
         """What is done with the messages of a stream."""
-        takes = {self.dead: take_letters, self.attempts: take_attempts, self.advisories: take_advisories}
+        takes = {self.dead: take_dead_letters, self.attempts: take_attempts, self.advisories: take_advisories}
         return takes.get(stream, take_events)
 
 
 async def read_on(
     sessions: Sessions, broker: Broker, streams: Sequence[Stream], names: Names, done: dict[str, Stream]
 ) -> bool:
-    """Reads every stream on; True when there may be more. Letters go first. `done`: the streams as they were
-    when all of them was read; kept here."""
+    """Reads every stream on; True when there may be more. Dead letters go first. `done`: the streams as they
+    were when all of them was read; kept here."""
     more = False
     for stream in sorted(streams, key=lambda s: (s.name not in names.own, s.name)):
         if (before := done.get(stream.name)) and _is_same(before, stream):
@@ -146,9 +146,9 @@ async def _bookmark(session: AsyncSession, stream: Stream) -> Bookmark:
 async def _forget(session: AsyncSession, broker: Broker, stream: Stream, at: Bookmark, take: Take) -> None:
     """What was taken out of a stream is not found here either, nor by what it named."""
     held = await broker.held(stream.name)
-    if take is take_letters:
-        is_out = or_(among(Letter.seq, held.deleted), Letter.seq < held.first)
-        await session.execute(update(Letter).where(is_out, Letter.seq <= at.seq).values(refs=[]))
+    if take is take_dead_letters:
+        is_out = or_(among(DeadLetter.seq, held.deleted), DeadLetter.seq < held.first)
+        await session.execute(update(DeadLetter).where(is_out, DeadLetter.seq <= at.seq).values(refs=[]))
     elif take is take_events:
         is_out = or_(among(Seen.seq, held.deleted), Seen.seq < held.first)
         await session.execute(delete(Seen).where(Seen.stream == stream.name, is_out))
@@ -174,16 +174,16 @@ def trace(message: Stored) -> str | None:
     return parts[1] if len(parts) == 4 and len(parts[1]) == 32 else None
 
 
-async def take_letters(session: AsyncSession, stored: Sequence[Stored]) -> None:
-    """Enters new letters; one that is the end of a replay marks the letter it comes of."""
+async def take_dead_letters(session: AsyncSession, stored: Sequence[Stored]) -> None:
+    """Enters new dead letters; one that is the end of a replay marks the dead letter it comes of."""
     rows = []
     for message in stored:
-        if _is_letter(message):
-            rows.append(row := _letter(message))
+        if _is_dead_letter(message):
+            rows.append(row := _dead_letter(message))
             await _returned(session, message, row)
     if not rows:
         return
-    made = insert(Letter)
+    made = insert(DeadLetter)
     death = ["consumer", "stream", "origin_seq", "died_at"]
     # the same death in a stream that was made anew of what was kept: only its place is another
     place = {"seq": made.excluded.seq}
@@ -198,8 +198,8 @@ async def take_letters(session: AsyncSession, stored: Sequence[Stored]) -> None:
         )
 
 
-class LetterRow(TypedDict):
-    """A row of `Letter` that is to be written."""
+class DeadLetterRow(TypedDict):
+    """A row of `Dead letter` that is to be written."""
 
     seq: int
     consumer: str
@@ -220,38 +220,38 @@ class LetterRow(TypedDict):
     came_of: int | None
 
 
-async def _returned(session: AsyncSession, message: Stored, row: LetterRow) -> None:
-    """Marks the letter that a new one comes of, when it is the same event, or its edit, of that consumer:
-    letters have other numbers in a database made anew."""
+async def _returned(session: AsyncSession, message: Stored, row: DeadLetterRow) -> None:
+    """Marks the dead letter that a new one comes of, when it is the same event, or its edit, of that
+    consumer: dead letters have other numbers in a database made anew."""
     if not row["came_of"]:
         return
     ids = [id for id in (row["event_id"], message.header("ce-causationid")) if id]
     theirs = (
-        Letter.letter_id == row["came_of"],
-        Letter.consumer == row["consumer"],
-        or_(Letter.event_id.is_(None), Letter.event_id.in_(ids)),
-        func.right(row["subject"], func.length(Letter.subject)) == Letter.subject,
+        DeadLetter.dead_letter_id == row["came_of"],
+        DeadLetter.consumer == row["consumer"],
+        or_(DeadLetter.event_id.is_(None), DeadLetter.event_id.in_(ids)),
+        func.right(row["subject"], func.length(DeadLetter.subject)) == DeadLetter.subject,
     )
-    if await session.scalar(select(Letter.letter_id).where(*theirs)):
-        came_back = update(Letter).where(*theirs, Letter.state != State.DISCARDED)
+    if await session.scalar(select(DeadLetter.dead_letter_id).where(*theirs)):
+        came_back = update(DeadLetter).where(*theirs, DeadLetter.state != State.DISCARDED)
         await session.execute(came_back.values(state=State.RETURNED))
     else:
         row["came_of"] = None
 
 
-def _is_letter(message: Stored) -> bool:
-    """Whether it was put where its consumer's letters are, by somebody who may do that."""
+def _is_dead_letter(message: Stored) -> bool:
+    """Whether it was put where its consumer's dead letters are, by somebody who may do that."""
     consumer = message.header("Kn-Dead-Consumer")
     return bool(consumer) and message.subject == f"dead.{consumer}"
 
 
-def _letter(message: Stored) -> LetterRow:
+def _dead_letter(message: Stored) -> DeadLetterRow:
     def said(name: str, default: str = "") -> str:
         return message.header(f"Kn-Dead-{name}") or default
 
     type = message.header("ce-type") or said("Subject")
     is_replay = said("Subject").startswith("replay.")  # nobody else's word is taken for it
-    return LetterRow(
+    return DeadLetterRow(
         seq=message.seq,
         consumer=said("Consumer")[:200],
         stream=said("Stream")[:200],
@@ -276,26 +276,26 @@ def _number(text: str, default: int) -> int:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else default
 
 
-def is_of(message: Stored | None, letter: Letter) -> bool:
-    """Whether a message of the stream of dead letters is that letter, and not another one at its place in a
-    stream that was made anew."""
-    if message is None or not _is_letter(message):
+def is_of(message: Stored | None, dead_letter: DeadLetter) -> bool:
+    """Whether a message of the stream of dead letters is that dead letter, and not another one at its place
+    in a stream that was made anew."""
+    if message is None or not _is_dead_letter(message):
         return False
-    theirs = _letter(message)
-    return all(theirs[name] == getattr(letter, name) for name in ("consumer", "stream", "origin_seq")) and (
-        theirs["died_at"] == letter.died_at
-    )
+    theirs = _dead_letter(message)
+    return all(
+        theirs[name] == getattr(dead_letter, name) for name in ("consumer", "stream", "origin_seq")
+    ) and (theirs["died_at"] == dead_letter.died_at)
 
 
-async def original(broker: Broker, dead: str, letter: Letter) -> Stored | None:
-    """The letter's message with its body; None when it is gone. Raises one of AWAY."""
-    message = await broker.message(dead, letter.seq)
-    if message is None or not is_of(message, letter):
+async def original(broker: Broker, dead: str, dead_letter: DeadLetter) -> Stored | None:
+    """The dead letter's message with its body; None when it is gone. Raises one of AWAY."""
+    message = await broker.message(dead, dead_letter.seq)
+    if message is None or not is_of(message, dead_letter):
         return None
     if not (missing := message.header("Kn-Dead-Body")):
         return message
-    theirs = await broker.message(letter.stream, letter.origin_seq) if missing == "left" else None
-    if theirs is None or theirs.subject != letter.subject or theirs.at > letter.died_at + SOON:
+    theirs = await broker.message(dead_letter.stream, dead_letter.origin_seq) if missing == "left" else None
+    if theirs is None or theirs.subject != dead_letter.subject or theirs.at > dead_letter.died_at + SOON:
         return None
     if theirs.header("ce-id") != message.header("ce-id"):  # another event at that place
         return None
@@ -330,8 +330,8 @@ async def take_attempts(session: AsyncSession, stored: Sequence[Stored]) -> None
 
 
 async def take_advisories(session: AsyncSession, stored: Sequence[Stored]) -> None:
-    """Enters what the server gave up, unless it is a letter already: one of that death, not of an earlier
-    life of the stream."""
+    """Enters what the server gave up, unless it is a dead letter already: one of that death, not of an
+    earlier life of the stream."""
     rows = {}
     for message in stored:
         said = json.loads(message.data)
@@ -340,9 +340,9 @@ async def take_advisories(session: AsyncSession, stored: Sequence[Stored]) -> No
             key = (said["consumer"], said["stream"], said["stream_seq"])
             rows[key] = moment(said.get("timestamp")) or message.at
     for (consumer, stream, seq), at in rows.items():
-        there = select(Letter.letter_id).where(
-            Letter.consumer == consumer, Letter.stream == stream, Letter.origin_seq == seq,
-            Letter.died_at > at - SOON,
+        there = select(DeadLetter.dead_letter_id).where(
+            DeadLetter.consumer == consumer, DeadLetter.stream == stream, DeadLetter.origin_seq == seq,
+            DeadLetter.died_at > at - SOON,
         )  # fmt: skip
         if not await session.scalar(there):
             given_up = {"consumer": consumer, "stream": stream, "origin_seq": seq, "at": at}

@@ -17,7 +17,7 @@ from kompetensnav_chassis.db import Scope, Sessions, transaction
 from kompetensnav_operations.actions import alerts
 from kompetensnav_operations.actions.event_reader import Names
 from kompetensnav_operations.domain.alerts import Recent
-from kompetensnav_operations.domain.letters import State
+from kompetensnav_operations.domain.dead_letters import State
 from kompetensnav_operations.domain.picture import (
     Instance,
     Picture,
@@ -38,13 +38,13 @@ from kompetensnav_operations.edges.broker import (
     queue_of,
     stream_of,
 )
-from kompetensnav_operations.tables import GivenUp, Kept, Letter
+from kompetensnav_operations.tables import DeadLetter, GivenUp, Kept
 
 log = structlog.get_logger()
 SPAN = 10
 """Looks over which a rate is taken: seconds."""
 GRACE = timedelta(seconds=5)
-"""How long a message may be between being given up and being a letter."""
+"""How long a message may be between being given up and being a dead letter."""
 STALE = 15.0
 """Seconds after which nothing is done by a picture."""
 MISSED = timedelta(seconds=10)
@@ -60,7 +60,7 @@ class Board:
     stack: str
     picture: Picture
     counts: Mapping[str, int] = field(default_factory=dict)
-    """Queue -> letters that nobody has dealt with."""
+    """Queue -> dead letters that nobody has dealt with."""
     broker: Broker | None = None
     known: dict[str, datetime] = field(default_factory=dict)
     """Services and links (`link:NAME`) that were seen, and when last."""
@@ -159,7 +159,7 @@ async def look(board: Board, sessions: Sessions) -> None:
         faults["broker"] = type(away).__name__
         picture = before
     try:
-        counts, limbo = await _letters(sessions, picture, now)
+        counts, limbo = await _dead_letters(sessions, picture, now)
         board.counts = counts
     except Exception as away:  # whatever the database says when it is away
         faults["database"] = type(away).__name__
@@ -233,15 +233,15 @@ def _flowing(board: Board, queues: list[Queue]) -> list[Queue]:
     return queues
 
 
-async def _letters(
+async def _dead_letters(
     sessions: Sessions, picture: Picture, now: datetime
 ) -> tuple[dict[str, int], dict[str, int]]:
-    """(letters that wait, messages in limbo) by queue."""
+    """(dead letters that wait, messages in limbo) by queue."""
     async with transaction(sessions, Scope()) as session:
         dead = await session.execute(
-            select(Letter.stream, Letter.consumer, func.count())
-            .where(Letter.state == State.WAITING)
-            .group_by(Letter.stream, Letter.consumer)
+            select(DeadLetter.stream, DeadLetter.consumer, func.count())
+            .where(DeadLetter.state == State.WAITING)
+            .group_by(DeadLetter.stream, DeadLetter.consumer)
         )
         counts = {f"{stream}/{consumer}": n for stream, consumer, n in dead}
         given_up = await session.execute(
@@ -252,11 +252,11 @@ async def _letters(
         limbo = {f"{stream}/{consumer}": n for stream, consumer, n in given_up}
         for queue in (q for q in picture.queues if has_gap(q) and q.key not in limbo):
             known = await session.scalar(
-                select(Letter.letter_id)
+                select(DeadLetter.dead_letter_id)
                 .where(
-                    Letter.consumer == queue.name,
-                    Letter.stream == queue.stream,
-                    Letter.origin_seq > queue.floor,
+                    DeadLetter.consumer == queue.name,
+                    DeadLetter.stream == queue.stream,
+                    DeadLetter.origin_seq > queue.floor,
                 )
                 .limit(1)
             )

@@ -11,22 +11,22 @@ from starlette.responses import Response
 
 from kompetensnav_chassis.db import Scope, transaction
 from kompetensnav_chassis.errors import Forbidden, NotFound, Problem
-from kompetensnav_operations.actions import alerts, audit, editing, history, letters, pauses, replays
+from kompetensnav_operations.actions import alerts, audit, dead_letters, editing, history, pauses, replays
 from kompetensnav_operations.actions.console import TheConsole
-from kompetensnav_operations.actions.letters import PAGE, Selection
+from kompetensnav_operations.actions.dead_letters import PAGE, Selection
 from kompetensnav_operations.api.views import (
     Alerts,
     AlertView,
     Chosen,
+    DeadLetters,
+    DeadLetterView,
     Edited,
     EventFound,
     EventView,
     Forgotten,
     ForReason,
     Found,
-    Letters,
-    LetterView,
-    OfLetters,
+    OfDeadLetters,
     Paused,
     QueueView,
     ReplayView,
@@ -36,10 +36,10 @@ from kompetensnav_operations.api.views import (
     SeenBy,
     ToPause,
     ToReplay,
-    WholeLetter,
+    WholeDeadLetter,
 )
 from kompetensnav_operations.domain.chain import Entry
-from kompetensnav_operations.domain.letters import envelope, masked, readable
+from kompetensnav_operations.domain.dead_letters import envelope, masked, readable
 from kompetensnav_operations.domain.picture import as_json
 from kompetensnav_operations.edges.broker import plain
 from kompetensnav_operations.edges.roles import Admin, Corrector, Operator, Viewer
@@ -50,11 +50,11 @@ router = APIRouter(prefix="/api")
 
 def answer(app: FastAPI) -> None:
     """Has denied attempts entered in the audit."""
-    told = app.exception_handlers[Problem]
+    before = app.exception_handlers[Problem]
 
     async def denied(request: Request, refused: Any) -> Response:
         await enter_denied(request)
-        answered: Response = await told(request, refused)  # type: ignore[misc]
+        answered: Response = await before(request, refused)  # type: ignore[misc]
         return answered
 
     app.add_exception_handler(Forbidden, denied)
@@ -106,61 +106,61 @@ async def resume(who: Operator, console: TheConsole, stream: str, consumer: str,
     return Resumed(resumed=queue.key)
 
 
-@router.get("/letters")
-async def list_letters(
+@router.get("/dead-letters")
+async def list_dead_letters(
     _: Viewer,
     console: TheConsole,
     chosen: Annotated[Chosen, Query()],
     limit: Annotated[int, Query(ge=1, le=1000)] = PAGE,
     offset: Annotated[int, Query(ge=0)] = 0,
-) -> Letters:
+) -> DeadLetters:
     """Dead letters, the newest first."""
     async with console.begin() as session:
-        rows = await session.scalars(letters.chosen(chosen.selection).limit(limit).offset(offset))
-        items = [LetterView.model_validate(row) for row in rows]
-        return Letters(items=items, total=await letters.count(session, chosen.selection))
+        rows = await session.scalars(dead_letters.chosen(chosen.selection).limit(limit).offset(offset))
+        items = [DeadLetterView.model_validate(row) for row in rows]
+        return DeadLetters(items=items, total=await dead_letters.count(session, chosen.selection))
 
 
-@router.get("/letters/groups")
+@router.get("/dead-letters/groups")
 async def list_groups(
     _: Viewer, console: TheConsole, chosen: Annotated[Chosen, Query()]
-) -> list[letters.Group]:
+) -> list[dead_letters.Group]:
     """What they died of, the most frequent first."""
     async with console.begin() as session:
-        return list(await letters.groups(session, chosen.selection))
+        return list(await dead_letters.groups(session, chosen.selection))
 
 
-@router.get("/letters/{letter_id}")
-async def show_letter(_: Viewer, console: TheConsole, letter_id: int) -> WholeLetter:
-    """A letter with every try; its body without values."""
-    letter = await console.letter(letter_id)
-    original = await console.original(letter)
+@router.get("/dead-letters/{dead_letter_id}")
+async def show_dead_letter(_: Viewer, console: TheConsole, dead_letter_id: int) -> WholeDeadLetter:
+    """A dead letter with every try; its body without values."""
+    dead_letter = await console.dead_letter(dead_letter_id)
+    original = await console.original(dead_letter)
     async with console.begin() as session:
-        tries = await letters.attempts(session, letter)
-    return WholeLetter(
-        letter=LetterView.model_validate(letter),
+        tries = await dead_letters.attempts(session, dead_letter)
+    return WholeDeadLetter(
+        dead_letter=DeadLetterView.model_validate(dead_letter),
         stack=original.header("Kn-Dead-Stack") if original else "",
         body=masked(original.data) if original else None,
         attempts=list(tries),
     )
 
 
-@router.post("/letters/{letter_id}/reveal")
-async def reveal_letter(who: Operator, console: TheConsole, letter_id: int) -> Revealed:
-    """A letter's body with its values; it is entered in the audit."""
-    letter = await console.letter(letter_id)
-    original = await console.original(letter)
+@router.post("/dead-letters/{dead_letter_id}/reveal")
+async def reveal_dead_letter(who: Operator, console: TheConsole, dead_letter_id: int) -> Revealed:
+    """A dead letter's body with its values; it is entered in the audit."""
+    dead_letter = await console.dead_letter(dead_letter_id)
+    original = await console.original(dead_letter)
     if original is None:
         raise NotFound("Its message is not there any more.", "Meddelandet finns inte kvar.")
-    await console.revealed(who, f"letter {letter_id}")
+    await console.revealed(who, f"dead letter {dead_letter_id}")
     kind, text = readable(original.data)
     return Revealed(kind=kind, body=text, headers=dict(original.headers))
 
 
-@router.post("/letters/{letter_id}/correct")
-async def correct(who: Corrector, console: TheConsole, letter_id: int, edited: Edited) -> replays.Plan:
+@router.post("/dead-letters/{dead_letter_id}/correct")
+async def correct(who: Corrector, console: TheConsole, dead_letter_id: int, edited: Edited) -> replays.Plan:
     """Makes a new event of an edited body, and plans its sending to the consumer that failed."""
-    original = await console.original(await console.letter(letter_id))
+    original = await console.original(await console.dead_letter(dead_letter_id))
     if original is None:
         raise NotFound("Its message is not there any more.", "Meddelandet finns inte kvar.")
     held = await console.held()
@@ -170,7 +170,7 @@ async def correct(who: Corrector, console: TheConsole, letter_id: int, edited: E
             console.who(who),
             console.board.picture,
             held,
-            letter_id,
+            dead_letter_id,
             original,
             edited.body,
             edited.reason,
@@ -178,26 +178,30 @@ async def correct(who: Corrector, console: TheConsole, letter_id: int, edited: E
     return plan
 
 
-@router.post("/letters/discard")
-async def discard(who: Operator, console: TheConsole, wanted: OfLetters) -> dict[str, int]:
-    """Puts letters away; that can be undone for thirty days."""
+@router.post("/dead-letters/discard")
+async def discard(who: Operator, console: TheConsole, wanted: OfDeadLetters) -> dict[str, int]:
+    """Puts dead letters away; that can be undone for thirty days."""
     async with console.begin() as session:
-        done = await letters.discard(session, console.who(who), wanted.letters.selection, wanted.reason)
+        done = await dead_letters.discard(
+            session, console.who(who), wanted.dead_letters.selection, wanted.reason
+        )
     return {"discarded": done}
 
 
-@router.post("/letters/restore")
-async def restore(who: Operator, console: TheConsole, wanted: OfLetters) -> dict[str, int]:
-    """Takes discarded letters back."""
+@router.post("/dead-letters/restore")
+async def restore(who: Operator, console: TheConsole, wanted: OfDeadLetters) -> dict[str, int]:
+    """Takes discarded dead letters back."""
     async with console.begin() as session:
-        done = await letters.restore(session, console.who(who), wanted.letters.selection, wanted.reason)
+        done = await dead_letters.restore(
+            session, console.who(who), wanted.dead_letters.selection, wanted.reason
+        )
     return {"restored": done}
 
 
 @router.post("/replays")
 async def plan_replay(who: Operator, console: TheConsole, wanted: ToReplay) -> replays.Plan:
     """A dry run: what would be sent, what not and why. Nothing is sent."""
-    held, chosen = await console.held(), wanted.letters.selection
+    held, chosen = await console.held(), wanted.dead_letters.selection
     async with console.begin() as session:
         plan = await replays.plan(
             session, console.who(who), console.board.picture, held, chosen, wanted.reason, wanted.rate
@@ -250,15 +254,15 @@ async def search(
     since: AwareDatetime | None = None,
     until: AwareDatetime | None = None,
 ) -> Found:
-    """Events and letters of a time, or that have or name an id, or letters with these words in their
-    error. Without any of it the newest."""
+    """Events and dead letters of a time, or that have or name an id, or dead letters with these words in
+    their error. Without any of it the newest."""
     chosen = Selection(state="all", text=text.strip(), since=since, until=until)
     async with console.begin() as session:
-        found = await letters.find(session, chosen.text, since, until)
-        rows = await session.scalars(letters.chosen(chosen).limit(200))
+        found = await dead_letters.find(session, chosen.text, since, until)
+        rows = await session.scalars(dead_letters.chosen(chosen).limit(200))
         return Found(
             events=[EventFound.model_validate(event) for event in found],
-            letters=[LetterView.model_validate(row) for row in rows],
+            dead_letters=[DeadLetterView.model_validate(row) for row in rows],
         )
 
 

@@ -6,9 +6,9 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, Field, model_validator
 
-from kompetensnav_operations.actions import letters
-from kompetensnav_operations.actions.letters import Selection
-from kompetensnav_operations.domain.letters import State
+from kompetensnav_operations.actions import dead_letters
+from kompetensnav_operations.actions.dead_letters import Selection
+from kompetensnav_operations.domain.dead_letters import State
 from kompetensnav_operations.domain.picture import Queue
 
 Reason = Annotated[str, Field(min_length=3, max_length=500, description="Why; it is kept in the audit.")]
@@ -16,7 +16,7 @@ Name = Annotated[str, Field(max_length=200)]
 
 
 class Chosen(BaseModel):
-    """Which letters: these, or all that fit."""
+    """Which dead letters: these, or all that fit."""
 
     ids: list[int] = Field([], max_length=10_000)
     state: Name = State.WAITING
@@ -27,7 +27,9 @@ class Chosen(BaseModel):
     text: Name = ""
     since: AwareDatetime | None = None
     until: AwareDatetime | None = None
-    upto: int = Field(0, ge=0, description="The newest letter that was seen; what came later is not meant.")
+    upto: int = Field(
+        0, ge=0, description="The newest dead letter that was seen; what came later is not meant."
+    )
 
     @property
     def selection(self) -> Selection:
@@ -36,15 +38,15 @@ class Chosen(BaseModel):
 
 
 class Meant(Chosen):
-    """Which letters an act is of; all of them only when that is said."""
+    """Which dead letters an act is of; all of them only when that is said."""
 
-    all: bool = Field(False, description="Every letter in that state, when nothing else is chosen.")
+    all: bool = Field(False, description="Every dead letter in that state, when nothing else is chosen.")
 
     @model_validator(mode="after")
     def _is_said(self) -> Self:
         said = self.model_fields_set - {"state", "upto"}
         if not any(getattr(self, name) for name in said):
-            raise ValueError("choose letters by ids or by a filter, or say all")
+            raise ValueError("choose dead letters by ids or by a filter, or say all")
         return self
 
 
@@ -54,16 +56,16 @@ class ForReason(BaseModel):
     reason: Reason
 
 
-class OfLetters(ForReason):
-    """An act on letters."""
+class OfDeadLetters(ForReason):
+    """An act on dead letters."""
 
-    letters: Meant
+    dead_letters: Meant
 
 
-class ToReplay(OfLetters):
+class ToReplay(OfDeadLetters):
     """What to replay, and how fast."""
 
-    rate: int = Field(50, ge=1, le=500, description="Letters a second, at most.")
+    rate: int = Field(50, ge=1, le=500, description="Dead letters a second, at most.")
 
 
 class ToPause(ForReason):
@@ -78,10 +80,10 @@ class Edited(ForReason):
     body: str = Field(max_length=1_000_000)
 
 
-class LetterView(BaseModel):
+class DeadLetterView(BaseModel):
     """A dead letter, without its body."""
 
-    letter_id: int
+    dead_letter_id: int
     consumer: str
     stream: str
     origin_seq: int
@@ -104,10 +106,10 @@ class LetterView(BaseModel):
     model_config = {"from_attributes": True}
 
 
-class Letters(BaseModel):
-    """A page of letters."""
+class DeadLetters(BaseModel):
+    """A page of dead letters."""
 
-    items: list[LetterView]
+    items: list[DeadLetterView]
     total: int
 
 
@@ -147,17 +149,17 @@ class Resumed(BaseModel):
     resumed: str
 
 
-class WholeLetter(BaseModel):
-    """A letter with every try; its body without values."""
+class WholeDeadLetter(BaseModel):
+    """A dead letter with every try; its body without values."""
 
-    letter: LetterView
+    dead_letter: DeadLetterView
     stack: str
     body: Any
-    attempts: list[letters.Try]
+    attempts: list[dead_letters.Try]
 
 
 class Revealed(BaseModel):
-    """A letter's body with its values."""
+    """A dead letter's body with its values."""
 
     kind: str
     body: str
@@ -165,7 +167,7 @@ class Revealed(BaseModel):
 
 
 class ReplayView(BaseModel):
-    """A replay, and what has come of it so far: outcome -> letters."""
+    """A replay, and what has come of it so far: outcome -> dead letters."""
 
     replay_id: UUID
     by: str
@@ -196,7 +198,7 @@ class Found(BaseModel):
     """What was looked for."""
 
     events: list[EventFound]
-    letters: list[LetterView]
+    dead_letters: list[DeadLetterView]
 
 
 class EventView(BaseModel):

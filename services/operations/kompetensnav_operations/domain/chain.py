@@ -1,6 +1,6 @@
 """The audit is a chain: each entry is sealed with the seal of the one before it, so that whoever changes,
-takes away, adds or moves one breaks every seal after it. What the end was is told outside the database as
-well, so that a cut end is seen."""
+takes away, adds or moves one breaks every seal after it. What the end was is published outside the database
+as well, so that a cut end is seen."""
 
 import hashlib
 import json
@@ -69,9 +69,9 @@ def breaks(entries: Iterable[Entry], anchors: Mapping[int, str]) -> list[Break]:
             found.append(Break(entry.number, "is not as it was written"))
         expected, previous = entry.number + 1, entry.seal
         seals[entry.number] = entry.seal
-    for number, told in sorted(anchors.items()):
+    for number, anchored in sorted(anchors.items()):
         if number not in seals:
-            found.append(Break(number, "was told of, and is not there"))
-        elif seals[number] != told:
-            found.append(Break(number, "is another than the one that was told of"))
+            found.append(Break(number, "was anchored, and is not there"))
+        elif seals[number] != anchored:
+            found.append(Break(number, "is another than the one that was anchored"))
     return found

@@ -137,7 +137,7 @@ class Picture:
         return next((q for q in self.queues if (q.stream, q.name) == (stream, name)), None)
 
     def of_consumer(self, name: str, stream: str = "") -> Queue | None:
-        """The queue of a consumer, in the stream that a letter names, or in any."""
+        """The queue of a consumer, in the stream that a dead letter names, or in any."""
         found = [q for q in self.queues if q.name == name]
         return next((q for q in found if q.stream == stream or not stream), None)
 

@@ -46,7 +46,7 @@ class Stored:
     data: bytes
 
     def header(self, name: str) -> str:
-        """A header's value, whatever its letters' case; empty when there is none."""
+        """A header's value, whatever its dead letters' case; empty when there is none."""
         lower = name.lower()
         return next((v for k, v in self.headers.items() if k.lower() == lower), "")
 

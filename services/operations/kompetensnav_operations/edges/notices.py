@@ -16,8 +16,8 @@ PATIENCE = 10.0
 
 
 @dataclass(frozen=True)
-class Told:
-    """What is told of an alert, when it begins and when it ends."""
+class AlertMessage:
+    """What is sent of an alert, when it begins and when it ends."""
 
     alert_id: UUID
     event: str
@@ -44,15 +44,15 @@ class Mail:
     server: MailServer
     to: str
 
-    async def tell(self, told: Told) -> None:
+    async def send(self, alert: AlertMessage) -> None:
         """Sends a message. Raises Failed."""
         message = EmailMessage()
-        message["From"], message["To"], message["Subject"] = self.server.sender, self.to, told.title
-        message["Message-ID"] = f"<{told.alert_id}.{told.event}@operations.kompetensnav>"
+        message["From"], message["To"], message["Subject"] = self.server.sender, self.to, alert.title
+        message["Message-ID"] = f"<{alert.alert_id}.{alert.event}@operations.kompetensnav>"
         message["Auto-Submitted"] = "auto-generated"
         message.set_content(
-            f"{told.title}\n\n{told.rule}: {told.target}\n{told.value:g} (> {told.limit:g})\n"
-            f"{told.at:%Y-%m-%d %H:%M:%S} UTC\n\n{told.runbook}\n"
+            f"{alert.title}\n\n{alert.rule}: {alert.target}\n{alert.value:g} (> {alert.limit:g})\n"
+            f"{alert.at:%Y-%m-%d %H:%M:%S} UTC\n\n{alert.runbook}\n"
         )
         try:
             await self.server.send(message)
@@ -67,17 +67,18 @@ class Hook:
     url: str
     secret: str | None
 
-    async def tell(self, told: Told) -> None:
+    async def send(self, alert: AlertMessage) -> None:
         """Posts it. Raises Failed."""
         said = {
-            "type": f"alert.{told.event}",
-            "timestamp": told.at.isoformat(),
+            "type": f"alert.{alert.event}",
+            "timestamp": alert.at.isoformat(),
             "data": {
-                "alert_id": str(told.alert_id), "stack": told.stack, "rule": told.rule, "target": told.target,
-                "value": told.value, "limit": told.limit, "title": told.title, "runbook": told.runbook,
+                "alert_id": str(alert.alert_id), "stack": alert.stack, "rule": alert.rule,
+                "target": alert.target, "value": alert.value, "limit": alert.limit,
+                "title": alert.title, "runbook": alert.runbook,
             },
         }  # fmt: skip
-        body, id, now = json.dumps(said), f"{told.alert_id}.{told.event}", datetime.now(UTC)
+        body, id, now = json.dumps(said), f"{alert.alert_id}.{alert.event}", datetime.now(UTC)
         headers = {"content-type": "application/json", "webhook-id": id}
         if self.secret:
             headers |= {

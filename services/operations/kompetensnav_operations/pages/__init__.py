@@ -10,11 +10,11 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import RedirectResponse, Response
 
 from kompetensnav_chassis.errors import Forbidden, Problem, Unauthorised
-from kompetensnav_operations.pages import board, letters, log, login, replays
+from kompetensnav_operations.pages import board, dead_letters, log, login, replays
 from kompetensnav_operations.pages.shown import error_page
 from kompetensnav_pages import assets
 
-routers = tuple(part.router for part in (login, board, letters, replays, log))
+routers = tuple(part.router for part in (login, board, dead_letters, replays, log))
 
 
 def answer(app: FastAPI) -> None:
@@ -33,8 +33,8 @@ def _answered(before: Any) -> Any:
             here = f"{request.url.path}?{request.url.query}" if request.url.query else request.url.path
             then = here if request.method == "GET" else "/"
             return RedirectResponse(f"/login?{urlencode({'then': then})}", 303)
-        told: Response = await before(request, refused)
-        return error_page(request, told.status_code, refused) if _is_page(request) else told
+        answer: Response = await before(request, refused)
+        return error_page(request, answer.status_code, refused) if _is_page(request) else answer
 
     return answered
 

@@ -11,9 +11,9 @@ from starlette.responses import HTMLResponse, RedirectResponse
 
 from kompetensnav_chassis.errors import Problem
 from kompetensnav_chassis.identity import Identity
-from kompetensnav_operations.actions import alerts, audit, history, letters, pauses
+from kompetensnav_operations.actions import alerts, audit, dead_letters, history, pauses
 from kompetensnav_operations.actions.console import Console, TheConsole
-from kompetensnav_operations.actions.letters import Selection
+from kompetensnav_operations.actions.dead_letters import Selection
 from kompetensnav_operations.actions.snapshot import by_stream
 from kompetensnav_operations.domain.picture import Picture, Queue
 from kompetensnav_operations.edges.roles import Admin, Operator, Viewer
@@ -40,7 +40,7 @@ async def _overview(console: Console) -> dict[str, Any]:
         try:
             async with console.begin() as session:
                 found["alerts"] = await alerts.open_now(session)
-                found["groups"] = await letters.groups(session, Selection(), GROUPS)
+                found["groups"] = await dead_letters.groups(session, Selection(), GROUPS)
                 found["lines"] = await history.last(session)
         except Exception:  # it is said on the page that the database does not answer
             picture = _without_database(picture)

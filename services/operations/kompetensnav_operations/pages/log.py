@@ -9,14 +9,14 @@ from sqlalchemy import select
 from starlette.responses import HTMLResponse, RedirectResponse
 
 from kompetensnav_chassis.errors import BadRows, NotFound
-from kompetensnav_operations.actions import alerts, letters
+from kompetensnav_operations.actions import alerts, dead_letters
 from kompetensnav_operations.actions.console import TheConsole, time_said
-from kompetensnav_operations.actions.letters import Selection
+from kompetensnav_operations.actions.dead_letters import Selection
 from kompetensnav_operations.domain.alerts import RULES
-from kompetensnav_operations.domain.letters import envelope, masked
+from kompetensnav_operations.domain.dead_letters import envelope, masked
 from kompetensnav_operations.edges.roles import Operator, Viewer
 from kompetensnav_operations.pages.shown import problem, render, words
-from kompetensnav_operations.tables import Audit, Letter, Seen
+from kompetensnav_operations.tables import Audit, DeadLetter, Seen
 
 router = APIRouter(include_in_schema=False)
 
@@ -30,7 +30,7 @@ async def search(
     since: Annotated[str, Query(max_length=40)] = "",
     until: Annotated[str, Query(max_length=40)] = "",
 ) -> HTMLResponse:
-    """Events and letters by an id or by their time, or letters by words of their error."""
+    """Events and dead letters by an id or by their time, or dead letters by words of their error."""
     text, refused = text.strip(), None
     span: list[datetime | None] = [None, None]
     try:
@@ -38,16 +38,16 @@ async def search(
     except BadRows as bad:
         refused = bad
     events: list[Seen] = []
-    found: list[Letter] = []
+    found: list[DeadLetter] = []
     is_asked = refused is None and (len(text) >= 3 or (not text and any(span)))
     if is_asked:
         async with console.begin() as session:
-            events = list(await letters.find(session, text, span[0], span[1]))
+            events = list(await dead_letters.find(session, text, span[0], span[1]))
             chosen = Selection(state="all", text=text, since=span[0], until=span[1])
-            found = list(await session.scalars(letters.chosen(chosen).limit(200)))
+            found = list(await session.scalars(dead_letters.chosen(chosen).limit(200)))
     return render(
         request, "search.html", me, here="search", text=text, since=span[0], until=span[1], events=events,
-        letters=found, is_asked=is_asked, problem=problem(request, refused) if refused else None,
+        dead_letters=found, is_asked=is_asked, problem=problem(request, refused) if refused else None,
         status=getattr(refused, "status", 200),
     )  # fmt: skip
 

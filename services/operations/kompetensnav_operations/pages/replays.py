@@ -16,7 +16,7 @@ from kompetensnav_operations.actions.console import Console, TheConsole
 from kompetensnav_operations.domain.picture import Picture
 from kompetensnav_operations.edges.roles import Operator, Viewer
 from kompetensnav_operations.pages.shown import live_block, pieces, problem, render
-from kompetensnav_operations.tables import Letter, Replay, ReplayLetter
+from kompetensnav_operations.tables import DeadLetter, Replay, ReplayDeadLetter
 
 router = APIRouter(include_in_schema=False)
 STEPS = {"planned": "dry", "canary": "canary", "running": "rest", "stopped": "result", "done": "result"}
@@ -55,10 +55,10 @@ async def _values(console: Console, replay_id: UUID) -> dict[str, Any]:
             raise NotFound("There is no such replay.", "Det finns ingen sådan omsändning.")
         outcomes = await replays.outcomes(session, replay_id)
         consumers = await session.execute(
-            select(Letter.consumer, func.count(), func.count(Letter.came_of))
-            .join(ReplayLetter, ReplayLetter.letter_id == Letter.letter_id)
-            .where(ReplayLetter.replay_id == replay_id)
-            .group_by(Letter.consumer)
+            select(DeadLetter.consumer, func.count(), func.count(DeadLetter.came_of))
+            .join(ReplayDeadLetter, ReplayDeadLetter.dead_letter_id == DeadLetter.dead_letter_id)
+            .where(ReplayDeadLetter.replay_id == replay_id)
+            .group_by(DeadLetter.consumer)
             .order_by(func.count().desc())
         )
         rows = list(consumers)
@@ -70,7 +70,7 @@ async def _values(console: Console, replay_id: UUID) -> dict[str, Any]:
         "step": STEPS[replay.state],
         "consumers": {name: n for name, n, _ in rows},
         "paused": sorted(paused & {name for name, *_ in rows}),
-        "boomerangs": sum(n for _, _, n in rows),
+        "failed_again": sum(n for _, _, n in rows),
         "total": total,
         "done": total - outcomes.get("left", 0) - outcomes.get("sent", 0),
     }

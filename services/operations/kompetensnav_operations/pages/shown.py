@@ -21,7 +21,7 @@ LONGEST = 900.0
 """Seconds after which a browser that looks on asks anew, and is asked who it is."""
 MENU = (
     ("overview", "/"),
-    ("letters", "/letters"),
+    ("dead_letters", "/dead-letters"),
     ("replays", "/replays"),
     ("search", "/search"),
     ("alerts", "/alerts"),

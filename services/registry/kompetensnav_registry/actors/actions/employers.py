@@ -205,7 +205,7 @@ async def merge(
         )
     await _move(session, moved, to=kept)
     rows[gone].merged_into, rows[gone].revision = kept, rows[gone].revision + 1
-    told = await _told(session, gone)
+    published = await _published(session, gone)
     made = EmployerMerge(
         merge_id=uuids.uuid7(),
         kept=kept,
@@ -217,7 +217,7 @@ async def merge(
     )
     session.add(made)
     event = EmployerMerged(employer_id=gone, kept_employer_id=kept)
-    tell(session, event, municipality=municipality, revision=told + 1)
+    tell(session, event, municipality=municipality, revision=published + 1)
     return made
 
 
@@ -239,7 +239,7 @@ async def undo_merge(
             "A later merge builds on it; undo that first.",
             "En senare sammanslagning bygger på den; ångra den först.",
         )
-    told = await _told(session, made.gone)
+    published = await _published(session, made.gone)
     moved = dict(made.moved)
     since = await session.scalars(
         select(Slot.slot_id).where(
@@ -253,13 +253,13 @@ async def undo_merge(
     gone.merged_into, gone.revision = None, gone.revision + 1
     made.undone_at = datetime.now(UTC)
     event = EmployerParted(employer_id=made.gone, kept_employer_id=made.kept)
-    tell(session, event, municipality=municipality, revision=told + 1)
+    tell(session, event, municipality=municipality, revision=published + 1)
     return made
 
 
-async def _told(session: Session, employer_id: UUID) -> int:
-    """How many events have told of the employer: registered, then merged and parted in turn. Corrections
-    are not told."""
+async def _published(session: Session, employer_id: UUID) -> int:
+    """How many events of the employer were published: registered, then merged and parted in turn. Corrections
+    are not published."""
     merges = await session.scalars(select(EmployerMerge.undone_at).where(EmployerMerge.gone == employer_id))
     return 1 + sum(2 if undone_at else 1 for undone_at in merges)
 

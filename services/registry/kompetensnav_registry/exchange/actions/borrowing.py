@@ -46,7 +46,7 @@ async def note(session: Session, event: SlotLent | SlotRecalled) -> None:
     if loan is None or event.envelope.revision <= loan.revision:
         return
     loan.revision = event.envelope.revision
-    loan.told = event.model_dump(mode="json") if isinstance(event, SlotLent) else None
+    loan.published = event.model_dump(mode="json") if isinstance(event, SlotLent) else None
     if isinstance(event, SlotLent):
         place = await _place(session, event)
     slot = await session.scalar(

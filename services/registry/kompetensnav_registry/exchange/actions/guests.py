@@ -68,7 +68,7 @@ async def asked(session: Session, event: SeatAsked) -> None:
         if home not in lending.borrowers(slot, agreements):
             refusal = Refusal.NOT_SHARED
     if refusal is None:
-        seat = ledger.take_seat(accounts, slot, told=False, cause_id=guest.reference)
+        seat = ledger.take_seat(accounts, slot, published=False, cause_id=guest.reference)
         await accounts.settle(session)
         guest.seat_id, guest.state = seat.seat_id, "held"
     _answer(session, guest, refusal, slot.seats_left)

@@ -83,9 +83,9 @@ async def lend(session: Session, *, slots: Collection[UUID], municipalities: Col
             facts = event.model_dump(mode="json")
         else:
             facts, event = None, SlotRecalled(to=loan.lent_to, slot_id=slot.slot_id)
-        if facts == loan.told:
+        if facts == loan.published:
             continue
-        loan.told, loan.revision = facts, loan.revision + 1
+        loan.published, loan.revision = facts, loan.revision + 1
         tell(session, event, municipality=slot.municipality, revision=loan.revision)
 
 

@@ -58,10 +58,10 @@ class Links:
         if purpose.kind == "answer":
             until += GRACE
         claims = {"exp": int(until.timestamp()), "aud": purpose.kind, "p": purpose.party}
-        for letter, name in _IDS.items():
+        for key, name in _IDS.items():
             value = getattr(purpose, name)
             if value:
-                claims[letter] = value.hex
+                claims[key] = value.hex
         path = "" if purpose.kind == "answer" else f"{purpose.kind}/"
         return f"{self._url}/answer/{path}{jwt.encode({'alg': 'HS256'}, claims, self._key)}"
 
@@ -72,7 +72,7 @@ class Links:
             claims = jwt.decode(token, self._key, algorithms=["HS256"]).claims
             if claims["aud"] != kind or claims["exp"] < time.time():
                 raise ValueError("too old, or for something else")
-            ids = {name: UUID(claims[letter]) for letter, name in _IDS.items() if letter in claims}
+            ids = {name: UUID(claims[key]) for key, name in _IDS.items() if key in claims}
             return Purpose(str(claims["p"]), kind, **ids)
         except (JoseError, ValueError, KeyError) as bad:
             raise NotFound(

@@ -145,7 +145,10 @@ def posts(path: Path) -> list[Row]:
 
 def _code(name: str) -> str:
     plain = name.lower().translate(str.maketrans("åäöéüáà ", "aaoeuaa-"))
-    return "".join(letter for letter in plain if letter.isalnum() or letter == "-").strip("-")[:35] or "x"
+    return (
+        "".join(character for character in plain if character.isalnum() or character == "-").strip("-")[:35]
+        or "x"
+    )
 
 
 def _read(path: Path, model: type[BaseModel]) -> list[BaseModel]:

@@ -12,7 +12,13 @@ from kompetensnav_registry.ledger.tables.guests import Ask
 from kompetensnav_registry.ledger.tables.offers import Offer
 from kompetensnav_registry.ledger.tables.slots import Slot
 
-TOLD = {Reason.DECLINED, Reason.EXPIRED, Reason.SLOT_WITHDRAWN, Reason.REQUEST_CLOSED, Reason.OTHER_PLACE}
+REASONS_GIVEN = {
+    Reason.DECLINED,
+    Reason.EXPIRED,
+    Reason.SLOT_WITHDRAWN,
+    Reason.REQUEST_CLOSED,
+    Reason.OTHER_PLACE,
+}
 """Reasons that another stack may hear: its employer knows who it was, and that somebody is ill is theirs."""
 
 
@@ -47,7 +53,7 @@ def give_back(session: Session, offers: Iterable[Offer], reason: Reason) -> None
             to=offer.workplace_municipality,
             reference=offer.seat_id,
             slot_id=offer.slot_id,
-            reason=reason if reason in TOLD else Reason.OTHER,
+            reason=reason if reason in REASONS_GIVEN else Reason.OTHER,
         )
         tell(session, returned, municipality=offer.municipality, revision=2)
         if offer.match_id:

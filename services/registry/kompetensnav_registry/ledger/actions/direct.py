@@ -44,6 +44,6 @@ async def offer_slot(
         if slot.placement_type != request.placement_type:
             raise OtherPlacementType
         check_seat(books, facts, slot, request, via)
-        seat = ledger.take_seat(books.accounts, slot, told=False, cause_id=round_id)
+        seat = ledger.take_seat(books.accounts, slot, published=False, cause_id=round_id)
         await books.accounts.settle(session)
     return offers.make_offer(session, request=request, slot=slot, seat_id=seat.seat_id, round_id=round_id)

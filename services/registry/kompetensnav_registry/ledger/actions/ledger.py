@@ -67,7 +67,7 @@ _GIVEN: dict[str, type[TypeEngine[Any]]] = {
     "ends_on": Date,
     "supervisor_id": Uuid,
     "cause_id": Uuid,
-    "told": Boolean,
+    "published": Boolean,
 }
 
 _MOVED: dict[str, type[TypeEngine[Any]]] = {
@@ -219,7 +219,7 @@ async def open_books(
     return Books(accounts, by_id, busy, agreements)
 
 
-def take_seat(accounts: Accounts, slot: Slot, *, told: bool, cause_id: UUID | None = None) -> Seat:
+def take_seat(accounts: Accounts, slot: Slot, *, published: bool, cause_id: UUID | None = None) -> Seat:
     """Enters one seat; the caller has asked for a refusal before, and settles the accounts afterwards.
     `cause_id`: for what the workplace is asked (a round); none when nobody asks it."""
     seat = Seat(
@@ -231,7 +231,7 @@ def take_seat(accounts: Accounts, slot: Slot, *, told: bool, cause_id: UUID | No
         ends_on=slot.ends_on,
         supervisor_id=slot.supervisor_id,
         cause_id=cause_id,
-        told=told,
+        published=published,
     )
     accounts.given.append(seat)
     accounts.ledgers[slot.workplace_id].enter(slot.room)
@@ -300,7 +300,7 @@ async def release_seats(
     for seat in rows:
         seat.released_at, seat.reason = func.clock_timestamp(), reason
         accounts.ledgers[seat.workplace_id].leave(seat.room)
-        if seat.told:
+        if seat.published:
             tell(
                 session,
                 SeatReleased(seat_id=seat.seat_id, slot_id=seat.slot_id, reason=reason),

@@ -402,11 +402,11 @@ async def _confirm(session: Session, offer: Offer) -> None:
 
 
 async def _count_for_everyone(session: Session, offer: Offer) -> None:
-    """The public count. Fewer than five of a type that begin in a month of a municipality are not told of:
-    the fifth is told together with the four before it."""
+    """The public count. Fewer than five of a type that begin in a month of a municipality are not published:
+    the fifth is published together with the four before it."""
     key = (offer.municipality, offer.placement_type, f"{offer.starts_on:%Y-%m}")
     new = insert(PublicCount).values(
-        municipality=key[0], placement_type=key[1], month=key[2], confirmed=1, told=0
+        municipality=key[0], placement_type=key[1], month=key[2], confirmed=1, published=0
     )
     counted = await session.scalar(
         new.on_conflict_do_update(
@@ -418,10 +418,10 @@ async def _count_for_everyone(session: Session, offer: Offer) -> None:
     await session.refresh(counted)
     if counted.confirmed < SMALLEST:
         return
-    for _ in range(counted.confirmed - counted.told):
+    for _ in range(counted.confirmed - counted.published):
         event = PlacementCounted(count_id=uuids.uuid4(), placement_type=key[1], month=key[2])
         tell(session, event, municipality=key[0], revision=1)
-    counted.told = counted.confirmed
+    counted.published = counted.confirmed
 
 
 def _settle(offer: Offer, state: str) -> None:

@@ -44,7 +44,7 @@ async def reserve_seats(session: Session, matches: Sequence[LearnerMatched]) -> 
         if slot.elsewhere:
             asking.ask(session, match, slot)
         else:
-            seat = ledger.take_seat(books.accounts, slot, told=True, cause_id=match.round_id)
+            seat = ledger.take_seat(books.accounts, slot, published=True, cause_id=match.round_id)
             given.append((match, request, slot, seat))
         books.busy.setdefault(request.learner_id, []).append(slot.days)
     # Capacity first: a listener that hears of the seats has then already heard that they are gone.

@@ -51,7 +51,7 @@ class Offer(Base):
     """In a slot lent by another stack: `seat_id` is the reference of the asking."""
     by_hand: Mapped[bool] = mapped_column(default=False)
     """A protected learner's: told to nobody, shown to case workers only."""
-    told_state: Mapped[str | None] = mapped_column(CODE)
+    published_state: Mapped[str | None] = mapped_column(CODE)
     """By hand since later: the state that was told last."""
     state: Mapped[str] = mapped_column(CODE, default="open")
     revision: Mapped[int] = mapped_column(default=1)
@@ -73,7 +73,7 @@ class Placement(Base):
     starts_on: Mapped[date] = mapped_column(Date)
     ends_on: Mapped[date] = mapped_column(Date)
     by_hand: Mapped[bool] = mapped_column(default=False)
-    told_state: Mapped[str | None] = mapped_column(CODE)
+    published_state: Mapped[str | None] = mapped_column(CODE)
     """By hand since later: the state that was told last."""
     state: Mapped[str] = mapped_column(CODE, default="confirmed")
     reason: Mapped[str | None] = mapped_column(CODE)
@@ -133,7 +133,7 @@ class Presence(Base):
 
 
 class PublicCount(Base):
-    """How many placements of a type begin in a month, and how many of them everyone has been told of."""
+    """How many placements of a type begin in a month, and how many of them are published."""
 
     __tablename__ = "public_count"
 
@@ -141,4 +141,4 @@ class PublicCount(Base):
     placement_type: Mapped[str] = mapped_column(CODE, primary_key=True)
     month: Mapped[str] = mapped_column(String(7), primary_key=True)
     confirmed: Mapped[int]
-    told: Mapped[int]
+    published: Mapped[int]

@@ -100,8 +100,8 @@ class Seat(Base):
     supervisor_id: Mapped[UUID | None]
     cause_id: Mapped[UUID | None]
     """For what the workplace was asked: a round, or one learner's own search; none when nobody asked it."""
-    told: Mapped[bool] = mapped_column(default=False)
-    """Whether `seat.reserved` told of it; only then does `seat.released`."""
+    published: Mapped[bool] = mapped_column(default=False)
+    """Whether `seat.reserved` was published; only then does `seat.released`."""
     reserved_at: Mapped[datetime] = mapped_column(server_default=func.now())
     released_at: Mapped[datetime | None]
     reason: Mapped[str | None] = mapped_column(CODE)

@@ -40,7 +40,7 @@ async def place_by_hand(
     if slot.placement_type != request.placement_type:
         raise OtherPlacementType
     check_seat(books, await cases.known(session, [request], [slot]), slot, request)
-    seat = ledger.take_seat(books.accounts, slot, told=False)
+    seat = ledger.take_seat(books.accounts, slot, published=False)
     await books.accounts.settle(session)
     now = datetime.now(UTC)
     request.state = "placed"

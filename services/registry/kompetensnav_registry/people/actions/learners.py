@@ -191,7 +191,7 @@ async def _hide(session: Session, learner: Learner) -> None:
         )
     )
     for offer in await offers.lock_offers(session, offered.all()):
-        offer.by_hand, offer.told_state = True, offer.state
+        offer.by_hand, offer.published_state = True, offer.state
     await session.execute(
         update(Placement)
         .where(
@@ -199,7 +199,7 @@ async def _hide(session: Session, learner: Learner) -> None:
             Placement.municipality == learner.municipality,
             Placement.by_hand.is_(False),
         )
-        .values(by_hand=True, told_state=Placement.state)
+        .values(by_hand=True, published_state=Placement.state)
     )
     ask(
         session,

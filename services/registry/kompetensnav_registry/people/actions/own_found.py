@@ -36,7 +36,7 @@ async def register_own_found(
     await session.flush()
     books.accounts.slots[slot.slot_id] = slot
     round_id = uuids.uuid7()
-    seat = ledger.take_seat(books.accounts, slot, told=False, cause_id=round_id)
+    seat = ledger.take_seat(books.accounts, slot, published=False, cause_id=round_id)
     await books.accounts.settle(session)
     return offers.make_offer(
         session,

@@ -13,17 +13,17 @@ from sqlalchemy.orm import aliased
 from kompetensnav_chassis.outbox import tell
 from kompetensnav_contracts.events.operations import LetterDiscarded
 from kompetensnav_operations.actions.audit import Who, enter
-from kompetensnav_operations.domain.letters import UNDO, State
-from kompetensnav_operations.tables import Attempt, Letter, Seen, among
+from kompetensnav_operations.domain.dead_letters import UNDO, State
+from kompetensnav_operations.tables import Attempt, DeadLetter, Seen, among
 
 PAGE = 50
 MOST = 100_000
-"""Letters that one act may concern."""
+"""Dead letters that one act may concern."""
 
 
 @dataclass(frozen=True)
 class Selection:
-    """Which letters: those with these ids, or all that fit what is given here."""
+    """Which dead letters: those with these ids, or all that fit what is given here."""
 
     ids: tuple[int, ...] = ()
     state: str = State.WAITING
@@ -37,29 +37,29 @@ class Selection:
     since: datetime | None = None
     until: datetime | None = None
     upto: int = 0
-    """The newest letter that was seen when they were chosen; what came later is not meant. 0 = all."""
+    """The newest dead letter that was seen when they were chosen; what came later is not meant. 0 = all."""
 
     @property
     def conditions(self) -> list[ColumnElement[bool]]:
         """As the database is asked."""
         if self.ids:
-            return [among(Letter.letter_id, self.ids)]
+            return [among(DeadLetter.dead_letter_id, self.ids)]
         found: list[ColumnElement[bool]] = []
         if self.state != "all":
-            found.append(Letter.state == self.state)
+            found.append(DeadLetter.state == self.state)
         for name in ("consumer", "reason", "fingerprint", "type"):
             if value := getattr(self, name):
-                found.append(getattr(Letter, name) == value)
+                found.append(getattr(DeadLetter, name) == value)
         if self.since:
-            found.append(Letter.died_at >= self.since)
+            found.append(DeadLetter.died_at >= self.since)
         if self.upto:
-            found.append(Letter.letter_id <= self.upto)
+            found.append(DeadLetter.dead_letter_id <= self.upto)
         if self.until:
-            found.append(Letter.died_at < self.until)
+            found.append(DeadLetter.died_at < self.until)
         if self.text:
             pattern = self.text.replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_")
-            named = Letter.refs.contains([self.text.lower()])
-            found.append(or_(named, Letter.error.ilike(f"%{pattern}%")))
+            named = DeadLetter.refs.contains([self.text.lower()])
+            found.append(or_(named, DeadLetter.error.ilike(f"%{pattern}%")))
         return found
 
     @property
@@ -78,53 +78,61 @@ class Selection:
         return cls(**{**said, "ids": tuple(said.get("ids", ())), **zoned})
 
 
-def chosen(selection: Selection) -> Select[Letter]:
-    """The letters, the newest first."""
-    newest = (Letter.died_at.desc(), Letter.letter_id.desc())
-    return select(Letter).where(*selection.conditions).order_by(*newest)
+def chosen(selection: Selection) -> Select[DeadLetter]:
+    """The dead letters, the newest first."""
+    newest = (DeadLetter.died_at.desc(), DeadLetter.dead_letter_id.desc())
+    return select(DeadLetter).where(*selection.conditions).order_by(*newest)
 
 
 @dataclass(frozen=True)
 class Group:
-    """Letters that died of the same cause."""
+    """Dead letters that died of the same cause."""
 
     fingerprint: str
     consumer: str
     type: str
     reason: str
     error: str
-    letters: int
+    dead_letters: int
     first: datetime
     last: datetime
 
 
 async def groups(session: AsyncSession, selection: Selection, most: int = 200) -> list[Group]:
     """The causes, the most frequent first."""
-    one: list[Any] = [func.min(c) for c in (Letter.consumer, Letter.type, Letter.reason, Letter.error)]
+    one: list[Any] = [
+        func.min(c) for c in (DeadLetter.consumer, DeadLetter.type, DeadLetter.reason, DeadLetter.error)
+    ]
     rows = await session.execute(
-        select(Letter.fingerprint, *one, func.count(), func.min(Letter.died_at), func.max(Letter.died_at))
+        select(
+            DeadLetter.fingerprint,
+            *one,
+            func.count(),
+            func.min(DeadLetter.died_at),
+            func.max(DeadLetter.died_at),
+        )
         .where(*selection.conditions)
-        .group_by(Letter.fingerprint)
-        .order_by(func.count().desc(), Letter.fingerprint)
+        .group_by(DeadLetter.fingerprint)
+        .order_by(func.count().desc(), DeadLetter.fingerprint)
         .limit(most)
     )
     return [Group(*values) for values in map(tuple, rows)]
 
 
 async def count(session: AsyncSession, selection: Selection) -> int:
-    """How many letters there are."""
-    found = select(func.count()).select_from(Letter).where(*selection.conditions)
+    """How many dead letters there are."""
+    found = select(func.count()).select_from(DeadLetter).where(*selection.conditions)
     return await session.scalar(found) or 0
 
 
 async def newest(session: AsyncSession) -> int:
-    """The letter entered last; 0 when there is none."""
-    return await session.scalar(select(func.max(Letter.letter_id))) or 0
+    """The dead letter entered last; 0 when there is none."""
+    return await session.scalar(select(func.max(DeadLetter.dead_letter_id))) or 0
 
 
 @dataclass(frozen=True)
 class Try:
-    """A delivery of a letter's message, and how it ended."""
+    """A delivery of a dead letter's message, and how it ended."""
 
     delivery: int
     phase: str
@@ -139,28 +147,28 @@ class Try:
 MOST_TRIES = 200
 
 
-async def attempts(session: AsyncSession, letter: Letter) -> list[Try]:
-    """Every try of a letter's message, the first one first; those that nobody has noted, too. Notes of an
-    earlier death, of another message at that place or of the same one, are left out."""
+async def attempts(session: AsyncSession, dead_letter: DeadLetter) -> list[Try]:
+    """Every try of a dead letter's message, the first one first; those that nobody has noted, too. Notes of
+    an earlier death, of another message at that place or of the same one, are left out."""
     same = (
-        Letter.consumer == letter.consumer,
-        Letter.stream == letter.stream,
-        Letter.origin_seq == letter.origin_seq,
+        DeadLetter.consumer == dead_letter.consumer,
+        DeadLetter.stream == dead_letter.stream,
+        DeadLetter.origin_seq == dead_letter.origin_seq,
     )
     before = await session.scalar(
-        select(func.max(Letter.died_at)).where(*same, Letter.died_at < letter.died_at)
+        select(func.max(DeadLetter.died_at)).where(*same, DeadLetter.died_at < dead_letter.died_at)
     )
     after = await session.scalar(
-        select(func.min(Letter.died_at)).where(*same, Letter.died_at > letter.died_at)
+        select(func.min(DeadLetter.died_at)).where(*same, DeadLetter.died_at > dead_letter.died_at)
     )
     spans = [Attempt.at > before] if before else []
     spans += [Attempt.at < after] if after else []
     rows = await session.scalars(
         select(Attempt)
         .where(
-            Attempt.consumer == letter.consumer,
-            Attempt.stream == letter.stream,
-            Attempt.origin_seq == letter.origin_seq,
+            Attempt.consumer == dead_letter.consumer,
+            Attempt.stream == dead_letter.stream,
+            Attempt.origin_seq == dead_letter.origin_seq,
             *spans,
         )
         .order_by(Attempt.delivery, Attempt.at)
@@ -169,30 +177,30 @@ async def attempts(session: AsyncSession, letter: Letter) -> list[Try]:
     names = ("delivery", "phase", "at", "host", "version", "error", "again_in")
     noted = [Try(**{name: getattr(row, name) for name in names}) for row in rows]
     known = {each.delivery for each in noted}
-    deliveries = range(1, min(letter.deliveries, MOST_TRIES) + 1)
+    deliveries = range(1, min(dead_letter.deliveries, MOST_TRIES) + 1)
     lost = [Try(n, "unanswered") for n in deliveries if n not in known]
     return sorted([*noted, *lost], key=lambda each: each.delivery)
 
 
 async def discard(session: AsyncSession, who: Who, selection: Selection, reason: str) -> int:
-    """Puts letters away; returns how many. What is not waiting is left alone."""
-    conditions = [*selection.conditions, Letter.state == State.WAITING]
-    put = update(Letter).where(*conditions).values(
+    """Puts dead letters away; returns how many. What is not waiting is left alone."""
+    conditions = [*selection.conditions, DeadLetter.state == State.WAITING]
+    put = update(DeadLetter).where(*conditions).values(
         state=State.DISCARDED, settled_by=who.subject[:200], settled_at=func.now(), why=reason
     )  # fmt: skip
-    ids = sorted((await session.scalars(put.returning(Letter.letter_id))).all())
+    ids = sorted((await session.scalars(put.returning(DeadLetter.dead_letter_id))).all())
     await _tell(session, who, "discard", ids, selection, reason)
     return len(ids)
 
 
 async def restore(session: AsyncSession, who: Who, selection: Selection, reason: str) -> int:
-    """Takes discarded letters back, those that are not too old for it; returns how many."""
-    fresh = Letter.settled_at >= datetime.now(UTC) - UNDO
-    conditions = [*selection.conditions, Letter.state == State.DISCARDED, fresh]
-    back = update(Letter).where(*conditions).values(
+    """Takes discarded dead letters back, those that are not too old for it; returns how many."""
+    fresh = DeadLetter.settled_at >= datetime.now(UTC) - UNDO
+    conditions = [*selection.conditions, DeadLetter.state == State.DISCARDED, fresh]
+    back = update(DeadLetter).where(*conditions).values(
         state=State.WAITING, settled_by=None, settled_at=None, why=None
     )  # fmt: skip
-    ids = sorted((await session.scalars(back.returning(Letter.letter_id))).all())
+    ids = sorted((await session.scalars(back.returning(DeadLetter.dead_letter_id))).all())
     await _tell(session, who, "restore", ids, selection, reason)
     return len(ids)
 
@@ -202,7 +210,7 @@ async def _tell(
 ) -> None:
     result = "done" if ids else "nothing"
     number = await enter(
-        session, who, act, target(selection), reason=reason, result=result, letters=len(ids),
+        session, who, act, target(selection), reason=reason, result=result, dead_letters=len(ids),
         first=list(ids[:100]), selection=selection.said,
     )  # fmt: skip
     if ids:
@@ -215,8 +223,8 @@ async def _tell(
 def target(selection: Selection) -> str:
     """What an act concerns, for the audit."""
     if len(selection.ids) == 1:
-        return f"letter {selection.ids[0]}"
-    return f"{len(selection.ids)} letters" if selection.ids else "letters by filter"
+        return f"dead letter {selection.ids[0]}"
+    return f"{len(selection.ids)} dead letters" if selection.ids else "dead letters by filter"
 
 
 async def find(

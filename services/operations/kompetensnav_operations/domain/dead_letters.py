@@ -12,15 +12,15 @@ from typing import Any
 from kompetensnav_operations.domain.picture import Queue
 
 UNDO = timedelta(days=30)
-"""How long a discarded letter can be taken back."""
+"""How long a discarded dead letter can be taken back."""
 CANARY = 10
-"""Letters sent first, alone."""
+"""Dead letters sent first, alone."""
 SHOWN = 200_000
 """Most bytes of a body that a page shows."""
 
 
 class State(StrEnum):
-    """What has become of a letter."""
+    """What has become of a dead letter."""
 
     WAITING = "waiting"
     TAKEN = "taken"
@@ -33,12 +33,12 @@ class State(StrEnum):
 
 
 OPEN = (State.WAITING, State.RETURNED)
-"""Letters that somebody should deal with. One that came back is replayed by way of the letter it came back
-as."""
+"""Dead letters that somebody should deal with. One that came back is replayed by way of the dead letter it
+came back as."""
 
 
 def fingerprint(consumer: str, type: str, reason: str, error: str, frames: str) -> str:
-    """The same for letters that died of the same cause: numbers, ids and line numbers do not count."""
+    """The same for dead letters that died of the same cause: numbers, ids and line numbers do not count."""
     where = re.sub(r":\d+", "", frames).split(" | caused by ")[-1].rpartition(" > ")[2]
     said = re.sub(r"[0-9a-f]{8}-[0-9a-f-]{27}|\d+", "#", error)
     return hashlib.sha256(repr((consumer, type, reason, said, where)).encode()).hexdigest()[:12]
@@ -46,33 +46,33 @@ def fingerprint(consumer: str, type: str, reason: str, error: str, frames: str) 
 
 @dataclass(frozen=True)
 class Standing:
-    """What decides whether a letter can be replayed."""
+    """What decides whether a dead letter can be replayed."""
 
     state: str
     is_there: bool
     """Whether its message is still in the stream of dead letters."""
 
 
-def hindrance(letter: Standing, queue: Queue | None) -> str:
-    """Why a letter cannot be replayed; empty when it can."""
-    if letter.state == State.DISCARDED:
+def hindrance(dead_letter: Standing, queue: Queue | None) -> str:
+    """Why a dead letter cannot be replayed; empty when it can."""
+    if dead_letter.state == State.DISCARDED:
         return "discarded"
-    if letter.state != State.WAITING:
+    if dead_letter.state != State.WAITING:
         return "already"
     if queue is None:
         return "no-consumer"
     if not queue.replay_subject:
         return "no-replay-subject"
-    return "" if letter.is_there else "gone"
+    return "" if dead_letter.is_there else "gone"
 
 
 def way(queue: Queue, subject: str) -> str:
-    """The subject on which the failing consumer, and no other, hears a letter again."""
+    """The subject on which the failing consumer, and no other, hears a dead letter again."""
     return subject if subject.startswith(queue.replay_subject) else queue.replay_subject + subject
 
 
 def may_undo(discarded_at: datetime, now: datetime) -> bool:
-    """Whether a discarded letter can still be taken back."""
+    """Whether a discarded dead letter can still be taken back."""
     return now - discarded_at <= UNDO
 
 

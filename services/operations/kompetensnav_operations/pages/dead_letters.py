@@ -10,14 +10,14 @@ from starlette.responses import HTMLResponse, RedirectResponse
 from kompetensnav_chassis.errors import BadRows, Conflict, NotFound, Problem
 from kompetensnav_chassis.identity import Identity
 from kompetensnav_contracts.catalogue import catalogue
-from kompetensnav_operations.actions import editing, letters, replays
+from kompetensnav_operations.actions import dead_letters, editing, replays
 from kompetensnav_operations.actions.console import Console, TheConsole, time_said
+from kompetensnav_operations.actions.dead_letters import PAGE, Selection
 from kompetensnav_operations.actions.editing import LARGEST
-from kompetensnav_operations.actions.letters import PAGE, Selection
-from kompetensnav_operations.domain.letters import State, masked, readable
+from kompetensnav_operations.domain.dead_letters import State, masked, readable
 from kompetensnav_operations.edges.roles import Corrector, Operator, Viewer
 from kompetensnav_operations.pages.shown import problem, render, words
-from kompetensnav_operations.tables import Letter
+from kompetensnav_operations.tables import DeadLetter
 
 router = APIRouter(include_in_schema=False)
 FIELDS = ("state", "consumer", "reason", "fingerprint", "type", "text", "since", "until")
@@ -34,8 +34,8 @@ def _chosen(given: dict[str, str]) -> Selection:
     return Selection(**values)
 
 
-@router.get("/letters")
-async def list_letters(
+@router.get("/dead-letters")
+async def list_dead_letters(
     request: Request,
     me: Viewer,
     console: TheConsole,
@@ -58,27 +58,27 @@ async def _list(
     except BadRows as bad:
         chosen, refused = Selection(), bad
     async with console.begin() as session:
-        rows = (await session.scalars(letters.chosen(chosen).limit(PAGE).offset(offset))).all()
-        total, upto = await letters.count(session, chosen), await letters.newest(session)
-        groups = await letters.groups(session, chosen, 20)
+        rows = (await session.scalars(dead_letters.chosen(chosen).limit(PAGE).offset(offset))).all()
+        total, upto = await dead_letters.count(session, chosen), await dead_letters.newest(session)
+        groups = await dead_letters.groups(session, chosen, 20)
     query = urlencode({k: v for k, v in given.items() if k in FIELDS and v})
     return render(
-        request, "letters.html", me, here="letters", rows=rows, total=total, upto=upto, groups=groups,
-        chosen=chosen, offset=offset, page=PAGE, query=query, said=_said(request, given),
+        request, "dead_letters.html", me, here="dead_letters", rows=rows, total=total, upto=upto,
+        groups=groups, chosen=chosen, offset=offset, page=PAGE, query=query, said=_said(request, given),
         consumers=sorted({q.name for q in console.board.picture.queues}),
         problem=problem(request, refused) if refused else None, status=getattr(refused, "status", 200),
     )  # fmt: skip
 
 
 def _said(request: Request, given: dict[str, str]) -> str:
-    texts = words(request)["letters"]
+    texts = words(request)["dead_letters"]
     for name in ("discarded", "restored"):
         if given.get(name, "").isdigit():
             return str(texts[f"{name}_n"].format(n=given[name]))
     return ""
 
 
-@router.post("/letters/act")
+@router.post("/dead-letters/act")
 async def act(
     request: Request,
     me: Operator,
@@ -91,7 +91,7 @@ async def act(
     ids: Annotated[list[int] | None, Form()] = None,
     upto: Annotated[int, Form(ge=0, lt=2**63)] = 0,
 ) -> Any:
-    """Does something with the letters that are chosen, or with all of the filter."""
+    """Does something with the dead letters that are chosen, or with all of the filter."""
     given = dict(parse_qsl(query))
     try:
         selection = _selected(given, scope, ids or [], upto)
@@ -102,13 +102,13 @@ async def act(
                     session, console.who(me), console.board.picture, held, selection, why, rate
                 )
             return RedirectResponse(f"/replays/{plan.replay_id}", 303)
-        done = {"discard": letters.discard, "restore": letters.restore}[what]
+        done = {"discard": dead_letters.discard, "restore": dead_letters.restore}[what]
         async with console.begin() as session:
             number = await done(session, console.who(me), selection, why)
     except Problem as refused:
         return await _list(request, me, console, given, 0, refused)
-    told = {"discard": "discarded", "restore": "restored"}[what]
-    return RedirectResponse(f"/letters?{urlencode(given | {told: str(number)})}", 303)
+    result = {"discard": "discarded", "restore": "restored"}[what]
+    return RedirectResponse(f"/dead-letters?{urlencode(given | {result: str(number)})}", 303)
 
 
 def _selected(given: dict[str, str], scope: str, ids: list[int], upto: int) -> Selection:
@@ -119,30 +119,32 @@ def _selected(given: dict[str, str], scope: str, ids: list[int], upto: int) -> S
     return Selection(ids=tuple(id for id in ids[:10_000] if 0 < id < 2**63))
 
 
-@router.get("/letters/{letter_id}")
-async def show_letter(request: Request, me: Viewer, console: TheConsole, letter_id: int) -> HTMLResponse:
-    """One letter, every try of it, and the shape of its body."""
-    return await _letter(request, me, console, await console.letter(letter_id))
-
-
-async def _letter(
-    request: Request, me: Identity, console: Console, letter: Letter, *, reveal: bool = False
+@router.get("/dead-letters/{dead_letter_id}")
+async def show_dead_letter(
+    request: Request, me: Viewer, console: TheConsole, dead_letter_id: int
 ) -> HTMLResponse:
-    texts, fault, original = words(request)["letter"], "", None
+    """One dead letter, every try of it, and the shape of its body."""
+    return await _dead_letter(request, me, console, await console.dead_letter(dead_letter_id))
+
+
+async def _dead_letter(
+    request: Request, me: Identity, console: Console, dead_letter: DeadLetter, *, reveal: bool = False
+) -> HTMLResponse:
+    texts, fault, original = words(request)["dead_letter"], "", None
     try:
-        original = await console.original(letter)
+        original = await console.original(dead_letter)
         fault = "" if original else texts["gone"]
     except Problem:
         fault = texts["unread"]
     async with console.begin() as session:
-        attempts = await letters.attempts(session, letter)
+        attempts = await dead_letters.attempts(session, dead_letter)
     kind, body, headers = "json", "", {}
     if original:
         kind, body = readable(original.data) if reveal else ("json", masked(original.data))
         headers = original.headers if reveal else {}
     return render(
-        request, "letter.html", me, here="letters", letter=letter, attempts=attempts, fault=fault, kind=kind,
-        body=body, headers=headers, revealed=reveal and original is not None,
+        request, "dead_letter.html", me, here="dead_letters", dead_letter=dead_letter, attempts=attempts,
+        fault=fault, kind=kind, body=body, headers=headers, revealed=reveal and original is not None,
         frames=_frames(original.header("Kn-Dead-Stack") if original else ""),
     )  # fmt: skip
 
@@ -156,35 +158,35 @@ def _frames(text: str) -> list[dict[str, Any]]:
     return found
 
 
-@router.post("/letters/{letter_id}/reveal")
-async def reveal(request: Request, me: Operator, console: TheConsole, letter_id: int) -> HTMLResponse:
+@router.post("/dead-letters/{dead_letter_id}/reveal")
+async def reveal(request: Request, me: Operator, console: TheConsole, dead_letter_id: int) -> HTMLResponse:
     """The same with the values; it is entered in the audit."""
-    letter = await console.letter(letter_id)
-    await console.revealed(me, f"letter {letter_id}")
-    return await _letter(request, me, console, letter, reveal=True)
+    dead_letter = await console.dead_letter(dead_letter_id)
+    await console.revealed(me, f"dead letter {dead_letter_id}")
+    return await _dead_letter(request, me, console, dead_letter, reveal=True)
 
 
-@router.get("/letters/{letter_id}/edit")
-async def edit(request: Request, me: Corrector, console: TheConsole, letter_id: int) -> HTMLResponse:
-    """A letter's body, to be edited; that it was seen is entered in the audit."""
-    letter, text, _ = await _editable(console, letter_id)
-    await console.revealed(me, f"letter {letter_id}")
-    return _edit(request, me, letter, text)
+@router.get("/dead-letters/{dead_letter_id}/edit")
+async def edit(request: Request, me: Corrector, console: TheConsole, dead_letter_id: int) -> HTMLResponse:
+    """A dead letter's body, to be edited; that it was seen is entered in the audit."""
+    dead_letter, text, _ = await _editable(console, dead_letter_id)
+    await console.revealed(me, f"dead letter {dead_letter_id}")
+    return _edit(request, me, dead_letter, text)
 
 
 def _edit(
-    request: Request, me: Identity, letter: Letter, text: str, why: str = "", refused: Any = None
+    request: Request, me: Identity, dead_letter: DeadLetter, text: str, why: str = "", refused: Any = None
 ) -> HTMLResponse:
     return render(
-        request, "edit.html", me, here="letters", letter=letter, text=text, why=why,
-        is_known=letter.type in catalogue(), problem=problem(request, refused) if refused else None,
+        request, "edit.html", me, here="dead_letters", dead_letter=dead_letter, text=text, why=why,
+        is_known=dead_letter.type in catalogue(), problem=problem(request, refused) if refused else None,
         status=getattr(refused, "status", 200),
     )  # fmt: skip
 
 
-async def _editable(console: Console, letter_id: int) -> tuple[Letter, str, Any]:
-    letter = await console.letter(letter_id)
-    original = await console.original(letter)
+async def _editable(console: Console, dead_letter_id: int) -> tuple[DeadLetter, str, Any]:
+    dead_letter = await console.dead_letter(dead_letter_id)
+    original = await console.original(dead_letter)
     if original is None:
         raise NotFound("Its message is not there any more.", "Meddelandet finns inte kvar.")
     kind, text = readable(original.data, LARGEST + 1)
@@ -192,26 +194,26 @@ async def _editable(console: Console, letter_id: int) -> tuple[Letter, str, Any]
         raise Conflict("It is no text, so it cannot be edited.", "Det är inte text och kan inte rättas.")
     if len(text) > LARGEST:
         raise Conflict("It is too large to be edited here.", "Det är för stort för att rättas här.")
-    return letter, text, original
+    return dead_letter, text, original
 
 
-@router.post("/letters/{letter_id}/edit")
+@router.post("/dead-letters/{dead_letter_id}/edit")
 async def correct(
     request: Request,
     me: Corrector,
     console: TheConsole,
-    letter_id: int,
+    dead_letter_id: int,
     text: Annotated[str, Form(max_length=1_000_000)],
     why: Annotated[str, Form(min_length=3, max_length=500)],
 ) -> Any:
     """Makes a new event of it, and plans its sending."""
-    letter, _, original = await _editable(console, letter_id)
+    dead_letter, _, original = await _editable(console, dead_letter_id)
     try:
         held = await console.held()
         async with console.begin() as session:
             plan = await editing.correct(
-                session, console.who(me), console.board.picture, held, letter_id, original, text, why
+                session, console.who(me), console.board.picture, held, dead_letter_id, original, text, why
             )
     except Problem as refused:
-        return _edit(request, me, letter, text, why, refused)
+        return _edit(request, me, dead_letter, text, why, refused)
     return RedirectResponse(f"/replays/{plan.replay_id}", 303)

@@ -8,7 +8,7 @@ from typing_extensions import TypedDict
 
 from kompetensnav_chassis.errors import BadRows, Problem
 from kompetensnav_registry.ground.edges.numbers import masked
-from kompetensnav_registry.ground.edges.sheet import Sheet, guess
+from kompetensnav_registry.ground.edges.sheet import Sheet, Unclear, guess
 
 
 class Row(BaseModel):
@@ -24,6 +24,9 @@ MOST_FAULTS = 200
 
 SECRET = {"identity_number"}
 """Columns whose values are never repeated."""
+
+PROTECTING = {"security_marking", "case_worker", "shared_with"}
+"""Columns that keep somebody or something from others."""
 
 
 class Fault(TypedDict):
@@ -119,7 +122,10 @@ def read(
             if extra:
                 faults.add(line, "", ",".join(extra), "more values than columns")
                 continue
-        texts = {n: v.strip() for n, v in zip(names, values, strict=False) if n and v.strip()}
+        given = {n: v for n, v in zip(names, values, strict=False) if n}
+        if _is_unclear(line, given, faults):
+            continue
+        texts = {n: v.strip() for n, v in given.items() if v.strip()}
         try:
             good.append((line, row.model_validate(texts)))
         except ValidationError as bad:
@@ -128,6 +134,18 @@ def read(
                 faults.add(line, column, texts.get(column, ""), error["msg"])
     _once(good, row.KEYS, faults)
     return good
+
+
+def _is_unclear(line: int, given: Mapping[str, str], faults: Faults) -> bool:
+    """Whether a cell's value is not in the file: such a row is refused, for what protects somebody must never
+    be taken to be empty."""
+    unclear = {n: str(v) for n, v in given.items() if isinstance(v, Unclear)}
+    unclear |= {
+        n: "holds nothing but spaces" for n in PROTECTING & given.keys() if given[n] and not given[n].strip()
+    }
+    for name, why in unclear.items():
+        faults.add(line, name, "", why)
+    return bool(unclear)
 
 
 def _once(rows: list[tuple[int, R]], keys: tuple[str, ...], faults: Faults) -> None:

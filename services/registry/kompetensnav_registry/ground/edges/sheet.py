@@ -9,12 +9,15 @@ import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any
+from itertools import repeat
+from typing import Any, NamedTuple
 from xml.etree.ElementTree import ParseError
 
 from kompetensnav_chassis.errors import Problem
 
 MOST_COLUMNS = 200
+MOST_UNPACKED = 500_000_000
+"""Bytes."""
 
 OTHERS = {
     b"%PDF": ("a PDF", "en PDF"),
@@ -48,9 +51,20 @@ ALIASES = {
 """What columns are called in Swedish files -> our column."""
 
 
+ERROR = re.compile(
+    r"#(?:NULL!|DIV/0!|VALUE!|REF!|NAME\?|NUM!|N/A|GETTING_DATA|SPILL!|CALC!|FIELD!|BLOCKED!|CONNECT!|UNKNOWN!|BUSY!)"
+)
+"""What a cell shows whose formula failed (ECMA-376, 18.17.3, and Excel's later ones)."""
+
+
+class Unclear(str):
+    """A cell that is not empty and whose value the file does not hold; the text is why."""
+
+
 @dataclass(frozen=True)
 class Sheet:
-    """A header, and its rows as (line number, values); line 1 is the header."""
+    """A header, and its rows as (line number, values); line 1 is the header. A value that the file does not
+    hold is Unclear, and never empty."""
 
     header: list[str]
     rows: Iterator[tuple[int, list[str]]]
@@ -102,28 +116,93 @@ def _csv(text: str) -> Sheet:
 
 
 def _excel(content: bytes) -> Sheet:
-    from openpyxl import load_workbook  # half a second that only an Excel file needs
-
     try:
-        book = load_workbook(io.BytesIO(content), read_only=True, data_only=True)
-        sheet = book.worksheets[0]
-        sheet.reset_dimensions()  # other programs write dimensions that are not those of the sheet
+        _check_size(content)
+        first = _first_sheet(content, data_only=True)
+        has_formulas, merged = _looked_over(first)
+        formulas = _first_sheet(content, data_only=False) if has_formulas else None
     except _UNREADABLE as bad:
         raise _unreadable() from bad
 
     def rows() -> Iterator[tuple[int, list[str]]]:
         try:
-            for line, values in enumerate(sheet.iter_rows(values_only=True, max_col=MOST_COLUMNS), 1):
+            given = first.iter_rows(values_only=True, max_col=MOST_COLUMNS)
+            behind = formulas.iter_rows(max_col=MOST_COLUMNS) if formulas else repeat(())
+            active: list[_Merged] = []
+            coming, width = merged[::-1], 0
+            for line, (values, cells) in enumerate(zip(given, behind, strict=False), 1):
                 texts = [_cell(value) for value in values]
+                for at, cell in enumerate(cells):
+                    if cell.data_type == "f" and not texts[at]:
+                        texts[at] = Unclear("a formula whose value is not in the file; save the values alone")
+                while coming and coming[-1].top <= line:
+                    active.append(coming.pop())
+                active = [each for each in active if each.bottom >= line]
+                for each in active:
+                    for at in range(each.left, min(each.right + 1, width)):
+                        texts[at] = texts[at] or Unclear("a merged cell; give each row its own value")
                 while texts and not texts[-1]:
                     texts.pop()
                 if texts:
+                    width = width or len(texts)
                     yield line, texts
         except _UNREADABLE as bad:
             raise _unreadable() from bad
 
     every = rows()
     return Sheet(_header(next(every, (1, []))[1]), every)
+
+
+def _check_size(content: bytes) -> None:
+    """Raises Problem for a file that unpacks to more than is read."""
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        if sum(part.file_size for part in archive.infolist()) > MOST_UNPACKED:
+            raise Problem(
+                f"The file is over {MOST_UNPACKED // 1_000_000} MB when it is unpacked. Split it.",
+                f"Filen är över {MOST_UNPACKED // 1_000_000} MB när den packas upp. Dela den.",
+            )
+
+
+def _first_sheet(content: bytes, *, data_only: bool) -> Any:
+    from openpyxl import load_workbook  # half a second that only an Excel file needs
+
+    book = load_workbook(io.BytesIO(content), read_only=True, data_only=data_only)
+    sheet = book.worksheets[0]
+    sheet.reset_dimensions()  # other programs write dimensions that are not those of the sheet
+    return sheet
+
+
+_FORMULA = re.compile(rb"<(?:\w+:)?f[\s/>]")
+_MERGED = re.compile(rb'<(?:\w+:)?mergeCell\s[^>]*?ref="([A-Z]+)(\d+):([A-Z]+)(\d+)"')
+
+
+class _Merged(NamedTuple):
+    top: int
+    bottom: int
+    left: int
+    """Columns are counted from 0."""
+    right: int
+
+
+_OVERLAP = 200
+"""Bytes that are looked at again, so that nothing is cut in two."""
+
+
+def _looked_over(sheet: Any) -> tuple[bool, list[_Merged]]:
+    """Whether a sheet has formulas; and its merged ranges, the uppermost first."""
+    from openpyxl.utils import column_index_from_string as index
+
+    has_formulas, merged, tail = False, set[_Merged](), b""
+    with sheet.parent._archive.open(sheet._worksheet_path) as source:  # no public name leads to it
+        while chunk := source.read(1 << 20):
+            text = tail + chunk
+            has_formulas = has_formulas or _FORMULA.search(text) is not None
+            merged |= {
+                _Merged(int(top), int(bottom), index(left.decode()) - 1, index(right.decode()) - 1)
+                for left, top, right, bottom in _MERGED.findall(text)
+            }
+            tail = text[-_OVERLAP:]
+    return has_formulas, sorted(merged)
 
 
 _UNREADABLE = (
@@ -163,7 +242,8 @@ def _cell(value: Any) -> str:
         return value.isoformat()
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
-    return str(value)
+    text = str(value)
+    return Unclear("a formula that failed; mend it or write the value") if ERROR.fullmatch(text) else text
 
 
 def guess(header: list[str], columns: Mapping[str, Any]) -> dict[str, str | None]:

@@ -24,7 +24,7 @@ async def test_f15_the_stream_is_purged_while_people_work(struck):
         await topology.jetstream().purge_stream("INT_LOCAL")
         await people.go_on(10)
         planned = await asyncio.to_thread(struck.stack.care, "republish", "--plan")
-        assert "would be told again" in planned
+        assert "would be published again" in planned
         await asyncio.to_thread(struck.stack.care, "republish")
     await topology.close()
 
@@ -112,7 +112,7 @@ async def test_f16_a_registry_restored_from_an_old_backup_is_named_by_verify(own
     await backed_up(own, tmp_path / "new")
     await restored(own, "registry", tmp_path / "old", "--only-put-back")
     found = broken(await verdict(own))
-    assert any(line.startswith("I1 phantom: told, not in the registry") for line in found)
+    assert any(line.startswith("I1 phantom: published, not in the registry") for line in found)
     await restored(own, "registry", tmp_path / "new", "--only-put-back")
     assert broken(await verdict(own)) == []
 
@@ -126,7 +126,7 @@ async def test_f16_matching_restored_from_an_old_backup_goes_on(own, tmp_path):
         await people.go_on(30)
     await restored(own, "matching", tmp_path)
     found = broken(await verdict(own))
-    named = "I5 duplicated: the same revision told twice: matching.round"
+    named = "I5 duplicated: the same revision published twice: matching.round"
     assert [line for line in found if not line.startswith(named)] == []
 
 

@@ -79,3 +79,12 @@ def test_one_package_has_the_layout_and_the_styles():
         "shared/pages/kompetensnav_pages/static/pages.css",
         "shared/pages/kompetensnav_pages/templates/layout.html",
     ]
+
+
+def test_every_page_behind_a_link_ends_when_its_learner_is_marked_as_protected():
+    registry = ROOT / "services/registry/kompetensnav_registry"
+    pages = [p for p in registry.rglob("*.py") if "pages" in (p.stem, p.parent.name)]
+    of_learners = re.compile(r"select\([^)]*\b(?:Offer|Placement|PlacementAgreement)\b", re.DOTALL)
+    found = {p.name: p.read_text() for p in pages if of_learners.search(p.read_text())}
+    assert len(found) >= 3
+    assert [name for name, text in found.items() if "protected.open_to_links(" not in text] == []

@@ -115,6 +115,17 @@ def test_swedish_that_anybody_is_sent_is_easy_to_read(package):
     assert lix <= 40
 
 
+@pytest.mark.parametrize("language", NEVER)
+def test_the_subject_of_a_mail_never_says_what_kind_of_placement_it_is(language):
+    """Whoever sees a list of mails must not read there that somebody is in work training."""
+    words = dict(leaves(texts("kompetensnav_notifications", language)))
+    subjects = {name: text for name, text in words.items() if name.endswith(".subject")}
+    assert len(subjects) > 10
+    types = [form for name, text in words.items() if name.startswith("types.") for form in forms(text)]
+    telling = re.compile("|".join([r"\{type\}", *map(re.escape, types)]))
+    assert [name for name, text in subjects.items() if any(map(telling.search, forms(text)))] == []
+
+
 NAMES = {"letter", "letters", "told", "boomerang", "boomerangs", "door", "doors", "aside", "unfit"}
 PUBLISHED = {"LetterReplayed", "LetterDiscarded", "letters", "are_told", "told_at"}
 """Names of published events and their fields, and of the outbox's column, which stay as they are: whoever

@@ -57,6 +57,7 @@ def app(settings: Settings) -> FastAPI:
         domains=DOMAINS,
         state={
             "links": links,
+            "import_bytes": settings.import_bytes,
             "seal": Seal(settings.vault_key.get_secret_value()),
             "neighbours": frozenset(filter(None, settings.neighbours.split(","))),
         },

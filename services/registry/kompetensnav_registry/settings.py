@@ -22,6 +22,7 @@ class Settings(ServiceSettings):
         pattern=r"^(\d{4}(,\d{4})*)?$",
         description="Municipalities of other stacks that slots are shared with: codes, with commas between.",
     )
+    import_bytes: int = Field(30_000_000, ge=1, description="Bytes of a file that is imported, at most.")
     link_secret: SecretStr = Field(
         min_length=32, description="Key that signs links in messages, 32 characters or more."
     )

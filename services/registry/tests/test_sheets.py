@@ -104,9 +104,9 @@ def test_a_formula_whose_value_is_there_is_read_by_it():
     assert row[1].security_marking == "none"
 
 
-def test_a_preview_says_the_same():
+async def test_a_preview_says_the_same():
     names, values = file_with("learners", "security_marking", "=A1")
-    found = preview(kind="learners", content=excel([names, values]), mapping={})
+    found = await preview(kind="learners", content=excel([names, values]), mapping={})
     assert [(f["line"], f["column"]) for f in found.faults] == [(2, "security_marking")]
 
 

@@ -16,7 +16,7 @@ import structlog
 import uvicorn
 from fastapi import APIRouter, FastAPI
 
-from kompetensnav_chassis import db, health, http, logs, pace
+from kompetensnav_chassis import bounds, db, health, http, logs, pace
 from kompetensnav_chassis.announce import announce
 from kompetensnav_chassis.attempts import version_of
 from kompetensnav_chassis.broker import connection, questions
@@ -120,6 +120,7 @@ def service_app(
     for name, value in (state or {}).items():
         setattr(app.state, name, value)
     http.answer(app, *domains)
+    app.add_middleware(bounds.Bounds, service=app, routers=[health.router, *routers])
     app.add_middleware(http.SafeHeaders)
     app.include_router(health.router)
     for router in routers:
@@ -141,6 +142,7 @@ def serve(app: FastAPI, settings: ServiceSettings) -> None:
         access_log=False,
         server_header=False,
         lifespan="on",
+        http=bounds.TimedHttp,
         timeout_graceful_shutdown=5,
     )
     server = uvicorn.Server(config)

@@ -29,6 +29,10 @@ HEADERS = {
     b"x-frame-options": b"DENY",
     b"content-security-policy": b"default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self';"
     b" base-uri 'none'; frame-ancestors 'none'",
+    b"strict-transport-security": b"max-age=63072000",  # heeded over TLS alone
+    b"cross-origin-opener-policy": b"same-origin",
+    b"cross-origin-resource-policy": b"same-origin",
+    b"permissions-policy": b"camera=(), geolocation=(), microphone=()",
 }
 
 

@@ -97,10 +97,10 @@ async def test_a_signed_paper_is_kept_in_the_vault_and_given_back_as_it_was(stac
     assert got.content == paper
     assert got.headers["content-disposition"].startswith("attachment")
     empty = stack.call(
-        "POST", "registry", f"{path}?name=x", content=b"x" * 5_000_001, status=400,
+        "POST", "registry", f"{path}?name=x", content=b"x" * 5_000_001, status=413,
         headers={"content-type": "application/octet-stream"},
     )  # fmt: skip
-    assert "5000001" in empty["detail"]
+    assert "5,000,000" in empty["detail"]
 
 
 async def test_a_placement_agreement_is_signed_by_each_party_amended_and_the_amendment_undone(stack, towns):

@@ -32,8 +32,8 @@ async def test_a_request_that_is_opened_while_its_learner_is_marked_is_told_to_n
     file = "ref,learner,administration,placement_type,starts_on,ends_on\n"
     file += "r,b,school,apl,2027-02-01,2027-03-26\n"
     async with stack.holding("registry", MARK, "1286", "Namnb"):
-        asked = asyncio.create_task(asyncio.to_thread(stack.bring_in, "1286", "requests", file))
-    await asked
+        asked = asyncio.create_task(asyncio.to_thread(stack.bring_in, "1286", "requests", file, status=422))
+    assert "no such learner" in (await asked)["errors"][0]["reason"]
     assert desk.call("GET", "/requests")["total"] == 0
     assert await told(stack, "1286", "request.opened") == []
 

@@ -12,6 +12,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validato
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert as upsert
 
+from kompetensnav_chassis.bounds import takes
 from kompetensnav_chassis.codes import Code, Day
 from kompetensnav_chassis.db import Scope, Session
 from kompetensnav_chassis.errors import BadRows
@@ -308,6 +309,7 @@ async def solve(caller: Coordinator, round_id: UUID) -> RoundView:
 
 
 @router.post("/rounds/{round_id}/approve")
+@takes(4_000_000)
 async def approve(caller: Coordinator, round_id: UUID, approval: Approval | None = None) -> Approved:
     """Approve all or some of a draft. Only now are seats asked for and people told."""
     chosen = approval.proposals if approval else None
@@ -349,6 +351,7 @@ async def show_standing_rule(caller: Staff) -> StandingRuleView:
 
 
 @router.put("/localities", status_code=204)
+@takes(2_000_000)
 async def put_localities(caller: Operator, localities: list[NewLocality]) -> None:
     """Say where localities lie, for every municipality of the stack; those there already are moved."""
     new = upsert(Locality)
@@ -361,6 +364,7 @@ async def put_localities(caller: Operator, localities: list[NewLocality]) -> Non
 
 
 @router.put("/travel-times", status_code=204)
+@takes(20_000_000)
 async def put_travel_times(caller: Operator, times: list[NewTravelTime]) -> None:
     """Say how long travel takes between localities, for the whole stack; overrides the estimate."""
     async with caller.begin() as session:
@@ -368,6 +372,7 @@ async def put_travel_times(caller: Operator, times: list[NewTravelTime]) -> None
 
 
 @router.post("/travel-times/file")
+@takes(50_000_000)
 async def import_travel_times(caller: Operator, request: Request) -> Imported:
     """The same from a file: CSV, or Parquet with the content type `application/vnd.apache.parquet`; columns
     home, work, minutes. All of it or nothing."""

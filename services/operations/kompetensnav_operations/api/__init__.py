@@ -9,6 +9,7 @@ from pydantic import AwareDatetime
 from sqlalchemy import select
 from starlette.responses import Response
 
+from kompetensnav_chassis.bounds import takes
 from kompetensnav_chassis.db import Scope, transaction
 from kompetensnav_chassis.errors import Forbidden, NotFound, Problem
 from kompetensnav_operations.actions import alerts, audit, dead_letters, editing, history, pauses, replays
@@ -158,6 +159,7 @@ async def reveal_dead_letter(who: Operator, console: TheConsole, dead_letter_id:
 
 
 @router.post("/dead-letters/{dead_letter_id}/correct")
+@takes(4_000_000)
 async def correct(who: Corrector, console: TheConsole, dead_letter_id: int, edited: Edited) -> replays.Plan:
     """Makes a new event of an edited body, and plans its sending to the consumer that failed."""
     original = await console.original(await console.dead_letter(dead_letter_id))
@@ -179,6 +181,7 @@ async def correct(who: Corrector, console: TheConsole, dead_letter_id: int, edit
 
 
 @router.post("/dead-letters/discard")
+@takes(500_000)
 async def discard(who: Operator, console: TheConsole, wanted: OfDeadLetters) -> dict[str, int]:
     """Puts dead letters away; that can be undone for thirty days."""
     async with console.begin() as session:
@@ -189,6 +192,7 @@ async def discard(who: Operator, console: TheConsole, wanted: OfDeadLetters) -> 
 
 
 @router.post("/dead-letters/restore")
+@takes(500_000)
 async def restore(who: Operator, console: TheConsole, wanted: OfDeadLetters) -> dict[str, int]:
     """Takes discarded dead letters back."""
     async with console.begin() as session:
@@ -199,6 +203,7 @@ async def restore(who: Operator, console: TheConsole, wanted: OfDeadLetters) -> 
 
 
 @router.post("/replays")
+@takes(500_000)
 async def plan_replay(who: Operator, console: TheConsole, wanted: ToReplay) -> replays.Plan:
     """A dry run: what would be sent, what not and why. Nothing is sent."""
     held, chosen = await console.held(), wanted.dead_letters.selection

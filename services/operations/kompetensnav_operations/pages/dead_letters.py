@@ -7,6 +7,7 @@ from urllib.parse import parse_qsl, urlencode
 from fastapi import APIRouter, Form, Query, Request
 from starlette.responses import HTMLResponse, RedirectResponse
 
+from kompetensnav_chassis.bounds import takes
 from kompetensnav_chassis.errors import BadRows, Conflict, NotFound, Problem
 from kompetensnav_chassis.identity import Identity
 from kompetensnav_contracts.catalogue import catalogue
@@ -198,6 +199,7 @@ async def _editable(console: Console, dead_letter_id: int) -> tuple[DeadLetter, 
 
 
 @router.post("/dead-letters/{dead_letter_id}/edit")
+@takes(4_000_000)
 async def correct(
     request: Request,
     me: Corrector,

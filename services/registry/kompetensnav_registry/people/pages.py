@@ -9,6 +9,7 @@ from sqlalchemy import select
 from kompetensnav_chassis.db import EVERYONE, transaction
 from kompetensnav_chassis.errors import Problem
 from kompetensnav_chassis.identity import open_to_all
+from kompetensnav_registry.ground.actions import protected
 from kompetensnav_registry.ground.pages.frame import PAGES, from_our_own_page, gone, links_of
 from kompetensnav_registry.ledger.tables.offers import Offer, Placement
 from kompetensnav_registry.people.actions import agreements
@@ -45,7 +46,9 @@ async def _page(request: Request, token: str, name: str) -> HTMLResponse:
             select(PlacementAgreement, Offer)  # every municipality: a signed link
             .join(Placement, Placement.placement_id == PlacementAgreement.placement_id)
             .join(Offer, Offer.offer_id == Placement.offer_id)
-            .where(PlacementAgreement.placement_id == purpose.placement_id)
+            .where(
+                PlacementAgreement.placement_id == purpose.placement_id, protected.open_to_links(Placement)
+            )
             .with_for_update(of=PlacementAgreement)
         )
         line = found.first()

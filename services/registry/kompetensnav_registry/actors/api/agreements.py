@@ -8,6 +8,7 @@ from fastapi import APIRouter, Body, Query, Response
 from pydantic import BaseModel, Field
 from sqlalchemy import select
 
+from kompetensnav_chassis.bounds import takes
 from kompetensnav_chassis.codes import Day, Name
 from kompetensnav_chassis.paging import Limit, Listed, Offset
 from kompetensnav_registry.actors.actions import agreements
@@ -165,6 +166,7 @@ async def end_agreement(caller: Coordinator, agreement_id: UUID, ending: Ending)
 
 
 @router.post("/cooperation-agreements/{agreement_id}/documents", status_code=201)
+@takes(agreements.LARGEST)
 async def add_document(
     caller: Coordinator,
     agreement_id: UUID,

@@ -18,6 +18,8 @@ from kompetensnav_chassis.errors import Problem
 MOST_COLUMNS = 200
 MOST_UNPACKED = 500_000_000
 """Bytes."""
+MOST_LINES = 250_000
+MOST_CELLS = 10_000_000
 
 OTHERS = {
     b"%PDF": ("a PDF", "en PDF"),
@@ -79,6 +81,7 @@ def open_sheet(content: bytes) -> Sheet:
     for start, (en, sv) in OTHERS.items():
         if content.lstrip()[: len(start)] == start:
             raise Problem(f"It is not CSV or Excel, but {en}.", f"Det är inte CSV eller Excel, utan {sv}.")
+    _check_number(content.count(b"\n"))
     return _csv(_text(content))
 
 
@@ -154,6 +157,15 @@ def _excel(content: bytes) -> Sheet:
     return Sheet(_header(next(every, (1, []))[1]), every)
 
 
+def _check_number(lines: int, cells: int = 0) -> None:
+    """Raises Problem for more than is read."""
+    if lines > MOST_LINES or cells > MOST_CELLS:
+        raise Problem(
+            f"A file has at most {MOST_LINES:,} rows and {MOST_CELLS:,} cells. Split it.",
+            f"En fil har högst {MOST_LINES:,} rader och {MOST_CELLS:,} celler. Dela den.",
+        )
+
+
 def _check_size(content: bytes) -> None:
     """Raises Problem for a file that unpacks to more than is read."""
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
@@ -193,7 +205,7 @@ def _looked_over(sheet: Any) -> tuple[bool, list[_Merged]]:
     """Whether a sheet has formulas; and its merged ranges, the uppermost first."""
     from openpyxl.utils import column_index_from_string as index
 
-    has_formulas, merged, tail = False, set[_Merged](), b""
+    has_formulas, merged, tail, lines, cells = False, set[_Merged](), b"", 0, 0
     with sheet.parent._archive.open(sheet._worksheet_path) as source:  # no public name leads to it
         while chunk := source.read(1 << 20):
             text = tail + chunk
@@ -202,6 +214,8 @@ def _looked_over(sheet: Any) -> tuple[bool, list[_Merged]]:
                 _Merged(int(top), int(bottom), index(left.decode()) - 1, index(right.decode()) - 1)
                 for left, top, right, bottom in _MERGED.findall(text)
             }
+            lines, cells = lines + chunk.count(b"<row "), cells + chunk.count(b"<c ")
+            _check_number(lines, cells)
             tail = text[-_OVERLAP:]
     return has_formulas, sorted(merged)
 

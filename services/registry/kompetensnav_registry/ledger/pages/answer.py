@@ -16,6 +16,7 @@ from kompetensnav_chassis.db import EVERYONE, Session, transaction
 from kompetensnav_chassis.errors import Problem
 from kompetensnav_chassis.identity import open_to_all
 from kompetensnav_contracts.vocabulary import Party
+from kompetensnav_registry.ground.actions import protected
 from kompetensnav_registry.ground.edges.links import Purpose
 from kompetensnav_registry.ground.pages.frame import PAGES, from_our_own_page, gone, links_of
 from kompetensnav_registry.ground.tables.learners import Learner
@@ -87,7 +88,7 @@ def _offers(purpose: Purpose) -> Select[Offer, LearnerRequest, str]:
         select(Offer, LearnerRequest, Workplace.name)
         .join(LearnerRequest, LearnerRequest.request_id == Offer.request_id)
         .join(Workplace, Workplace.workplace_id == Offer.workplace_id)
-        .where(Offer.by_hand.is_(False))
+        .where(protected.open_to_links(Offer))
         .order_by(Offer.offer_id)
     )
     if purpose.offer_id:

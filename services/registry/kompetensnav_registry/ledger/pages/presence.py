@@ -10,6 +10,7 @@ from sqlalchemy import select
 from kompetensnav_chassis.db import EVERYONE, transaction
 from kompetensnav_chassis.errors import Problem
 from kompetensnav_chassis.identity import open_to_all
+from kompetensnav_registry.ground.actions import protected
 from kompetensnav_registry.ground.pages.frame import PAGES, fault_of, from_our_own_page, gone, links_of
 from kompetensnav_registry.ledger.actions import presence
 from kompetensnav_registry.ledger.actions.presence import Week
@@ -45,7 +46,7 @@ async def _page(request: Request, token: str, form: dict[str, str] | None) -> HT
             select(Placement, Offer, Workplace.name)  # every municipality: a signed link
             .join(Offer, Offer.offer_id == Placement.offer_id)
             .join(Workplace, Workplace.workplace_id == Offer.workplace_id)
-            .where(Placement.placement_id == purpose.placement_id, Placement.by_hand.is_(False))
+            .where(Placement.placement_id == purpose.placement_id, protected.open_to_links(Placement))
             .with_for_update(of=Placement)
         )
         line = found.first()

@@ -40,20 +40,29 @@ async def register_learner(
     seal: Seal,
     identity_number: IdentityNumber | None = None,
     person: LearnerValues,
+    by: str,
+    case_worker: str | None,
 ) -> Learner:
-    """A new learner in the vault; tells nothing. Raises Conflict for a number that is there already."""
+    """A new learner in the vault; tells nothing. Raises Conflict for a number that is there already. When it
+    is a protected learner's, whom the caller must not know of, nobody is registered and the case worker can
+    see that it was tried."""
     await school_of(session, municipality=municipality, code=person["school"])
     row = new_learner(municipality, administration, person)
     if identity_number:
         seal_number(seal, row, identity_number)
-        if await by_number(
+        there = await by_number(
             session,
             municipality=municipality,
             administrations=[administration],
             number=identity_number,
             seal=seal,
-        ):
+        )
+        if any(protected.is_shown(learner, case_worker) for learner in there):
             raise Conflict("A learner with that number is registered.", "Personen är redan registrerad.")
+        for learner in there:
+            await protected.note_attempt(session, learner=learner, by=by)
+        if there:
+            return row
     session.add(row)
     return row
 
@@ -158,7 +167,7 @@ async def follow(session: Session, learners: Iterable[Learner]) -> None:
             if row.state == "open":
                 row.revision += 1
                 _tell_closed(session, row)
-            row.by_hand = True
+            row.by_hand, row.ref = True, None  # a file of requests finds it no more
         elif row.state == "open":
             _renew(session, row, learner, schools[learner.municipality, learner.school])
     for id in sorted({row.learner_id for row in rows} & marked.keys()):

@@ -13,7 +13,7 @@ from sqlalchemy import Select, select
 from kompetensnav_chassis.codes import Email
 from kompetensnav_chassis.db import Scope, Session, Sessions, transaction
 from kompetensnav_chassis.errors import NotFound, Problem
-from kompetensnav_registry.ground.actions import organisations
+from kompetensnav_registry.ground.actions import organisations, protected
 from kompetensnav_registry.ground.actions.locks import locked
 from kompetensnav_registry.ground.edges.numbers import IdentityNumber, identity_number
 from kompetensnav_registry.ground.edges.seal import Seal
@@ -207,7 +207,16 @@ async def _persons(
             number=number,
             seal=seal,
         )
-        if any(other is not row for other in taken):
+        others = [other for other in taken if other is not row]
+        if others and not any(protected.is_shown(other, None) for other in others):
+            is_first = [
+                await protected.note_attempt(session, learner=other, by=f"source {source.source_id}")
+                for other in others
+            ]
+            done.created += any(is_first)
+            done.unchanged += not any(is_first)
+            continue
+        if others:
             done.refuse(str(person.id), "civicNo", "another learner has the number")
             failed.append(str(person.id))
             continue

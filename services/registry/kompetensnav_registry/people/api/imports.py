@@ -10,13 +10,14 @@ from fastapi import APIRouter, Body, Query, Request
 from pydantic import AfterValidator, BaseModel, Field, HttpUrl, SecretStr
 from sqlalchemy import select
 
+from kompetensnav_chassis.bounds import takes
 from kompetensnav_chassis.codes import Administration, Code, Name
 from kompetensnav_chassis.errors import Problem
 from kompetensnav_chassis.paging import Limit, Listed, Offset
 from kompetensnav_registry.ground.api.views import Coordinator, View, page_of, seal_of
 from kompetensnav_registry.ground.edges.rows import Fault
 from kompetensnav_registry.people.actions import ss12000
-from kompetensnav_registry.people.actions.imports import import_rows, preview
+from kompetensnav_registry.people.actions.imports import import_rows, preview, read_file
 from kompetensnav_registry.people.tables.sources import Ss12000Source
 
 router = APIRouter(prefix="/{municipality}")
@@ -97,27 +98,29 @@ def _mapping(pairs: Sequence[str]) -> dict[str, str]:
 
 
 @router.post("/imports/{kind}")
+@takes("import_bytes")
 async def import_file(
     request: Request, caller: Coordinator, kind: Kind, content: Content, column: Mapping = ()
 ) -> Imported:
     """Import a CSV (UTF-8) or Excel file: all of it, or nothing. The same file twice changes nothing."""
+    file = await read_file(kind, content, _mapping(column))
     async with caller.begin() as session:
         counts = await import_rows(
             session,
-            kind=kind,
-            content=content,
-            mapping=_mapping(column),
+            file=file,
             municipality=caller.municipality,
             administrations=frozenset(caller.identity.administrations),
             seal=seal_of(request),
+            by=caller.identity.subject,
         )
     return Imported(**counts)
 
 
 @router.post("/imports/{kind}/preview")
+@takes("import_bytes")
 async def preview_file(caller: Coordinator, kind: Kind, content: Content, column: Mapping = ()) -> Previewed:
     """See how a file would be read: what its columns become, its first rows, and what does not fit."""
-    found = preview(kind=kind, content=content, mapping=_mapping(column))
+    found = await preview(kind=kind, content=content, mapping=_mapping(column))
     return Previewed(**vars(found))
 
 

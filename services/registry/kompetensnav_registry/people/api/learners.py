@@ -204,6 +204,8 @@ async def register_learner(request: Request_, caller: Staff, new: NewLearner) ->
             seal=seal_of(request),
             identity_number=identity_number(new.identity_number) if new.identity_number else None,
             person=said(new, LearnerValues, "administration", "identity_number"),
+            by=caller.identity.subject,
+            case_worker=case_worker_of(caller),
         )
         return LearnerView.model_validate(row)
 

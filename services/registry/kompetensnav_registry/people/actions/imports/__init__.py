@@ -1,5 +1,6 @@
 """Imports of files: all rows checked before any is written; the same file twice changes nothing."""
 
+import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -32,27 +33,39 @@ from kompetensnav_registry.people.actions.imports.rows import (
 from kompetensnav_registry.people.actions.imports.slots import take_slots
 
 
+@dataclass(frozen=True)
+class File:
+    """The rows of a file that fit, by their lines; and the faults of the others."""
+
+    kind: str
+    rows: list[tuple[int, Any]]
+    faults: Faults
+
+
+async def read_file(kind: str, content: bytes, mapping: Mapping[str, str] | None = None) -> File:
+    """Reads a CSV or Excel file, beside what else the service does. `kind` is a key of KINDS; `mapping` names
+    columns of the file as ours. Raises Problem for another format or encoding, BadRows for a bad header."""
+    faults = Faults()
+    row, _ = KINDS[kind]
+    rows = await asyncio.to_thread(lambda: read(open_sheet(content), row, faults, mapping))
+    return File(kind, rows, faults)
+
+
 async def import_rows(
     session: Session,
     *,
-    kind: str,
-    content: bytes,
-    mapping: Mapping[str, str] | None = None,
+    file: File,
     municipality: str,
     administrations: frozenset[str],
     seal: Seal,
+    by: str,
 ) -> dict[str, int]:
-    """Imports a CSV or Excel file; returns how many rows were created, changed and unchanged.
-
-    `kind` is a key of KINDS; `mapping` names columns of the file as ours. Raises Problem for another format
-    or encoding, or BadRows with every fault, and then nothing is written.
-    """
-    batch = Batch(
-        session, municipality, administrations, seal, Faults(), Counter(created=0, changed=0, unchanged=0)
-    )
-    row, work = KINDS[kind]
-    rows = read(open_sheet(content), row, batch.faults, mapping)
-    await work(batch, rows)
+    """Imports a file; returns how many rows were created, changed and unchanged. Raises BadRows with every
+    fault, and then nothing is written."""
+    counts = Counter(created=0, changed=0, unchanged=0)
+    batch = Batch(session, municipality, administrations, seal, file.faults, counts, by)
+    _, work = KINDS[file.kind]
+    await work(batch, file.rows)
     batch.faults.raise_any()
     return dict(batch.counts)
 
@@ -68,10 +81,13 @@ class Preview:
     faults: list[Fault]
 
 
-def preview(*, kind: str, content: bytes, mapping: Mapping[str, str]) -> Preview:
+async def preview(*, kind: str, content: bytes, mapping: Mapping[str, str]) -> Preview:
     """Reads a file and writes nothing; numbers of persons are blotted out. Raises Problem for another format
     or encoding."""
-    row, _ = KINDS[kind]
+    return await asyncio.to_thread(_preview, KINDS[kind][0], content, mapping)
+
+
+def _preview(row: type[Row], content: bytes, mapping: Mapping[str, str]) -> Preview:
     sheet = open_sheet(content)
     columns = mapping_of(sheet, row, mapping)
     if names_columns(columns, row):

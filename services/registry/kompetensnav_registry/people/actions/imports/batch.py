@@ -25,6 +25,8 @@ class Batch:
     seal: Seal
     faults: Faults
     counts: Counter[str]
+    by: str
+    """Who imports."""
 
     def stays(self, line: int, column: str, value: str, before: Any, now: Any) -> None:
         """What another row hangs on is not moved by an import."""

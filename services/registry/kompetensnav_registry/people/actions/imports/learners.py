@@ -6,7 +6,7 @@ from uuid import UUID
 
 from sqlalchemy import ARRAY, LargeBinary, any_, literal, select
 
-from kompetensnav_registry.ground.actions import organisations
+from kompetensnav_registry.ground.actions import organisations, protected
 from kompetensnav_registry.ground.edges.numbers import IdentityNumber, identity_number
 from kompetensnav_registry.ground.edges.rows import Faults
 from kompetensnav_registry.ground.tables.learners import Learner
@@ -30,12 +30,16 @@ async def take_learners(batch: Batch, rows: list[tuple[int, LearnerRow]]) -> Non
     for line, row in rows:
         batch.mine(line, row)
     there = await by_ref(batch, Learner, (row.ref for _, row in rows), lock="update")
-    numbers = await _numbers(batch, rows)
+    numbers, hidden = await _numbers(batch, rows)
     batch.faults.raise_any()
     for code in sorted({row.school for _, row in rows}):
         await organisations.school_of(batch.session, municipality=batch.municipality, code=code)
     changed = []
     for line, row in rows:
+        if line in hidden:  # as for somebody who is not there
+            is_first = await protected.note_attempt(batch.session, learner=hidden[line], by=batch.by)
+            batch.counts["created" if is_first else "unchanged"] += 1
+            continue
         old = there.get((row.administration, row.ref))
         apart = {"administration", "identity_number"}
         # Of a learner who is there, only what the file says is written.
@@ -62,26 +66,46 @@ async def take_learners(batch: Batch, rows: list[tuple[int, LearnerRow]]) -> Non
     await learners.follow(batch.session, changed)
 
 
-async def _numbers(batch: Batch, rows: list[tuple[int, LearnerRow]]) -> dict[int, IdentityNumber]:
-    """Line -> number. One that another learner of the administration has is a fault; it is not repeated."""
+async def _numbers(
+    batch: Batch, rows: list[tuple[int, LearnerRow]]
+) -> tuple[dict[int, IdentityNumber], dict[int, Learner]]:
+    """Line -> number, and line -> the protected learner who has it by another reference. A number that any
+    other learner of the administration has is a fault; it is not repeated."""
     numbers = {line: identity_number(row.identity_number) for line, row in rows if row.identity_number}
     index = {line: batch.seal.index(batch.municipality, number.text) for line, number in numbers.items()}
-    held = await batch.session.execute(
-        select(Learner.administration, Learner.blind_index, Learner.ref).where(
+    held = await batch.session.scalars(
+        select(Learner).where(
             Learner.municipality == batch.municipality,
             Learner.blind_index == any_(literal(list(index.values()), ARRAY(LargeBinary))),
         )
     )
-    whose = {(administration, blind_index): ref for administration, blind_index, ref in held}
+    whose: dict[tuple[str, bytes | None], str | None] = {}
+    marked: dict[tuple[str, bytes | None], Learner] = {}
+    for learner in held:
+        which = (learner.administration, learner.blind_index)
+        if learner.security_marking == "none":
+            whose[which] = learner.ref
+        else:
+            marked[which] = learner
+    hidden = {}
     for line, row in rows:
+        owner = marked.get((row.administration, index[line])) if line in index else None
+        if owner is not None and owner.ref != row.ref:
+            hidden[line] = owner
         if line in index and whose.setdefault((row.administration, index[line]), row.ref) != row.ref:
             batch.faults.add(line, "identity_number", "", "another learner has that number")
-    return numbers
+    return numbers, hidden
 
 
 async def take_requests(batch: Batch, rows: list[tuple[int, RequestRow]]) -> None:
     """Placement requests of a file, held against the rules."""
-    people = await by_ref(batch, Learner, {row.learner for _, row in rows}, lock="share")
+    people = {
+        key: learner
+        for key, learner in (
+            await by_ref(batch, Learner, {row.learner for _, row in rows}, lock="share")
+        ).items()
+        if protected.is_shown(learner, None)
+    }
     there = await by_ref(batch, Request, (row.ref for _, row in rows), lock="update")
     wished = {m for _, row in rows for m in WISHED_SLOT.findall(";".join(row.wishes))}
     slot_ids = {slot.ref: slot.slot_id for slot in (await by_ref(batch, Slot, wished)).values()}

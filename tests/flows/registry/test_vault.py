@@ -413,7 +413,7 @@ async def test_a_signed_agreement_is_retained_by_decision_and_the_answer_says_un
     stack.call("POST", "registry", f"{path}/agreement", json={}, status=201)
     said = {"party": "learner", "name": "Namnl", "signed_on": str(today())}
     stack.call("POST", "registry", f"{path}/agreement/signatures", json=said, status=201)
-    decided = {"months": 24, "decided_by": "BUN 2026:7"}
+    decided = {"months": 24, "decided_by": "BUN 2026:7", "administration": "school"}
     stack.call("PUT", "registry", "/1266/retention/placement_agreement", json=decided)
     stack.call("POST", "registry", f"{path}/interrupt", json={"reason": "other"})
     asked = stack.call("POST", "registry", f"/1266/learners/{placement['learner_id']}/erasure", status=201)
@@ -443,7 +443,8 @@ async def test_what_has_been_kept_as_long_as_decided_is_deleted_by_type(stack, d
                   json={"kind": "school", "shown_on": shown_on})  # fmt: skip
     query = "select shown_on from vault.background_check where municipality = '1267'"
     assert len(await stack.sql("registry", query, role="owner")) == 2
-    desk.call("PUT", "/retention/background_check", json={"months": 12, "decided_by": "BUN 2026:8"})
+    decided = {"months": 12, "decided_by": "BUN 2026:8", "administration": "school"}
+    desk.call("PUT", "/retention/background_check", json=decided)
 
     async def kept():
         return [r["shown_on"] for r in await stack.sql("registry", query, role="owner")] == [today()]

@@ -9,7 +9,7 @@ import uuid_utils.compat as uuids
 from sqlalchemy import select
 
 from kompetensnav_chassis.db import Session
-from kompetensnav_chassis.errors import Conflict, NotFound, Problem
+from kompetensnav_chassis.errors import Conflict, Forbidden, NotFound, Problem
 from kompetensnav_chassis.outbox import tell
 from kompetensnav_contracts.events.registry import SharingAgreed
 from kompetensnav_registry.ground.domain.editing import change
@@ -68,13 +68,23 @@ class SchoolValues(TypedDict, total=False):
     school_forms: list[str]
 
 
-async def put_school(session: Session, *, municipality: str, code: str, about: SchoolValues) -> School:
-    """What a school unit is called, whose it is and which school forms it has. Raises NotFound for an unknown
-    provider."""
+async def put_school(
+    session: Session,
+    *,
+    municipality: str,
+    code: str,
+    about: SchoolValues,
+    administrations: Collection[str],
+) -> School:
+    """What a school unit is called, whose it is and which school forms it has. A unit that is an
+    administration's is changed, and given away, by that one alone. Raises Forbidden, or NotFound for an
+    unknown provider."""
     provider_id = about.get("provider_id")
     if provider_id and await session.get(EducationProvider, provider_id) is None:
         raise NotFound("There is no such education provider.", "Det finns ingen sådan huvudman.")
     row = await school_of(session, municipality=municipality, code=code)
+    if row.administration and row.administration not in administrations:
+        raise Forbidden("The school is another administration's.", "Skolan är en annan förvaltnings.")
     change(row, row.revision, about)
     return row
 
@@ -106,8 +116,11 @@ async def delegate(
     before it begins."""
     if await session.get(LearningCentre, centre) is None:
         raise NotFound("There is no such learning centre.", "Det finns inget sådant lärcentrum.")
-    if await session.get(School, (municipality, school)) is None:
+    unit = await session.get(School, (municipality, school))
+    if unit is None:
         raise NotFound("There is no such school unit.", "Det finns ingen sådan skolenhet.")
+    if unit.administration and unit.administration != administration:
+        raise Forbidden("The school is another administration's.", "Skolan är en annan förvaltnings.")
     if valid_to and valid_to < valid_from:
         raise Problem("The period ends before it begins.", "Perioden slutar innan den börjar.")
     row = Delegation(

@@ -189,6 +189,7 @@ async def put_school(
             municipality=caller.municipality,
             code=school,
             about=said(changes, organisations.SchoolValues),
+            administrations=caller.identity.administrations,
         )
         return SchoolView.model_validate(row)
 

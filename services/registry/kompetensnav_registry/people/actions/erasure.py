@@ -133,7 +133,7 @@ async def _erase_here(session: Session, row: Erasure, learner: Learner, now: dat
         .join(Placement, Placement.placement_id == PlacementAgreement.placement_id)
         .where(Placement.learner_id == id, Placement.municipality == home)
     )
-    decided = await session.get(Retention, (home, "placement_agreement"))
+    decided = await session.get(Retention, (home, row.administration, "placement_agreement"))
     for table in (BackgroundCheck, EsfParticipation):
         await session.execute(delete(table).where(table.learner_id == id, table.municipality == home))
     await session.execute(
@@ -231,19 +231,21 @@ async def alarm(session: Session, *, today: date) -> int:
     return len(rows)
 
 
+_OWN = "where municipality = :municipality and administration = :administration"
 DOCUMENT_TYPES = {
-    "view_log": "delete from vault.view_log where municipality = :m and viewed_at < :before",
-    "background_check": "delete from vault.background_check where municipality = :m and shown_on < :before",
-    "document": "delete from vault.document where municipality = :m and added_on < :before",
-    "placement_agreement": "delete from vault.signature where municipality = :m and signed_on < :before",
-    "presence": "delete from presence where municipality = :m and week < :before",
-    "invitation": "delete from invitation where municipality = :m and invited_at < :before",
+    "view_log": f"delete from vault.view_log {_OWN} and viewed_at < :before",
+    "background_check": f"delete from vault.background_check {_OWN} and shown_on < :before",
+    "document": f"delete from vault.document {_OWN} and added_on < :before",
+    "placement_agreement": f"delete from vault.signature {_OWN} and signed_on < :before",
+    "presence": f"delete from presence {_OWN} and week < :before",
+    "invitation": "delete from invitation where municipality = :municipality and invited_at < :before",
 }
-"""Type of document -> how it is deleted when its time is up."""
+"""Type of document -> how it is deleted when its time is up: an administration's own, and nobody else's. An
+invitation is the municipality's, and is kept as long as any administration has decided."""
 
 
 async def forget(session: Session, *, today: date) -> dict[str, int]:
-    """Deletes what has been kept as long as each municipality has decided, and what was retained of erased
+    """Deletes what has been kept as long as each administration has decided, and what was retained of erased
     learners until the day that was answered; type -> how many. What nobody has decided about is kept."""
     retained = await session.execute(
         delete(Signature).where(  # every municipality: a job
@@ -258,13 +260,28 @@ async def forget(session: Session, *, today: date) -> dict[str, int]:
     )
     forgotten = {"placement_agreement": retained.rowcount}  # type: ignore[attr-defined]
     rules = await session.scalars(select(Retention))  # every municipality: a job
-    for rule in rules.all():
-        before = _months_before(today, rule.months)
-        statement = text(DOCUMENT_TYPES[rule.document_type])
-        done = await session.execute(statement, {"m": rule.municipality, "before": before})
+    for rule in _longest_for_all(rules.all()):
+        values = {
+            "municipality": rule.municipality,
+            "administration": rule.administration,
+            "before": _months_before(today, rule.months),
+        }
+        statement = DOCUMENT_TYPES[rule.document_type]
+        used = {name: value for name, value in values.items() if f":{name}" in statement}
+        done = await session.execute(text(statement), used)
         deleted = done.rowcount  # type: ignore[attr-defined]
         forgotten[rule.document_type] = forgotten.get(rule.document_type, 0) + deleted
     return forgotten
+
+
+def _longest_for_all(rules: Sequence[Retention]) -> list[Retention]:
+    """The decisions; of those about what is the whole municipality's, only the one that keeps it longest."""
+    found: dict[tuple[str, ...], Retention] = {}
+    for rule in sorted(rules, key=lambda each: each.months):
+        is_own = _OWN in DOCUMENT_TYPES[rule.document_type]
+        whose = (rule.municipality, rule.administration) if is_own else (rule.municipality,)
+        found[(*whose, rule.document_type)] = rule
+    return list(found.values())
 
 
 def _months_before(day: date, months: int) -> date:

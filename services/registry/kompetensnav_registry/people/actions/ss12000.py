@@ -12,7 +12,7 @@ from sqlalchemy import Select, select
 
 from kompetensnav_chassis.codes import Email
 from kompetensnav_chassis.db import Scope, Session, Sessions, transaction
-from kompetensnav_chassis.errors import NotFound, Problem
+from kompetensnav_chassis.errors import Forbidden, NotFound, Problem
 from kompetensnav_registry.ground.actions import organisations, protected
 from kompetensnav_registry.ground.actions.locks import locked
 from kompetensnav_registry.ground.edges.numbers import IdentityNumber, identity_number
@@ -154,12 +154,17 @@ async def _schools(
             done.refuse(unit.id, unit.field, unit.reason)
             continue
         code = unit.school_unit_code.lower()
-        await organisations.put_school(
-            session,
-            municipality=source.municipality,
-            code=code,
-            about={"name": unit.display_name, "administration": source.administration},
-        )
+        try:
+            await organisations.put_school(
+                session,
+                municipality=source.municipality,
+                code=code,
+                about={"name": unit.display_name, "administration": source.administration},
+                administrations=[source.administration],
+            )
+        except Forbidden:
+            done.refuse(str(unit.id), "schoolUnitCode", "the school is another administration's")
+            continue
         found[unit.id] = code
         done.schools += 1
     return found

@@ -122,8 +122,9 @@ class ErasureView(View):
 
 
 class Kept(BaseModel):
-    """How long a type of document is kept."""
+    """How long a type of document is kept, in an administration of one's own."""
 
+    administration: Administration
     months: int = Field(ge=0, le=1200)
     decided_by: Name = Field(description="The decision's reference (gallringsbeslut).")
 
@@ -131,6 +132,7 @@ class Kept(BaseModel):
 class RetentionView(View):
     """How long a type of document is kept, by which decision."""
 
+    administration: str
     document_type: str
     months: int
     decided_by: str
@@ -325,11 +327,19 @@ async def show_erasure(caller: Following, erasure_id: UUID) -> ErasureView:
 
 @router.put("/retention/{document_type}")
 async def decide_retention(caller: Coordinator, document_type: DocumentType, kept: Kept) -> RetentionView:
-    """Record how long a type of document is kept; what nobody has decided about is kept."""
+    """Record how long one's own administration keeps a type of document; what nobody has decided about is
+    kept."""
+    caller.acts_for(kept.administration)
+    key = (caller.municipality, kept.administration, document_type)
     async with caller.begin() as session:
-        row = await session.get(Retention, (caller.municipality, document_type), with_for_update=True)
+        row = await session.get(Retention, key, with_for_update=True)
         if row is None:
-            row = Retention(municipality=caller.municipality, document_type=document_type, revision=0)
+            row = Retention(
+                municipality=caller.municipality,
+                administration=kept.administration,
+                document_type=document_type,
+                revision=0,
+            )
             session.add(row)
         row.months, row.decided_by, row.revision = kept.months, kept.decided_by, row.revision + 1
         nudge(session, erasure.FORGET)
@@ -338,6 +348,7 @@ async def decide_retention(caller: Coordinator, document_type: DocumentType, kep
 
 @router.get("/retention")
 async def list_retention(caller: Reader, limit: Limit = 100, offset: Offset = 0) -> Listed[RetentionView]:
-    """How long each type of document is kept."""
+    """How long each type of document is kept in one's own administrations."""
     shown = select(Retention).where(Retention.municipality == caller.municipality)
-    return await page_of(caller, RetentionView, shown, Retention.document_type, limit, offset)
+    order = (Retention.document_type, Retention.administration)
+    return await page_of(caller, RetentionView, shown, order, limit, offset)

@@ -11,12 +11,13 @@ from kompetensnav_registry.ground.tables.foundation import CODE, VAULT, Base
 
 
 class Retention(Base):
-    """How long a municipality keeps a type of document, by which decision (gallringsbeslut)."""
+    """How long an administration keeps a type of document, by which decision (gallringsbeslut)."""
 
     __tablename__ = "retention"
     __table_args__ = (CheckConstraint("months between 0 and 1200", name="months"),)
 
     municipality: Mapped[str] = mapped_column(CODE, primary_key=True)
+    administration: Mapped[str] = mapped_column(CODE, primary_key=True)
     document_type: Mapped[str] = mapped_column(CODE, primary_key=True)
     months: Mapped[int]
     decided_by: Mapped[str] = mapped_column(String(200))

@@ -195,6 +195,10 @@ class Stack:
         )
 
 
+HERE = {"REGISTRY_NETWORKS": "127.0.0.0/8"}
+"""Systems of others that tests play are on this machine."""
+
+
 def start(
     folder: Path,
     *options: str,
@@ -209,7 +213,7 @@ def start(
         lay(folder)
     log = (folder.parent / f"{folder.name}.log").open("wb")
     command = [*within, BIN / "kompetensnav", "up", "--folder", folder, "--ports", str(ports), *options]
-    return subprocess.Popen(command, stdout=log, stderr=log, env=os.environ | environment)
+    return subprocess.Popen(command, stdout=log, stderr=log, env=os.environ | HERE | environment)
 
 
 async def started(process: subprocess.Popen[bytes], folder: Path) -> dict[str, Any]:

@@ -22,7 +22,7 @@ import structlog
 from nats.aio.msg import Msg
 from prometheus_client import Counter
 
-from kompetensnav_webhooks.address import Network
+from kompetensnav_chassis.outgoing import Network
 from kompetensnav_webhooks.post import Outcome, body_of, post
 
 log = structlog.get_logger()

@@ -13,7 +13,7 @@ from urllib.parse import unquote, urlsplit
 import httpx
 from standardwebhooks.webhooks import Webhook
 
-from kompetensnav_webhooks.address import Network, NotAllowed, checked
+from kompetensnav_chassis.outgoing import Network, NotAllowed, checked
 
 TIMEOUT = 15.0
 """Seconds that an answer may take."""

@@ -5,7 +5,7 @@ import ipaddress
 import httpx
 import pytest
 
-from kompetensnav_webhooks.address import NotAllowed, checked
+from kompetensnav_chassis.outgoing import NotAllowed, checked
 from kompetensnav_webhooks.post import LONGEST, body_of, post
 
 SECRET = "whsec_" + "A" * 43 + "="
@@ -16,6 +16,7 @@ SECRET = "whsec_" + "A" * 43 + "="
     ["127.0.0.1", "10.1.2.3", "192.168.0.1", "169.254.169.254", "100.64.0.1", "0.0.0.0", "224.0.0.1",
      "[::1]", "[fe80::1]", "[fc00::1]", "[fec0::1]", "[::ffff:10.0.0.1]", "[::ffff:0:10.0.0.1]",
      "[64:ff9b::a00:1]", "[64:ff9b::7f00:1]", "[2002:7f00:1::]", "[2001:0:1::1]", "[::127.0.0.1]",
+     "192.88.99.1", "[3fff::1]", "[2001:db8::1]",
      "2130706433", "0x7f.1", "localhost"],
 )  # fmt: skip
 async def test_an_address_inside_is_refused_however_it_is_written(host):

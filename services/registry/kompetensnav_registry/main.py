@@ -2,6 +2,7 @@
 
 from fastapi import FastAPI
 
+from kompetensnav_chassis import outgoing
 from kompetensnav_chassis.app import service_app
 from kompetensnav_pages import assets
 from kompetensnav_registry import handlers
@@ -57,6 +58,7 @@ def app(settings: Settings) -> FastAPI:
         domains=DOMAINS,
         state={
             "links": links,
+            "networks": outgoing.networks(settings.networks),
             "import_bytes": settings.import_bytes,
             "seal": Seal(settings.vault_key.get_secret_value()),
             "neighbours": frozenset(filter(None, settings.neighbours.split(","))),

@@ -1,8 +1,9 @@
 """What the registry reads from its environment (prefix `REGISTRY_`)."""
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import SettingsConfigDict
 
+from kompetensnav_chassis import outgoing
 from kompetensnav_chassis.settings import ServiceSettings
 
 
@@ -22,7 +23,18 @@ class Settings(ServiceSettings):
         pattern=r"^(\d{4}(,\d{4})*)?$",
         description="Municipalities of other stacks that slots are shared with: codes, with commas between.",
     )
+    networks: str = Field(
+        "",
+        description="Networks of one's own where school systems may be (`10.1.0.0/16`), with commas between; "
+        "all others must be public.",
+    )
     import_bytes: int = Field(30_000_000, ge=1, description="Bytes of a file that is imported, at most.")
     link_secret: SecretStr = Field(
         min_length=32, description="Key that signs links in messages, 32 characters or more."
     )
+
+    @field_validator("networks")
+    @classmethod
+    def _are_networks(cls, text: str) -> str:
+        outgoing.networks(text)
+        return text

@@ -142,7 +142,16 @@ async def test_a_source_that_fails_says_so_and_loses_nothing(stack, desks):
     gone = pull(desk, made, status=424)
     assert "ConnectError" in gone["detail"]
     body = {"administration": "school", "url": "http://skola.example.com", "token": "x", "locality": "l"}
-    assert "https" in desk.call("POST", "/sources", json=body, status=400)["detail"]
+    for url in (
+        "http://skola.example.com",
+        "https://169.254.169.254/latest",
+        "https://10.1.2.3/",
+        "http://[::1]:1/",
+        "https://[::ffff:10.0.0.1]/",
+        "https://[64:ff9b::a00:1]/",
+        "https://user:word@8.8.8.8/",
+    ):
+        assert "https" in desk.call("POST", "/sources", json=body | {"url": url}, status=400)["detail"]
     kept = await stack.sql(
         "registry", "select sealed from vault.source_token where municipality = '1273'", role="owner"
     )

@@ -4,7 +4,7 @@ Source: Skolverket's reference API (`/organisations`, `/persons`, `/deletedEntit
 `limit`, `pageToken`). Our own models: what is not read is not modelled.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 from typing import Any, Self
 from uuid import UUID
@@ -13,6 +13,7 @@ import httpx
 from pydantic import AliasPath, BaseModel, Field, ValidationError
 
 from kompetensnav_chassis.errors import Problem
+from kompetensnav_chassis.outgoing import Guarded, Network
 
 Json = dict[str, Any]
 """What the source answers, as SS 12000 (2:2020) says."""
@@ -96,12 +97,14 @@ class Bad(BaseModel):
 class Client:
     """Reads a source. Use as an async context manager."""
 
-    def __init__(self, url: str, token: str) -> None:
+    def __init__(self, url: str, token: str, inside: Sequence[Network]) -> None:
+        """`inside`: networks that are not public and may be asked."""
         self._http = httpx.AsyncClient(
             base_url=url.rstrip("/") + "/",
             headers={"authorization": f"Bearer {token}"},
             timeout=30,
             follow_redirects=False,
+            transport=Guarded(inside),
         )
 
     async def __aenter__(self) -> Self:

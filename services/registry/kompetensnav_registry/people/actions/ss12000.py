@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from urllib.parse import urlsplit
 from uuid import UUID
 
 import uuid_utils.compat as uuids
 from pydantic import TypeAdapter, ValidationError
 from sqlalchemy import Select, select
 
+from kompetensnav_chassis import outgoing
 from kompetensnav_chassis.codes import Email
 from kompetensnav_chassis.db import Scope, Session, Sessions, transaction
 from kompetensnav_chassis.errors import Forbidden, NotFound, Problem
@@ -53,6 +53,13 @@ class Pulled:
         self.faults.append({"id": id, "field": field, "reason": reason})
 
 
+def _not_allowed(why: str) -> Problem:
+    return Problem(
+        f"The address is not allowed: {why}.",
+        "Adressen är inte tillåten. Den ska vara https och leda till ett publikt nät, eller till ett av era.",
+    )
+
+
 async def add_source(
     session: Session,
     *,
@@ -63,12 +70,16 @@ async def add_source(
     locality: str,
     case_worker: str | None,
     seal: Seal,
+    inside: Sequence[outgoing.Network],
 ) -> Ss12000Source:
-    """A school administrative system. Raises Problem for an address that is neither https nor this
-    machine's."""
-    at = urlsplit(url)
-    if at.scheme != "https" and at.hostname not in ("127.0.0.1", "localhost"):
-        raise Problem("The address must be https.", "Adressen måste vara https.")
+    """A school administrative system. Raises Problem for an address that may not be asked."""
+    try:
+        await outgoing.checked(url, inside)
+    except outgoing.NotAllowed as why:
+        raise _not_allowed(str(why)) from None
+    except OSError:  # nobody knows the name now; it is checked again whenever it is asked
+        if not url.startswith("https:"):
+            raise _not_allowed("https is needed") from None
     row = Ss12000Source(
         source_id=uuids.uuid7(),
         municipality=municipality,
@@ -93,7 +104,15 @@ async def add_source(
     return row
 
 
-async def pull(sessions: Sessions, scope: Scope, *, municipality: str, source_id: UUID, seal: Seal) -> Pulled:
+async def pull(
+    sessions: Sessions,
+    scope: Scope,
+    *,
+    municipality: str,
+    source_id: UUID,
+    seal: Seal,
+    inside: Sequence[outgoing.Network],
+) -> Pulled:
     """Pulls schools, then learners that have changed, then who has left. A person that does not fit is
     reported and asked for again the next time; the others are taken in. Raises NotFound or SourceFailed: what
     was taken in before stays, and the next pull begins where the last whole one did."""
@@ -102,7 +121,7 @@ async def pull(sessions: Sessions, scope: Scope, *, municipality: str, source_id
         source, token = await _source(session, municipality, source_id, seal)
     since = source.modified_after
     failed: list[str] = []
-    async with Client(source.url, token) as client:
+    async with Client(source.url, token, inside) as client:
         schools: dict[UUID, str] = {}
         async for units in client.organisations(None):
             async with transaction(sessions, scope) as session:

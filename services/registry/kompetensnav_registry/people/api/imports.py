@@ -60,7 +60,7 @@ class NewSource(BaseModel):
     """A school administrative system that speaks SS 12000."""
 
     administration: Administration
-    url: HttpUrl = Field(description="Base address; https, or http on this machine.")
+    url: HttpUrl = Field(description="Base address; https, or http in a network that is named as its own.")
     token: Annotated[SecretStr, AfterValidator(_one_word)] = Field(max_length=4000)
     locality: Code = Field(description="Where learners are taken to live until something else is known.")
     case_worker: Name | None = Field(None, description="Who takes care of protected learners.")
@@ -138,6 +138,7 @@ async def add_source(request: Request, caller: Coordinator, new: NewSource) -> S
             locality=new.locality,
             case_worker=new.case_worker,
             seal=seal_of(request),
+            inside=request.app.state.networks,
         )
         return SourceView.model_validate(row)
 
@@ -158,5 +159,6 @@ async def pull_source(request: Request, caller: Coordinator, source_id: UUID) ->
         municipality=caller.municipality,
         source_id=source_id,
         seal=seal_of(request),
+        inside=request.app.state.networks,
     )
     return Pulled(**vars(done))

@@ -114,7 +114,7 @@ async def begin(session: AsyncSession, who: Who, replay_id: UUID) -> Replay:
     replay = await locked(session, replay_id)
     await _may(session, who, replay_id)
     if replay.state != "planned":
-        raise Conflict("This replay has begun already.", "Omspelningen är redan påbörjad.")
+        raise Conflict("This replay has begun already.", "Omsändningen är redan påbörjad.")
     left = await _left(session, replay_id)
     if not left:
         raise Conflict("No dead letter of it can be replayed.", "Inget av meddelandena kan skickas igen.")
@@ -153,14 +153,14 @@ async def _may(session: AsyncSession, who: Who, replay_id: UUID) -> None:
     """What is edited is sent by whoever may edit."""
     edited = await session.scalar(select(Correction.event_id).where(Correction.replay_id == replay_id))
     if edited is not None and not EDIT.roles & set(who.roles):
-        raise Forbidden("Only a corrector may send what is edited.", "Bara den som får rätta får skicka det.")
+        raise Forbidden("Only a corrector may send what is edited.", "Bara den som får redigera får skicka det.")
 
 
 async def stop(session: AsyncSession, who: Who, replay_id: UUID, why: str = "asked") -> Replay:
     """Sends no more of it. Raises Conflict when it has ended."""
     replay = await locked(session, replay_id)
     if replay.state in ENDED:
-        raise Conflict("This replay has ended.", "Omspelningen är redan avslutad.")
+        raise Conflict("This replay has ended.", "Omsändningen är redan avslutad.")
     await enter(session, who, "replay-stop", f"replay {replay_id}", reason=why)
     replay.state, replay.stopped_why, replay.ended_at = "stopped", why, datetime.now(UTC)
     return replay

@@ -31,7 +31,7 @@ def _chosen(given: dict[str, str]) -> Selection:
         if name in values:
             values[name] = time_said(name, values[name])
     if values.get("state", "waiting") not in [*State, "all"]:
-        raise BadRows("There is no such state.", "Det finns inget sådant läge.", errors=[{"where": "state"}])
+        raise BadRows("There is no such state.", "Det finns ingen sådan status.", errors=[{"where": "state"}])
     return Selection(**values)
 
 

@@ -153,7 +153,9 @@ async def _may(session: AsyncSession, who: Who, replay_id: UUID) -> None:
     """What is edited is sent by whoever may edit."""
     edited = await session.scalar(select(Correction.event_id).where(Correction.replay_id == replay_id))
     if edited is not None and not EDIT.roles & set(who.roles):
-        raise Forbidden("Only a corrector may send what is edited.", "Bara den som får redigera får skicka det.")
+        raise Forbidden(
+            "Only a corrector may send what is edited.", "Bara den som får redigera får skicka det."
+        )
 
 
 async def stop(session: AsyncSession, who: Who, replay_id: UUID, why: str = "asked") -> Replay:

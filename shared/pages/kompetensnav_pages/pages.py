@@ -1,6 +1,6 @@
 """The pages of a package: its templates and texts over the shared ones."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 from urllib.parse import urlencode
@@ -29,9 +29,9 @@ POLICY = (
 class Pages:
     """Templates and texts of a package; `layout.html` and the macros `ui` are shared by all."""
 
-    def __init__(self, package: str, **filters: Callable[..., Any]) -> None:
-        """`filters` are the package's own, beside those of all."""
-        self.package, self._filters = package, filters
+    def __init__(self, package: str) -> None:
+        """`package` has `templates/` and `locales/`."""
+        self.package = package
 
     @cached_property
     def _templates(self) -> Environment:
@@ -41,7 +41,7 @@ class Pages:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        made.filters |= FILTERS | {"occupation": occupation_name} | self._filters
+        made.filters |= FILTERS | {"occupation": occupation_name}
         made.globals["ui"] = made.get_template("parts.html").module
         return made
 

@@ -155,3 +155,43 @@ async def test_a_body_that_does_not_arrive_is_given_up(monkeypatch):
     await bounds.Bounds(service, service, [router])(scope, receive, send)
     assert said[0]["status"] == 408
     assert json.loads(said[1]["body"])["detail_sv"] == "Anropet kom inte fram i tid."
+
+
+async def test_a_body_that_is_cut_off_is_not_taken_for_a_whole_one():
+    service, router, taken = FastAPI(), APIRouter(), []
+
+    @router.post("/", dependencies=[Depends(open_to_all)])
+    async def take() -> None:
+        """Notes that it was called."""
+        taken.append(True)
+
+    service.include_router(router)
+    coming = [{"type": "http.request", "body": b"x" * 31, "more_body": True}, {"type": "http.disconnect"}]
+
+    async def receive():
+        return coming.pop(0)
+
+    async def send(message):
+        taken.append(message)
+
+    scope = {"type": "http", "method": "POST", "path": "/", "query_string": b"", "root_path": "",
+             "app": service, "headers": [(b"content-length", b"1000")]}  # fmt: skip
+    await bounds.Bounds(service, service, [router])(scope, receive, send)
+    assert taken == []
+
+
+@pytest.mark.parametrize("tail", [b"0\r\nX-T: ", b"0\r\n\r\nGET / HTTP/1.1\r\nX-T: "])
+async def test_headers_without_end_behind_a_request_end_the_connection(stack, tail):
+    """Trailers of a chunked body, and headers of a request that is sent while another is answered."""
+    at = urlsplit(stack.running["services"]["registry"])
+    _, writer = await asyncio.open_connection(at.hostname, at.port)
+    start = "POST /answer/x HTTP/1.1\r\nHost: x\r\ntransfer-encoding: chunked\r\n\r\n"
+    writer.write(start.encode() + tail)
+    sent = 0
+    with contextlib.suppress(ConnectionError):
+        while sent < 40_000_000:
+            writer.write(b"a" * 60_000 + b"\r\nX-T: ")
+            sent += 60_008
+            await writer.drain()
+    writer.close()
+    assert sent < 40_000_000

@@ -230,7 +230,8 @@ async def test_a_protected_learner_is_told_of_to_nobody(stack, towns):
     row = "p,school,gy1,A,B,2009-01-01,lulea,protected_registration,cw\n"
     stack.bring_in("2460", "learners", head + row)
     head = "ref,learner,administration,placement_type,starts_on,ends_on\n"
-    stack.bring_in("2460", "requests", f"{head}rp,p,school,apl,2027-02-01,2027-03-26\n")
+    refused = stack.bring_in("2460", "requests", f"{head}rp,p,school,apl,2027-02-01,2027-03-26\n", status=422)
+    assert "no such learner" in refused["errors"][0]["reason"]
     assert stack.call("GET", "registry", "/2460/learners")["total"] == 0
     assert await told(stack, "2460", "registry.request.%") == 0
 
@@ -254,8 +255,11 @@ async def test_a_protected_learner_is_placed_in_silence(stack, towns):
     head += "security_marking,case_worker\n"
     person = "p,school,gy1,Skyddad,B,p@elev.example.com,2009-01-01,lulea,protected_registration,developer\n"
     stack.bring_in("0123", "learners", head + person)
-    head = "ref,learner,administration,placement_type,starts_on,ends_on\n"
-    stack.bring_in("0123", "requests", f"{head}rp,p,school,apl,2027-02-01,2027-03-26\n")
+    (learner,) = stack.call("GET", "registry", "/0123/learners", role="case_worker")["items"]
+    body = {"learner_id": learner["learner_id"], "placement_type": "apl", "starts_on": "2027-02-01",
+            "ends_on": "2027-03-26"}  # fmt: skip
+    stack.call("POST", "registry", "/0123/requests", json=body, status=404)
+    stack.call("POST", "registry", "/0123/requests", json=body, role="case_worker", status=201)
     assert stack.call("GET", "registry", "/0123/requests")["total"] == 0
     (request,) = stack.call("GET", "registry", "/0123/requests", role="case_worker")["items"]
     slot = stack.call("GET", "registry", "/0123/slots")["items"][0]

@@ -125,3 +125,16 @@ def test_a_file_that_unpacks_to_more_than_is_read_is_refused(monkeypatch):
     assert len(content) < 10_000
     with pytest.raises(Problem, match="unpacked"):
         open_sheet(content)
+
+
+def test_a_stray_cell_far_below_is_refused_soon_and_formulas_written_ahead_are_no_rows():
+    content = excel([["ref", "name"], ["a", "b"]])
+    far = changed(
+        content, lambda text: text.replace(b'<row r="2"', b'<row r="3000000"').replace(b'"A2"', b'"A3000000"')
+    )
+    with pytest.raises(Problem, match="250,000 rows"):
+        list(open_sheet(far).rows)
+    names, values = file_with("learners", "case_worker", "")
+    ahead = ['=IF(A3="","","x")'] * len(names)
+    rows, wrong = faults_of("learners", excel([names, values, ahead, ahead]))
+    assert (len(rows), wrong) == (1, [])

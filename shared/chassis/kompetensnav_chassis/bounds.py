@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.routing import APIRoute
+from starlette.requests import ClientDisconnect
 from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -66,6 +67,8 @@ class Bounds:
                     body = await _read(receive, limit)
             except TimeoutError:
                 await self._refuse(scope, receive, send, 408, limit)
+            except ClientDisconnect:
+                return  # half a body is none
             else:
                 if body is None:
                     await self._refuse(scope, receive, send, 413, limit)
@@ -85,11 +88,13 @@ class Bounds:
             return False
         if any(dependency.call is open_to_all for dependency in route.dependant.dependencies):
             return True
+        state: dict[str, Any] = {}
         try:
-            await who(Request({**scope, "app": self._service}))
-        except Problem:
-            return False
-        return True
+            await who(Request({**scope, "app": self._service, "state": state}))
+        except Problem as refused:
+            state["refused"] = refused  # the route asks again, and is to hear the same
+        scope.setdefault("state", {}).update(state)
+        return "refused" not in state
 
     async def _refuse(self, scope: Scope, receive: Receive, send: Send, status: int, limit: int) -> None:
         request = Request(scope)
@@ -103,12 +108,12 @@ class Bounds:
 
 
 async def _read(receive: Receive, limit: int) -> bytes | None:
-    """The body; None when there is more than is taken."""
+    """The body; None when there is more than is taken. Raises ClientDisconnect."""
     parts, size, more = [], 0, True
     while more:
         message = await receive()
         if message["type"] == "http.disconnect":
-            break
+            raise ClientDisconnect
         parts.append(message.get("body", b""))
         size += len(parts[-1])
         if size > limit:
@@ -169,14 +174,24 @@ class TimedHttp(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """asyncio's."""
-        super().data_received(data)
-        if self.transport.is_closing() or not (self.cycle is None or self.cycle.response_complete):
-            return
         self._size += len(data)
+        super().data_received(data)
+        if self.transport.is_closing():
+            return
         if self._size > HEADERS:
             self.transport.close()
-        elif self._timer is None:
+        elif self._timer is None and (self.cycle is None or self.cycle.response_complete):
             self._wait()
+
+    def on_message_begin(self) -> None:
+        """httptools'."""
+        self._size = 0
+        super().on_message_begin()
+
+    def on_body(self, body: bytes) -> None:
+        """httptools': what is left of the size is headers, trailers and the frames of chunks."""
+        self._size -= len(body)
+        super().on_body(body)
 
     def on_headers_complete(self) -> None:
         """httptools'."""
@@ -192,7 +207,6 @@ class TimedHttp(HttpToolsProtocol):
         self._timer = self.loop.call_later(HEADERS_ARRIVE, self.transport.close)
 
     def _there(self) -> None:
-        self._size = 0
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

@@ -179,6 +179,8 @@ async def who(request: Request) -> Identity:
     """The identity behind a request's bearer token, or behind what the service itself recognises
     (`app.state.recognise`, a session's cookie); `request.state.identity` from then on. Raises
     Unauthorised."""
+    if (refused := getattr(request.state, "refused", None)) is not None:
+        raise refused  # when it was asked before the body was read
     if (asked := getattr(request.state, "identity", None)) is not None:
         return asked  # type: ignore[no-any-return]
     scheme, _, token = request.headers.get("authorization", "").partition(" ")

@@ -63,6 +63,8 @@ class Guarded(httpx.AsyncHTTPTransport):
             address = await checked(str(request.url), self._inside)
         except NotAllowed as why:
             raise httpx.ConnectError(f"not allowed: {why}", request=request) from None
+        except (OSError, UnicodeError):
+            raise httpx.ConnectError("the name is not known", request=request) from None
         request.extensions = {**request.extensions, "sni_hostname": request.url.host}
         request.url = request.url.copy_with(host=f"[{address}]" if ":" in address else address)
         return await super().handle_async_request(request)

@@ -1,5 +1,5 @@
 """Whatever the way in, a protected learner is not there: links end when somebody is marked, and who gives the
-learner's number or reference is answered exactly as in a town where nobody has it."""
+learner's number, or a reference to a request, is answered as in a town where nobody has it."""
 
 import httpx
 import pytest
@@ -56,6 +56,8 @@ async def test_the_number_of_somebody_hidden_leads_to_the_case_worker_and_to_no_
     (hidden,) = hides.call("GET", "/learners", **WORKER)["items"]
     log = hides.call("GET", f"/learners/{hidden['learner_id']}/views", **WORKER)["items"]
     assert "number_given_again" in {entry["what"] for entry in log}
+    for desk in two:
+        desk.call("POST", "/learners", json=PERSON, status=409)
     again = hides.call("POST", "/learners", json=PERSON, status=409, **WORKER)
     assert "registered" in again["detail_en"], "the case worker knows"
 
@@ -72,6 +74,19 @@ async def test_a_file_with_the_number_of_somebody_hidden_is_taken_as_if_nobody_h
         ] * 2
     assert hides.call("GET", "/learners")["total"] == 0
     assert hides.call("GET", "/learners", **WORKER)["total"] == 1
+
+
+async def test_a_file_that_marks_somebody_is_heeded_though_their_number_is_a_hidden_learners(stack, desks):
+    desk = desks("0581")
+    desk.learner("p", "1964-08-23", identity_number=NUMBER, **PROTECTED)
+    plain = HEAD + "x,school,gy1,Ny,Person,1964-08-23,lulea,\n"
+    stack.bring_in("0581", "learners", plain)
+    assert desk.call("GET", "/learners")["total"] == 1
+    head = HEAD.replace("\n", ",security_marking,case_worker\n")
+    row = ROW.replace("\n", ",protected_registration,cw-anna\n")
+    stack.bring_in("0581", "learners", head + row)
+    assert desk.call("GET", "/learners")["total"] == 0, "the marking holds"
+    assert desk.call("GET", "/learners", **WORKER)["total"] == 2
 
 
 async def test_a_file_of_requests_finds_nobody_hidden_and_no_request_of_theirs(stack, desks):

@@ -67,12 +67,11 @@ async def log_views(session: Session, *, learners: Iterable[Learner], viewed_by:
 
 async def note_attempt(session: Session, *, learner: Learner, by: str) -> bool:
     """Enters, for the case worker, that somebody gave the number of a protected learner as a new person's.
-    They are answered as if nobody had it, and nobody is registered. False when they had done so before."""
+    They are answered as if nobody had it, and nobody is registered. False when it had been given before."""
     before = await session.scalar(
         select(func.count()).where(
             ViewLog.learner_id == learner.learner_id,
             ViewLog.municipality == learner.municipality,
-            ViewLog.viewed_by == by,
             ViewLog.what == ATTEMPT,
         )
     )

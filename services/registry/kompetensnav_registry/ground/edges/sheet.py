@@ -20,6 +20,9 @@ MOST_UNPACKED = 500_000_000
 """Bytes."""
 MOST_LINES = 250_000
 MOST_CELLS = 10_000_000
+MOST_MERGED = 2_000
+MOST_BESIDE = 100_000_000
+"""Bytes of what is in a file beside its sheets: it is read whole."""
 
 OTHERS = {
     b"%PDF": ("a PDF", "en PDF"),
@@ -120,12 +123,16 @@ def _csv(text: str) -> Sheet:
 
 
 def _excel(content: bytes) -> Sheet:
+    from openpyxl.formula.tokenizer import TokenizerError  # half a second that only an Excel file needs
+    from openpyxl.formula.translate import TranslatorError
+
+    unreadable = (*_UNREADABLE, TokenizerError, TranslatorError)
     try:
         _check_size(content)
         first = _first_sheet(content, data_only=True)
         has_formulas, merged = _looked_over(first)
         formulas = _first_sheet(content, data_only=False) if has_formulas else None
-    except _UNREADABLE as bad:
+    except unreadable as bad:
         raise _unreadable() from bad
 
     def rows() -> Iterator[tuple[int, list[str]]]:
@@ -135,7 +142,11 @@ def _excel(content: bytes) -> Sheet:
             active: list[_Merged] = []
             coming, width = merged[::-1], 0
             for line, (values, cells) in enumerate(zip(given, behind, strict=False), 1):
+                _check_number(line)  # rows that are left out come as empty ones
+                if not cells and not active and not coming and values.count(None) == len(values):
+                    continue
                 texts = [_cell(value) for value in values]
+                is_empty = not any(texts)
                 for at, cell in enumerate(cells):
                     if cell.data_type == "f" and not texts[at]:
                         texts[at] = Unclear("a formula whose value is not in the file; save the values alone")
@@ -145,21 +156,23 @@ def _excel(content: bytes) -> Sheet:
                 for each in active:
                     for at in range(each.left, min(each.right + 1, width)):
                         texts[at] = texts[at] or Unclear("a merged cell; give each row its own value")
+                if is_empty and not active:
+                    continue  # formulas that show nothing, written ahead of the rows to come
                 while texts and not texts[-1]:
                     texts.pop()
                 if texts:
                     width = width or len(texts)
                     yield line, texts
-        except _UNREADABLE as bad:
+        except unreadable as bad:
             raise _unreadable() from bad
 
     every = rows()
     return Sheet(_header(next(every, (1, []))[1]), every)
 
 
-def _check_number(lines: int, cells: int = 0) -> None:
+def _check_number(lines: int, cells: int = 0, merged: int = 0) -> None:
     """Raises Problem for more than is read."""
-    if lines > MOST_LINES or cells > MOST_CELLS:
+    if lines > MOST_LINES or cells > MOST_CELLS or merged > MOST_MERGED:
         raise Problem(
             f"A file has at most {MOST_LINES:,} rows and {MOST_CELLS:,} cells. Split it.",
             f"En fil har högst {MOST_LINES:,} rader och {MOST_CELLS:,} celler. Dela den.",
@@ -169,7 +182,9 @@ def _check_number(lines: int, cells: int = 0) -> None:
 def _check_size(content: bytes) -> None:
     """Raises Problem for a file that unpacks to more than is read."""
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        if sum(part.file_size for part in archive.infolist()) > MOST_UNPACKED:
+        parts = archive.infolist()
+        beside = sum(part.file_size for part in parts if "/worksheets/" not in part.filename)
+        if sum(part.file_size for part in parts) > MOST_UNPACKED or beside > MOST_BESIDE:
             raise Problem(
                 f"The file is over {MOST_UNPACKED // 1_000_000} MB when it is unpacked. Split it.",
                 f"Filen är över {MOST_UNPACKED // 1_000_000} MB när den packas upp. Dela den.",
@@ -177,7 +192,7 @@ def _check_size(content: bytes) -> None:
 
 
 def _first_sheet(content: bytes, *, data_only: bool) -> Any:
-    from openpyxl import load_workbook  # half a second that only an Excel file needs
+    from openpyxl import load_workbook
 
     book = load_workbook(io.BytesIO(content), read_only=True, data_only=data_only)
     sheet = book.worksheets[0]
@@ -186,7 +201,8 @@ def _first_sheet(content: bytes, *, data_only: bool) -> Any:
 
 
 _FORMULA = re.compile(rb"<(?:\w+:)?f[\s/>]")
-_MERGED = re.compile(rb'<(?:\w+:)?mergeCell\s[^>]*?ref="([A-Z]+)(\d+):([A-Z]+)(\d+)"')
+_ROW, _CELL = re.compile(rb"<(?:\w+:)?row[\s/>]"), re.compile(rb"<(?:\w+:)?c[\s/>]")
+_MERGED = re.compile(rb"""<(?:\w+:)?mergeCell\s[^>]*?ref=["']([A-Z]+)(\d+):([A-Z]+)(\d+)["']""")
 
 
 class _Merged(NamedTuple):
@@ -214,8 +230,8 @@ def _looked_over(sheet: Any) -> tuple[bool, list[_Merged]]:
                 _Merged(int(top), int(bottom), index(left.decode()) - 1, index(right.decode()) - 1)
                 for left, top, right, bottom in _MERGED.findall(text)
             }
-            lines, cells = lines + chunk.count(b"<row "), cells + chunk.count(b"<c ")
-            _check_number(lines, cells)
+            lines, cells = lines + len(_ROW.findall(chunk)), cells + len(_CELL.findall(chunk))
+            _check_number(lines, cells, len(merged))
             tail = text[-_OVERLAP:]
     return has_formulas, sorted(merged)
 

@@ -19,9 +19,12 @@ def upgrade() -> None:
     # What a municipality had decided holds for each of its administrations, until they decide themselves.
     op.execute(
         "insert into retention (municipality, administration, document_type, months, decided_by, revision)"
-        " select r.municipality, a.code, r.document_type, r.months, r.decided_by, r.revision from retention r"
-        " join (select municipality, code from administration"
-        "  union select distinct municipality, administration from vault.learner) a"
+        " select r.municipality, coalesce(a.code, 'school'), r.document_type, r.months, r.decided_by,"
+        " r.revision from retention r left join (select municipality, code from administration"
+        "  union select municipality, administration from vault.learner"
+        "  union select municipality, administration from vault.view_log"
+        "  union select municipality, administration from vault.signature"
+        "  union select municipality, administration from presence) a"
         " on a.municipality = r.municipality"
     )
     op.execute("delete from retention where administration is null")
@@ -30,6 +33,8 @@ def upgrade() -> None:
     for policy in POLICIES:
         op.execute(f"drop policy {policy} on retention")
     protect("retention", "administration")
+    # A file of requests must find no request of a protected learner.
+    op.execute("update request set ref = null where by_hand")
 
 
 def downgrade() -> None:

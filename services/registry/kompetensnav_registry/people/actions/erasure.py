@@ -235,13 +235,14 @@ _OWN = "where municipality = :municipality and administration = :administration"
 DOCUMENT_TYPES = {
     "view_log": f"delete from vault.view_log {_OWN} and viewed_at < :before",
     "background_check": f"delete from vault.background_check {_OWN} and shown_on < :before",
-    "document": f"delete from vault.document {_OWN} and added_on < :before",
+    "document": "delete from vault.document where municipality = :municipality and added_on < :before",
     "placement_agreement": f"delete from vault.signature {_OWN} and signed_on < :before",
     "presence": f"delete from presence {_OWN} and week < :before",
     "invitation": "delete from invitation where municipality = :municipality and invited_at < :before",
 }
-"""Type of document -> how it is deleted when its time is up: an administration's own, and nobody else's. An
-invitation is the municipality's, and is kept as long as any administration has decided."""
+"""Type of document -> how it is deleted when its time is up: an administration's own, and nobody else's.
+Invitations and the documents of cooperation agreements are the municipality's, and are kept as long as any of
+its administrations has decided."""
 
 
 async def forget(session: Session, *, today: date) -> dict[str, int]:

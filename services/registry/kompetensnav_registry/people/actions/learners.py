@@ -59,8 +59,9 @@ async def register_learner(
         )
         if any(protected.is_shown(learner, case_worker) for learner in there):
             raise Conflict("A learner with that number is registered.", "Personen är redan registrerad.")
-        for learner in there:
-            await protected.note_attempt(session, learner=learner, by=by)
+        first = [await protected.note_attempt(session, learner=learner, by=by) for learner in there]
+        if not all(first):
+            raise Conflict("A learner with that number is registered.", "Personen är redan registrerad.")
         if there:
             return row
     session.add(row)

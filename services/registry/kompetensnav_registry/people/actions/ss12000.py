@@ -31,6 +31,8 @@ OVERLAP = timedelta(minutes=5)
 MOST_FAILED = 500
 """Persons that are asked for again one by one."""
 
+BY_SOURCE = "ss12000"
+"""Who gives a number, when a pull does."""
 FIRST = {"locality", "language", "speaks"}
 """What the system does not say: assumed of a new learner, and a person's to correct afterwards."""
 
@@ -77,6 +79,8 @@ async def add_source(
         await outgoing.checked(url, inside)
     except outgoing.NotAllowed as why:
         raise _not_allowed(str(why)) from None
+    except UnicodeError:
+        raise _not_allowed("no name of a server") from None
     except OSError:  # nobody knows the name now; it is checked again whenever it is asked
         if not url.startswith("https:"):
             raise _not_allowed("https is needed") from None
@@ -183,7 +187,6 @@ async def _schools(
             )
         except Forbidden:
             done.refuse(str(unit.id), "schoolUnitCode", "the school is another administration's")
-            continue
         found[unit.id] = code
         done.schools += 1
     return found
@@ -232,15 +235,14 @@ async def _persons(
             seal=seal,
         )
         others = [other for other in taken if other is not row]
-        if others and not any(protected.is_shown(other, None) for other in others):
-            is_first = [
-                await protected.note_attempt(session, learner=other, by=f"source {source.source_id}")
-                for other in others
-            ]
-            done.created += any(is_first)
-            done.unchanged += not any(is_first)
-            continue
-        if others:
+        hidden = bool(others) and not any(protected.is_shown(other, None) for other in others)
+        if hidden:
+            first = [await protected.note_attempt(session, learner=o, by=BY_SOURCE) for o in others]
+            if row is None:
+                done.created += any(first)
+                done.unchanged += not any(first)
+                continue
+        if others and not hidden:
             done.refuse(str(person.id), "civicNo", "another learner has the number")
             failed.append(str(person.id))
             continue
@@ -259,7 +261,7 @@ async def _persons(
             apart = FIRST
         kept = {name: value for name, value in values.items() if name not in apart}
         is_changed = write_changes(row, kept) == "changed"
-        if learners.seal_number(seal, row, number) or is_changed:
+        if (not hidden and learners.seal_number(seal, row, number)) or is_changed:
             changed.append(row)
             done.changed += 1
         else:

@@ -36,11 +36,13 @@ async def take_learners(batch: Batch, rows: list[tuple[int, LearnerRow]]) -> Non
         await organisations.school_of(batch.session, municipality=batch.municipality, code=code)
     changed = []
     for line, row in rows:
-        if line in hidden:  # as for somebody who is not there
-            is_first = await protected.note_attempt(batch.session, learner=hidden[line], by=batch.by)
-            batch.counts["created" if is_first else "unchanged"] += 1
-            continue
         old = there.get((row.administration, row.ref))
+        if line in hidden:
+            is_first = await protected.note_attempt(batch.session, learner=hidden[line], by=batch.by)
+            if old is None:  # as for somebody who is not there
+                batch.counts["created" if is_first else "unchanged"] += 1
+                continue
+            del numbers[line]  # what else the file says, a marking above all, is taken in
         apart = {"administration", "identity_number"}
         # Of a learner who is there, only what the file says is written.
         values = row.model_dump(mode="json", exclude={*apart, *DAYS}, exclude_unset=old is not None)

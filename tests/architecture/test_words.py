@@ -177,3 +177,22 @@ def test_the_rule_would_see_such_a_name(name):
     assert is_ours(name)
     assert not is_ours("dead_letter_id")
     assert not is_ours("DeadLetter")
+
+
+FIRST_LINES = re.compile(
+    r"(?<!dead )(?<!Dead )\bletters\b|boomerang|\bdoors?\b|\baside\b|\bunfit\b|\blimbo\b|\bputs? away\b"
+    r"|miss(?:es)? (?:it )?no more|what needs me"
+)
+
+
+def test_no_module_class_or_function_is_introduced_by_a_word_of_our_own():
+    found = []
+    for path in sorted(ROOT.glob("[sd]*/*/kompetensnav_*/**/*.py")):
+        if "versions" in path.parts or "contracts" in path.parts:  # what is published stays as it is
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+                first = (ast.get_docstring(node) or "").partition("\n")[0]
+                if FIRST_LINES.search(first):
+                    found.append(f"{path.relative_to(ROOT)}: {first}")
+    assert found == []

@@ -195,8 +195,8 @@ async def test_f9_an_event_larger_than_the_broker_takes_is_parked_and_the_relay_
 
 
 async def test_f13_an_event_from_the_future_is_parked_and_replayed_after_the_upgrade(struck):
-    """A version that a service does not know yet is put aside with its own reason. After the upgrade (here:
-    of the teller, which tells it in the version known) it is replayed to the listener that failed."""
+    """A version that a service does not know yet is dead-lettered with its own reason. After the upgrade
+    (here: of the teller, which tells it in the version known) it is replayed to the listener that failed."""
     async with people_at_work(struck) as people:
         await people.go_on(3)
         event = a_slot()

@@ -39,7 +39,7 @@ DEFAULT = Path(".kompetensnav/run.json")
 
 @care.command()
 def count(run: RunFile = DEFAULT, as_json: AsJson = False) -> None:
-    """What tables and streams hold; exit 1 when a seat was given twice or a message is in limbo."""
+    """What tables and streams hold; exit 1 when a seat was given twice or a message is stuck."""
     found = _ask(run, counts.count)
     _show(
         found,

@@ -79,8 +79,8 @@ class World:
 
     @cached_property
     def events(self) -> list[Published]:
-        """The log without poison, each event once. Poison is what a listener has put aside as unfit; if none
-        has, I8 says that it is nowhere."""
+        """The log without poison, each event once. Poison is what a listener has dead-lettered as invalid; if
+        none has, I8 says that it is nowhere."""
         poison = {
             (d.headers.get("Kn-Dead-Stream"), d.headers.get("Kn-Dead-Seq"))
             for d in self.dead

@@ -86,7 +86,7 @@ def _show(found: Any, as_json: bool, table: Callable[[Any], Table | str]) -> Non
 
 @ops.command("ls")
 def queues(as_json: AsJson = False) -> None:
-    """Every queue: what waits, how long, what is dead. Exit 1 when a message is in limbo."""
+    """Every queue: what waits, how long, what is dead. Exit 1 when a message is stuck."""
     found = ask("GET", "/overview")
 
     def table(found: Any) -> Table:

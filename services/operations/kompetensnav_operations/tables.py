@@ -182,7 +182,7 @@ class Attempt(Base):
 
 
 class GivenUp(Base):
-    """A message that the server gave up, by its own word; in limbo until it is a dead letter."""
+    """A message that the server gave up, by its own word; stuck until it is a dead letter."""
 
     __tablename__ = "given_up"
 

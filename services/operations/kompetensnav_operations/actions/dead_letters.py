@@ -1,4 +1,4 @@
-"""Dead letters: found, shown, put away with a reason, and taken back."""
+"""Dead letters: found, shown, discarded with a reason, and restored."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass

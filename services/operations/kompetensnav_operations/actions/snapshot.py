@@ -236,7 +236,7 @@ def _flowing(board: Board, queues: list[Queue]) -> list[Queue]:
 async def _dead_letters(
     sessions: Sessions, picture: Picture, now: datetime
 ) -> tuple[dict[str, int], dict[str, int]]:
-    """(dead letters that wait, messages in limbo) by queue."""
+    """(dead letters that wait, messages that are stuck) by queue."""
     async with transaction(sessions, Scope()) as session:
         dead = await session.execute(
             select(DeadLetter.stream, DeadLetter.consumer, func.count())

@@ -1,4 +1,4 @@
-"""Who may do what. A viewer sees; an operator replays, puts away and pauses, and sees what is inside; a
+"""Who may do what. A viewer sees; an operator replays, discards and pauses, and sees what is inside; a
 corrector edits as well; an admin may do all of it, and forget what is gone."""
 
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""Dead letters: found, looked into, chosen, put away, edited."""
+"""Dead letters: found, looked into, chosen, discarded, edited."""
 
 from dataclasses import replace
 from typing import Annotated, Any

@@ -94,7 +94,7 @@ async def request_of(session, person=None, placement_type="apl"):
     """A learner's open request over everything."""
     school = await organisations.school_of(session, municipality="2580", code="gy")
     person = person or await learners.register_learner(
-        session, municipality="2580", administration="school", seal=SEAL,
+        session, by="test", case_worker=None, municipality="2580", administration="school", seal=SEAL,
         person={
             "given_name": "a", "family_name": "b", "born_on": date(2000, 1, 1), "school": "gy",
             "locality": "lulea", "language": "fluent", "speaks": "sv", "security_marking": "none",

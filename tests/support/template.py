@@ -40,7 +40,8 @@ def template() -> Path:
     """The folder of the template, made unless it is there."""
     made = KEPT / _sources()
     with _alone():
-        if not (made / "complete").exists():
+        # the databases lie in a folder for what is temporary, which a machine may have cleared
+        if not ((made / "complete").exists() and servers.reachable(made / "postgres").exists()):
             for old in KEPT.glob("*/"):
                 shutil.rmtree(servers.reachable(old / "postgres"), ignore_errors=True)
                 shutil.rmtree(old)

@@ -169,6 +169,30 @@ def test_no_test_sleeps():
     assert called == [], "wait for what you need with eventually()"
 
 
+def at_import(node):
+    """Every node that runs when a module is imported: all but the insides of its functions."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
+            for each in (*child.decorator_list, child.args):
+                yield from ast.walk(each)
+        elif not isinstance(child, ast.Lambda):
+            yield child
+            yield from at_import(child)
+
+
+def test_no_day_or_moment_is_kept_from_the_import():
+    """A service lives for weeks and a run of the tests passes midnight: ask the clock when you need it."""
+    kept = [
+        f"{short(path)}:{node.lineno}"
+        for path in MODULES
+        for node in at_import(parsed(path))
+        if isinstance(node, ast.Call)
+        and ast.unparse(node.func).rpartition(".")[2] in {"now", "today", "utcnow", "monday"}
+        and ast.unparse(node.func) != "func.now"  # asked by the database, at each row
+    ]
+    assert kept == []
+
+
 def selects(tree):
     """(line, whole statement) of every query built in a module."""
     parents = {child: node for node in ast.walk(tree) for child in ast.iter_child_nodes(node)}

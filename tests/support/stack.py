@@ -8,7 +8,7 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from email import message_from_bytes, policy
 from pathlib import Path
 from typing import Any
@@ -367,3 +367,8 @@ class Town:
 def today() -> date:
     """The day that the services have now; a long run passes midnight."""
     return datetime.now(UTC).date()
+
+
+def monday() -> date:
+    """The Monday of the week that the services have now."""
+    return today() - timedelta(days=today().weekday())

@@ -1,6 +1,6 @@
 """Signed links: how long each kind is good for."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
@@ -8,21 +8,31 @@ from kompetensnav_chassis.errors import NotFound
 from kompetensnav_registry.ground.edges.links import GRACE, Links, Purpose
 
 LINKS = Links("x" * 40, "https://example.com")
-TODAY = datetime.now(UTC).date()
+DAY = date(2027, 3, 12)
+ENDS = datetime(2027, 3, 13, tzinfo=UTC)
+SECOND = timedelta(seconds=1)
 
 
-def token(kind, answer_by):
-    return LINKS.make(Purpose("employer", kind=kind), answer_by).rpartition("/")[2]
+def token(kind):
+    return LINKS.make(Purpose("employer", kind=kind), DAY).rpartition("/")[2]
 
 
 @pytest.mark.parametrize("kind", ["finishing", "again", "sign", "presence"])
 def test_a_link_that_does_something_ends_with_its_last_day(kind):
-    assert LINKS.read(token(kind, TODAY), kind).kind == kind
+    assert LINKS.read(token(kind), kind, at=ENDS - SECOND).kind == kind
     with pytest.raises(NotFound, match="expired"):
-        LINKS.read(token(kind, TODAY - timedelta(days=1)), kind)
+        LINKS.read(token(kind), kind, at=ENDS)
 
 
 def test_the_page_of_an_offer_that_is_settled_can_be_read_for_a_while():
-    assert LINKS.read(token("answer", TODAY - GRACE)).party == "employer"
+    assert LINKS.read(token("answer"), at=ENDS + GRACE - SECOND).party == "employer"
     with pytest.raises(NotFound, match="expired"):
-        LINKS.read(token("answer", TODAY - GRACE - timedelta(days=1)))
+        LINKS.read(token("answer"), at=ENDS + GRACE)
+
+
+def test_a_link_is_read_by_the_clock_when_no_moment_is_given():
+    long_ago, far = date(2020, 1, 1), Purpose.far()
+    sign = Purpose("employer", kind="sign")
+    assert LINKS.read(LINKS.make(sign, far).rpartition("/")[2], "sign") == sign
+    with pytest.raises(NotFound, match="expired"):
+        LINKS.read(LINKS.make(sign, long_ago).rpartition("/")[2], "sign")

@@ -11,10 +11,9 @@ import pytest
 
 from kompetensnav_chassis.testing import eventually
 from support.rows import SLOT_COLUMNS
-from support.stack import today
+from support.stack import monday, today
 
 pytestmark = pytest.mark.real
-MONDAY = today() - timedelta(days=today().weekday())
 
 
 def request_of(stack, code, ref, starts_on="2027-02-01", ends_on="2027-03-26", placement_type="apl"):
@@ -278,13 +277,13 @@ async def test_an_own_found_place_takes_a_seat_of_the_same_ledger(stack, towns):
 
 async def test_last_periods_slots_are_offered_again_from_one_mail(stack, towns):
     towns("0880").employers()
-    old = MONDAY - timedelta(weeks=26)
+    old = monday() - timedelta(weeks=26)
     rows = "".join(
         f"s{n},w0,prao,{occupation},{old},{old + timedelta(days=11)},2,none,,municipality,\n"
         for n, occupation in enumerate(("5321", "5120"))
     )
     stack.bring_in("0880", "slots", f"{SLOT_COLUMNS}\n{rows}")
-    new = MONDAY + timedelta(weeks=26)
+    new = monday() + timedelta(weeks=26)
     wanted = {"placement_type": "prao", "last_starts_on": str(old), "last_ends_on": str(old),
               "starts_on": str(new), "answer_by": str(today() + timedelta(days=14))}  # fmt: skip
     late = stack.call("POST", "registry", "/0880/askings", json=wanted | {"answer_by": "2026-01-01"},
@@ -316,7 +315,7 @@ async def test_last_periods_slots_are_offered_again_from_one_mail(stack, towns):
 async def test_presence_and_hours_are_confirmed_by_link_and_corrected(stack, towns):
     town = towns("0881")
     town.employers()
-    first, last = MONDAY - timedelta(weeks=2), MONDAY + timedelta(weeks=4, days=4)
+    first, last = monday() - timedelta(weeks=2), monday() + timedelta(weeks=4, days=4)
     slot = post_slot(stack, "0881", starts_on=str(first), ends_on=str(last))
     made = offer(stack, "0881", request_of(stack, "0881", "a", str(first), str(last)), slot["slot_id"])
     for party in made["must_answer"]:
@@ -335,7 +334,7 @@ async def test_presence_and_hours_are_confirmed_by_link_and_corrected(stack, tow
         (str(first), 5, "38.5", "employer")
     ]
     stack.call("PUT", "registry", f"{path}/{first}", json={"days": 4, "hours": "30"})
-    ahead = stack.call("PUT", "registry", f"{path}/{MONDAY + timedelta(weeks=1)}",
+    ahead = stack.call("PUT", "registry", f"{path}/{monday() + timedelta(weeks=1)}",
                        json={"days": 1, "hours": "8"}, status=400)  # fmt: skip
     assert "begun" in ahead["detail_en"]
     told = await stack.sql(
@@ -348,7 +347,7 @@ async def test_presence_and_hours_are_confirmed_by_link_and_corrected(stack, tow
 async def test_presence_is_taken_whole_says_which_field_is_wrong_and_ends_with_the_placement(stack, towns):
     town = towns("0883")
     town.employers()
-    first, last = MONDAY - timedelta(weeks=2), MONDAY + timedelta(weeks=4, days=4)
+    first, last = monday() - timedelta(weeks=2), monday() + timedelta(weeks=4, days=4)
     second = first + timedelta(weeks=1)
     slot = post_slot(stack, "0883", starts_on=str(first), ends_on=str(last))
     made = offer(stack, "0883", request_of(stack, "0883", "a", str(first), str(last)), slot["slot_id"])

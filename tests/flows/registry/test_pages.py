@@ -10,17 +10,16 @@ import pytest
 from kompetensnav_chassis.testing import eventually
 from kompetensnav_pages.testing import WIDTHS, reading
 from support.rows import SLOT_COLUMNS
-from support.stack import today
+from support.stack import monday, today
 
 pytestmark = [pytest.mark.real, pytest.mark.slow]
-MONDAY = today() - timedelta(days=today().weekday())
 CODE = "0584"
 EMPLOYER = f"w0.{CODE}@firma.example.com"
 
 
 def begun(stack):
     """A placement that began two weeks ago; its path."""
-    first, last = str(MONDAY - timedelta(weeks=2)), str(MONDAY + timedelta(weeks=3, days=4))
+    first, last = str(monday() - timedelta(weeks=2)), str(monday() + timedelta(weeks=3, days=4))
     (place,) = stack.call("GET", "registry", f"/{CODE}/workplaces")["items"]
     slot = {"workplace_id": place["workplace_id"], "placement_type": "apl", "occupation": "5321",
             "starts_on": first, "ends_on": last, "seats": 1}  # fmt: skip
@@ -43,7 +42,7 @@ def begun(stack):
 
 async def asked_again(stack):
     """The link of the mail that asks for last period's slots again."""
-    old, new = MONDAY - timedelta(weeks=26), MONDAY + timedelta(weeks=26)
+    old, new = monday() - timedelta(weeks=26), monday() + timedelta(weeks=26)
     row = f"s0,w0,prao,5120,{old},{old + timedelta(days=11)},2,none,,municipality,\n"
     stack.bring_in(CODE, "slots", f"{SLOT_COLUMNS}\n{row}")
     wanted = {"placement_type": "prao", "last_starts_on": str(old), "last_ends_on": str(old),

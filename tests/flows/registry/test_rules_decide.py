@@ -1,20 +1,18 @@
 """Each rule that is said to decide something does so in the running system, by whoever is said to decide."""
 
 import tomllib
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from importlib.resources import files
 
 import pytest
 
 from kompetensnav_chassis.testing import eventually
 from kompetensnav_contracts.catalogue import catalogue
+from support.stack import today
 
 pytestmark = pytest.mark.real
 CHILD, YOUTH, ADULT = "2012-05-05", "2010-05-05", "1995-05-05"
-SOON = {
-    "starts_on": f"{datetime.now(UTC).date() + timedelta(days=9)}",
-    "ends_on": f"{datetime.now(UTC).date() + timedelta(days=40)}",
-}
+SOON = {"starts_on": timedelta(days=9), "ends_on": timedelta(days=40)}
 PRAO, LIA = {"placement_type": "prao"}, {"placement_type": "lia"}
 PAID = {"placement_type": "holiday_practice", "ends_on": "2027-02-12"}
 SEATS = {
@@ -54,6 +52,12 @@ ELSEWHERE = {
 CODE = "0884"
 
 
+def dated(values):
+    """What is asked or offered, with a day for each number of days from now."""
+    ahead = {key: f"{today() + value}" for key, value in values.items() if isinstance(value, timedelta)}
+    return values | ahead
+
+
 def rules_of(refused):
     return [e["rule"] for e in refused["errors"]]
 
@@ -70,8 +74,8 @@ async def test_a_seat_is_refused_by(rule, desks):
     born_on, asked, offered = SEATS[rule]
     desk = desks(CODE)
     programme = {"programme": "el"} if rule == "R16" else {}
-    request = desk.request(desk.learner(f"seat-{rule}", born_on, **programme), **asked)
-    refused = desk.offer(request, desk.slot(**offered), status=409)
+    request = desk.request(desk.learner(f"seat-{rule}", born_on, **programme), **dated(asked))
+    refused = desk.offer(request, desk.slot(**dated(offered)), status=409)
     assert rules_of(refused) == [rule]
     (error,) = refused["errors"]
     assert error["law"]
@@ -195,7 +199,7 @@ def test_nothing_that_matching_hears_tells_a_sex():
 
 async def test_how_often_a_workplace_is_asked_is_counted(desks):
     desk = desks("0682")
-    span = f"starts_on={datetime.now(UTC).date()}&ends_on=2027-06-30"
+    span = f"starts_on={today()}&ends_on=2027-06-30"
 
     def asked():
         place = desk.workplace["workplace_id"]

@@ -1,6 +1,5 @@
 """Signed, expiring, single-purpose links: what the holder may do, and until when. No personal data inside."""
 
-import time
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
@@ -65,12 +64,13 @@ class Links:
         path = "" if purpose.kind == "answer" else f"{purpose.kind}/"
         return f"{self._url}/answer/{path}{jwt.encode({'alg': 'HS256'}, claims, self._key)}"
 
-    def read(self, token: str, kind: str = "answer") -> Purpose:
-        """What the link is for. Raises NotFound when it is not ours, changed, too old, or for something
-        else."""
+    def read(self, token: str, kind: str = "answer", *, at: datetime | None = None) -> Purpose:
+        """What the link is for at a moment (now). Raises NotFound when it is not ours, changed, too old, or
+        for something else."""
+        moment = at or datetime.now(UTC)
         try:
             claims = jwt.decode(token, self._key, algorithms=["HS256"]).claims
-            if claims["aud"] != kind or claims["exp"] < time.time():
+            if claims["aud"] != kind or claims["exp"] <= moment.timestamp():
                 raise ValueError("too old, or for something else")
             ids = {name: UUID(claims[key]) for key, name in _IDS.items() if key in claims}
             return Purpose(str(claims["p"]), kind, **ids)

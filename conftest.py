@@ -16,6 +16,7 @@ import asyncpg
 import httpx
 import nats
 import pytest
+from hypothesis import HealthCheck, settings
 from joserfc.jwk import ECKey
 
 from kompetensnav_chassis import testing
@@ -24,6 +25,10 @@ from kompetensnav_issuer.issuer import Wanted, sign
 from support import backend
 
 pytest_plugins = ["support.run"]
+settings.register_profile(
+    "patient", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)  # a busy machine makes tests slower, never red
+settings.load_profile("patient")
 BIN = Path(sys.executable).parent
 STACK = "test"
 

@@ -35,19 +35,19 @@ AT_ONCE = 400
 
 def told(events: int) -> Iterator[tuple[Event, int]]:
     """(event, revision), the changes some way behind their slots."""
-    chance, facts = random.Random(1), []
+    chance, payloads = random.Random(1), []
     for number in range(events):
-        if number % 5 == 4 and facts:
-            changed = facts[chance.randrange(len(facts))]
+        if number % 5 == 4 and payloads:
+            changed = payloads[chance.randrange(len(payloads))]
             changed["seats"], changed["revision"] = changed["seats"] + 1, changed["revision"] + 1
             yield SlotChanged(**changed), changed["revision"]
             continue
-        facts.append({
+        payloads.append({
             "slot_id": uuids.uuid7(), "workplace_id": uuids.uuid7(), "employer_id": uuids.uuid7(),
             "placement_type": "apl", "occupation": "5321", "starts_on": "2027-02-01",
             "ends_on": "2027-03-26", "seats": 1, "locality": "lulea", "revision": 1,
         })  # fmt: skip
-        yield SlotPosted(**facts[-1]), 1
+        yield SlotPosted(**payloads[-1]), 1
 
 
 async def publish(running: dict[str, Any], events: int) -> float:

@@ -9,6 +9,7 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from kompetensnav_topology import stack
 from support.packages import shared_by
@@ -167,6 +168,11 @@ def test_no_test_sleeps():
     ]
     assert len(paths) > 80
     assert called == [], "wait for what you need with eventually()"
+
+
+def test_no_property_is_held_to_a_time():
+    assert settings().deadline is None
+    assert HealthCheck.too_slow in settings().suppress_health_check
 
 
 def at_import(node):

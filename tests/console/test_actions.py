@@ -124,26 +124,26 @@ async def test_a_discard_needs_a_reason_and_can_be_undone(console):
 
 
 async def test_an_edit_makes_a_new_event_caused_by_the_original(console):
-    facts = slot(seats="three")
-    id = await console.tell("1256", json.dumps(facts).encode())
+    payload = slot(seats="three")
+    id = await console.tell("1256", json.dumps(payload).encode())
     (dead_letter,) = await console.dead_letters(1, text=id, consumer=MATCHING)
     at = f"/dead-letters/{dead_letter['dead_letter_id']}"
     for body, where in (
         ("{", "line 1"),
-        (json.dumps(facts), "seats"),
+        (json.dumps(payload), "seats"),
         (json.dumps(slot(sheets=1)), "sheets"),
     ):
         edited = {"body": body, "reason": "a number"}
         refused = await console.ask("POST", f"{at}/correct", json=edited, status=422)
         assert where in json.dumps(refused["errors"])
     original = await console.ask("POST", f"{at}/reveal")
-    mended = {"body": json.dumps(facts | {"seats": 3}), "reason": "seats is a number"}
+    mended = {"body": json.dumps(payload | {"seats": 3}), "reason": "seats is a number"}
     await console.ask("POST", f"{at}/correct", json=mended, roles=("operator",), status=403)
     plan = await console.ask("POST", f"{at}/correct", json=mended, roles=("corrector",))
     await console.ask("POST", f"/replays/{plan['replay_id']}/begin")
     assert (await console.ended(plan["replay_id"]))["outcomes"] == {"handled": 1}
     rows = await console.rig.stack.sql(
-        "matching", "select seats from open_slot where slot_id = $1", uuids.UUID(facts["slot_id"])
+        "matching", "select seats from open_slot where slot_id = $1", uuids.UUID(payload["slot_id"])
     )
     assert [row["seats"] for row in rows] == [3]
     (entry,) = await console.rig.stack.sql(

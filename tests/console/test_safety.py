@@ -15,7 +15,17 @@ from nats.js.errors import NotFoundError
 from kompetensnav_chassis.testing import eventually, headers_of
 from kompetensnav_contracts.catalogue import catalogue
 from kompetensnav_operations.actions import sending
-from support.console import MATCHING, SLOT, STREAM, a_consumer, dead_letter_of, fetched, replays_of, slot
+from support.console import (
+    MATCHING,
+    NOWHERE,
+    SLOT,
+    STREAM,
+    a_consumer,
+    dead_letter_of,
+    fetched,
+    replays_of,
+    slot,
+)
 
 pytestmark = [pytest.mark.real, pytest.mark.slow]
 NOBODY = "stranger-nobody"
@@ -61,10 +71,10 @@ async def one(console, id, **chosen):
 
 async def test_an_edit_that_nobody_sent_is_not_sent_by_a_plain_replay(console):
     """What a corrector left lying is sent by its own replay only, and only by whoever may edit."""
-    facts = slot(seats="three")
-    id = await console.tell("1256", json.dumps(facts).encode())
+    payload = slot(seats="three")
+    id = await console.tell("1256", json.dumps(payload).encode())
     dead_letter = await one(console, id, consumer=MATCHING)
-    mended = {"body": json.dumps(facts | {"seats": 3}), "reason": "seats is a number"}
+    mended = {"body": json.dumps(payload | {"seats": 3}), "reason": "seats is a number"}
     at = f"/dead-letters/{dead_letter['dead_letter_id']}/correct"
     left = await console.ask("POST", at, json=mended, roles=("corrector",), subject="cecilia")
     denied = await console.ask(
@@ -82,20 +92,55 @@ async def test_an_edit_that_nobody_sent_is_not_sent_by_a_plain_replay(console):
     found = await console.replayed({"ids": [dead_letter["dead_letter_id"]]})
     assert found["outcomes"] == {"returned": 1}, "the original went, and it is as wrong as before"
     rows = await console.rig.stack.sql(
-        "matching", "select 1 from open_slot where slot_id = $1", uuids.UUID(facts["slot_id"])
+        "matching", "select 1 from open_slot where slot_id = $1", uuids.UUID(payload["slot_id"])
     )
     assert rows == []
     await console.ask("POST", f"/replays/{left['replay_id']}/begin")
     await settled(console, left["replay_id"], {"already": 1})
 
 
+async def test_a_dead_letter_that_is_not_what_the_stream_holds_is_shown_as_that_and_never_replayed(console):
+    """A service can write what it likes where its dead letters are. One that says it is of a message of the
+    stream, and says something else than that, is neither replayed nor edited; nor is one whose envelope is
+    another. The true one, beside it, is replayed."""
+    payload = slot(seats="three")
+    id = await console.tell("1256", json.dumps(payload).encode())
+    true = await one(console, id, consumer=MATCHING)
+    place = {"seq": true["origin_seq"] - NOWHERE}
+    about = await console.ask("POST", f"/dead-letters/{true['dead_letter_id']}/reveal")
+    envelope = {name: value for name, value in about["headers"].items() if name.startswith("ce-")}
+    other = json.dumps(slot(seats=9)).encode()
+    forged = {"body": id, "envelope": str(uuids.uuid7())}
+    for kind, event_id in forged.items():
+        body = other if kind == "body" else about["body"].encode()
+        said = envelope | {"ce-id": event_id, "Kn_Dead_Reason": f"forged-{kind}"}
+        await dead_letter_of(console, MATCHING, body, **place, **said)
+    for kind, event_id in forged.items():
+        (dead_letter,) = await console.dead_letters(1, text=event_id, reason=f"forged-{kind}")
+        path = f"/dead-letters/{dead_letter['dead_letter_id']}"
+        assert (await console.ask("GET", path, roles=("viewer",)))["comparison"] == "differs"
+        headers = {"authorization": f"Bearer {console.token('operator')}", "accept-language": "sv"}
+        async with httpx.AsyncClient(headers=headers) as client:
+            page = await client.get(f"{console.url}{path}")
+        assert "stämmer inte med det som strömmen har" in page.text
+        found = await console.replayed({"ids": [dead_letter["dead_letter_id"]]})
+        assert found["outcomes"] == {"differs": 1}
+        edit = {"body": json.dumps(slot(seats=4)), "reason": "four seats"}
+        await console.ask("POST", f"{path}/correct", json=edit, status=409)
+    assert (await console.ask("GET", f"/dead-letters/{true['dead_letter_id']}"))["comparison"] == "same"
+    found = await console.replayed({"ids": [true["dead_letter_id"]]})
+    assert found["outcomes"] == {"returned": 1}, "it is as wrong as before, and it was sent"
+    rows = await console.rig.stack.sql("matching", "select 1 from open_slot where seats = 9")
+    assert rows == []
+
+
 async def test_a_second_edit_withdraws_the_first(console):
-    facts = slot(seats="four")
-    id = await console.tell("1256", json.dumps(facts).encode())
+    payload = slot(seats="four")
+    id = await console.tell("1256", json.dumps(payload).encode())
     dead_letter = await one(console, id, consumer=MATCHING)
     at = f"/dead-letters/{dead_letter['dead_letter_id']}/correct"
     plans = [
-        await console.ask("POST", at, json={"body": json.dumps(facts | {"seats": n}), "reason": "a number"})
+        await console.ask("POST", at, json={"body": json.dumps(payload | {"seats": n}), "reason": "a number"})
         for n in (4, 5)
     ]
     await console.ask("POST", f"/replays/{plans[0]['replay_id']}/begin")
@@ -250,8 +295,9 @@ async def test_a_dead_letter_that_nats_refuses_stops_its_replay_and_no_other(con
             await dead_letter_of(console, name, large, stream="TRIAL", seq=n, Kn_Dead_Subject="trial.x")
         await console.dead_letters(2, consumer=name, reason="made", state="waiting")
         refused = await console.begun({"consumer": name, "state": "waiting"})
-        facts = slot(seats="five")
-        other = await one(console, await console.tell("1256", json.dumps(facts).encode()), consumer=MATCHING)
+        payload = slot(seats="five")
+        id = await console.tell("1256", json.dumps(payload).encode())
+        other = await one(console, id, consumer=MATCHING)
         found = await console.replayed({"ids": [other["dead_letter_id"]]})
         assert found["outcomes"] == {"returned": 1}, "another replay goes on meanwhile"
         found = await console.ended(refused)

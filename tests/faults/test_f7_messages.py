@@ -101,7 +101,7 @@ async def dead_letters(struck, consumer, seq):
 
 POISON = {
     "bad-json": (b"{", {}),
-    "bad-facts": (b'{"slot_id": 5}', {}),
+    "bad-payload": (b'{"slot_id": 5}', {}),
     "bad-envelope": (b"{}", {"ce-specversion": "0.3"}),
     "not-utf8": (b"\xff\xfe", {}),
 }
@@ -145,7 +145,7 @@ async def failed(struck, slots):
 
     async def look():
         care = await struck.stack.nats()
-        dead_letters = await read_log(care.jetstream(), "DEAD_LOCAL")
+        dead_letters = await read_log(care, "DEAD_LOCAL")
         await care.close()
         about = [m.headers for m in dead_letters if m.headers["Kn-Dead-Reason"] == "failed"]
         return len([a for a in about if a["Kn-Dead-Consumer"] == "matching-registry"]) >= slots
@@ -219,6 +219,24 @@ async def test_f13_an_event_from_the_future_is_parked_and_replayed_after_the_upg
             return state.subjects["dead.matching-registry"] >= 2
 
         await eventually(again)  # it still does not know it, and says so once more
+        await forge(struck, seq, headers | {"ce-type": "registry.slot.posted.v1"}, event)
+        told = await asyncio.to_thread(
+            struck.stack.care, "replay", "matching-registry", "--reason", "forged", "--without-audit"
+        )
+        assert "is not what the stream holds" in told
+        there = "select 1 from open_slot where slot_id = $1"
+        assert await struck.stack.sql("matching", there, event.slot_id) == []
+
+
+async def forge(struck, seq, headers, event):
+    """Writes, as matching, a dead letter that says it is of a message of the stream and is another."""
+    matching = await struck.stack.nats("matching")
+    said = {"Consumer": "matching-registry", "Stream": "INT_LOCAL", "Seq": str(seq), "Reason": "forged",
+            "Subject": "nav.2580.int.registry.slot.posted.v1"}  # fmt: skip
+    about = headers | {f"Kn-Dead-{name}": value for name, value in said.items()}
+    body = event.model_dump_json().encode()
+    await matching.jetstream().publish("dead.matching-registry", body, headers=about)
+    await matching.close()
 
 
 async def test_f18_two_operators_replay_the_same_dead_letters_at_once(struck):

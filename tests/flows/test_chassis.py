@@ -14,6 +14,7 @@ import httpx
 import pytest
 import uuid_utils.compat as uuids
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
+from nats.js.errors import NotFoundError
 
 from kompetensnav_chassis.identity import May
 from kompetensnav_chassis.retry import dead_letter
@@ -238,7 +239,7 @@ async def dead_letter_of(js, seq, consumer):
 
 async def test_a_death_is_another_when_the_stream_was_made_anew(stack):
     """Told again it is the same; of a message stored at another time, at that place, it is another."""
-    connection = await stack.nats("registry")
+    connection = await stack.nats("matching")
     about = {"stack": "local", "subject": "nav.2321.int.x", "stream": "INT_LOCAL", "seq": 987_654_321,
              "consumer": "matching-registry", "deliveries": 1, "reason": "made", "error": "made",
              "data": b"{}", "headers": {}}  # fmt: skip
@@ -259,7 +260,7 @@ async def test_a_death_is_another_when_the_stream_was_made_anew(stack):
 
 POISON = {
     "bad-json": (b"{", {}),
-    "bad-facts": (b'{"slot_id": 5}', {}),
+    "bad-payload": (b'{"slot_id": 5}', {}),
     "unknown-version": (b"{}", {"ce-type": "registry.slot.posted.v9"}),
     "bad-envelope": (b"{}", {"ce-specversion": "0.3"}),
 }
@@ -437,6 +438,25 @@ async def test_a_question_is_answered_by_an_endpoint_that_is_listed_and_a_bad_on
     assert answered.headers["Nats-Service-Error-Code"] == "500"
     assert "Anna" not in str(answered.headers) + str(answered.data)
     for connection in (operator, asker):
+        await connection.close()
+
+
+async def test_no_answer_goes_where_events_are(stack, towns):
+    """The registry may tell in its own name, so that nobody but itself can keep an answer, which may hold an
+    address, from being stored as an event of its own: it answers into inboxes only."""
+    town = towns("2326")
+    town.employers()
+    workplace = stack.call("GET", "registry", "/2326/workplaces")["items"][0]["workplace_id"]
+    asker, topology = await stack.nats("notifications"), await stack.nats("topology")
+    js, reply = topology.jetstream(), "nav.2326.pub.registry.contact.answered.v1"
+    wanted = {"party": "employer", "workplace_id": workplace, "round_id": str(uuids.uuid7())}
+    question = json.dumps({"questions": [wanted]}).encode()
+    await asker.publish("ask.2326.registry.contact", question, reply=reply)
+    answered = await asker.request("ask.2326.registry.contact", question, timeout=5)  # asked after it
+    assert b"@firma.example.com" in answered.data
+    with pytest.raises(NotFoundError):
+        await js.get_last_msg("PUB_LOCAL", reply)
+    for connection in (asker, topology):
         await connection.close()
 
 

@@ -289,7 +289,9 @@ def asked():
     for speaker in (*SERVICES, "visits"):
         for visibility in ("int", "pub", "fed.2581"):
             yield f"nav.2580.{visibility}.{speaker}.thing.done.v1"
-    yield from ("dead.matching-registry.nav", "replay.int.matching-registry.x", "ask.2580.registry.contact")
+    yield from ("dead.nobody", "replay.int.matching-registry.x", "ask.2580.registry.contact")
+    yield from (f"dead.{durable}" for durable in (*DURABLES, *EXCHANGES, "partner-jobb"))
+    yield from ("_INBOX.x", *(f"_INBOX_{user}.x" for user in (*SERVICES, "jobb", "webhooks")))
     yield from (f"attempt.{service}.some-durable" for service in SERVICES)
     yield from ("$SRV.STATS", "$SRV.PING", "$SYS.REQ.SERVER.PING.VARZ")
     for stream in STREAMS:
@@ -302,6 +304,8 @@ def asked():
             EXCHANGES, "FEDIN_NORR"
         )
         stream = where.get(durable, "INT_NORR")
+        yield f"$JS.API.CONSUMER.CREATE.{stream}.{durable}"
+        yield f"$JS.API.CONSUMER.DURABLE.CREATE.{stream}.{durable}"
         for call in ("CONSUMER.DELETE", "CONSUMER.MSG.NEXT", "CONSUMER.INFO", "CONSUMER.PAUSE"):
             yield f"$JS.API.{call}.{stream}.{durable}"
         yield f"$JS.ACK.{stream}.{durable}.1.1.1.1.1"
@@ -316,7 +320,7 @@ def may_publish(user, subject):
     if user == "topology":
         return subject.startswith("$JS.API.")
     if user in ("care", "replay", "erase"):
-        reads = ("STREAM.INFO", "CONSUMER.INFO", "CONSUMER.MSG.NEXT", "CONSUMER.CREATE", "DIRECT.GET")
+        reads = ("STREAM.INFO", "STREAM.MSG.GET", "CONSUMER.INFO", "DIRECT.GET")
         own = {"replay": first == "replay", "erase": subject in
                {f"$JS.API.STREAM.MSG.DELETE.{stream}_NORR" for stream in ("INT", "DEAD")}}  # fmt: skip
         return own.get(user, False) or subject.removeprefix("$JS.API.").startswith(reads)
@@ -337,11 +341,13 @@ def may_publish(user, subject):
         return rest[1] in ("int", "pub") and rest[2] == user
     if first == "ask":
         return ".".join(rest[1:]) in SERVICES[user].asks
+    if first.startswith("_INBOX"):
+        return first in {"_INBOX", *(f"_INBOX_{service}" for service in SERVICES)}
     if first == "attempt":
         return rest[0] == user
     if SERVICES[user].operates:
         looks = ("DIRECT.GET", "STREAM.INFO", "CONSUMER.INFO", "CONSUMER.PAUSE")
-        may = first == "replay" or subject in ("$SRV.STATS", "dead.matching-registry.nav")
+        may = first in ("replay", "dead") or subject == "$SRV.STATS"
         return may or subject.removeprefix("$JS.API.").startswith(looks)
     if first == "$JS":
         mine = any(
@@ -349,10 +355,8 @@ def may_publish(user, subject):
             for stream, durables in (("INT_NORR", DURABLES), ("FEDIN_NORR", EXCHANGES))
             for durable, whose in durables.items()
         )
-        looks = {"INT_NORR", "FEDIN_NORR"} if SERVICES[user].exchanges else {"INT_NORR"}
-        read = subject.startswith("$JS.API.DIRECT.GET.") and subject.rpartition(".")[2] in looks
-        return (mine and not {"DELETE", "PAUSE"} & set(rest)) or read
-    return first == "dead"
+        return mine and not {"CREATE", "DELETE", "PAUSE"} & set(rest)
+    return first == "dead" and (DURABLES | EXCHANGES).get(rest[0]) == user
 
 
 def listened():
@@ -404,6 +408,33 @@ async def test_every_user_may_do_what_the_topology_says_and_nothing_else(norr):
         ]
         assert wrong == []
         await connection.close()
+
+
+async def test_an_answer_goes_into_an_inbox_and_never_where_the_asker_would_have_it(norr):
+    """With `allow_responses` a service can be made to publish what it answers to any subject: a question
+    whose answer should go into another's stream is answered in vain. (What the answerer itself may tell is
+    held by the answerer.)"""
+    registry, asker, topology = [await norr.connect(u) for u in ("registry", "notifications", "topology")]
+    asked_for = []
+
+    async def answer(message):
+        asked_for.append(message.reply)
+        await message.respond(b'{"email": "somebody@example.com"}')
+
+    await registry.subscribe("ask.*.registry.contact", cb=answer)
+    await registry.flush()
+    wanted = ("nav.2580.pub.matching.slot.posted.v1", "nav.2580.int.matching.round.approved.v1",
+              "dead.matching-registry")  # fmt: skip
+    for reply in wanted:
+        await asker.publish("ask.2580.registry.contact", b"{}", reply=reply)
+    good = await asker.request("ask.2580.registry.contact", b"{}", timeout=5)
+    assert b"somebody" in good.data
+    assert asked_for[:-1] == list(wanted)
+    js = topology.jetstream()
+    stored = [(await js.stream_info(stream)).state.messages for stream in STREAMS]
+    assert stored[0] == stored[1] == stored[4] == 0
+    for each in (registry, asker, topology):
+        await each.close()
 
 
 async def told(refused, verb, subject):

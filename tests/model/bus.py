@@ -240,6 +240,16 @@ class Client:
         if await self.process.cross("nats", "term"):
             self.process.simulation.server.consumers[consumer].settle(int(seq), "term")
 
+    async def request(self, subject: str, question: bytes, timeout: float) -> Any:
+        """A stored message, as the answer to a direct get."""
+        assert subject.startswith("$JS.API.DIRECT.GET.")
+        if not await self.process.cross("nats", "get"):
+            raise nats.errors.TimeoutError
+        stored = self.process.simulation.server.log[json.loads(question)["seq"] - 1]
+        place = {"Nats-Sequence": str(stored.seq), "Nats-Time-Stamp": STORED.isoformat()}
+        headers = stored.headers | place | {"Nats-Subject": stored.subject}
+        return SimpleNamespace(headers=headers, data=stored.data)
+
 
 class JetStream:
     """A connection's JetStream as nats-py gives it."""
@@ -255,15 +265,6 @@ class JetStream:
         if not await self.process.cross("nats-back", "published"):
             raise nats.errors.TimeoutError
         return SimpleNamespace(seq=seq, duplicate=None)
-
-    async def get_msg(self, _: str, seq: int, direct: bool) -> Any:
-        """A stored message."""
-        if not await self.process.cross("nats", "get"):
-            raise nats.errors.TimeoutError
-        stored = self.server.log[seq - 1]
-        return SimpleNamespace(
-            subject=stored.subject, data=stored.data, headers=stored.headers, time=STORED
-        )  # fmt: skip
 
     async def pull_subscribe_bind(self, durable: str, *_: Any, **__: Any) -> Subscription:
         """A subscription to a durable."""

@@ -135,7 +135,7 @@ MUTANTS = (
     ),
     Mutant(
         "advisories acknowledged and not collected",
-        f"{CHASSIS}/retry.py",
+        "services/operations/kompetensnav_operations/edges/collector.py",
         "                await _collect(client, stack, json.loads(message.data))\n",
         "",
     ),

@@ -22,6 +22,7 @@ from kompetensnav_chassis import outbox, pace, retry
 from kompetensnav_chassis.broker import pull
 from kompetensnav_chassis.broker.work import Gate as DatabaseGate
 from kompetensnav_chassis.broker.work import Work
+from kompetensnav_operations.edges import collector
 
 RESTART = 3.0
 STACK = "model"
@@ -65,7 +66,7 @@ class Process:
         client = Client(self)
         self.relay = outbox.Relay(self.database.service, self.name, client.jetstream(), polls=(60, 60))
         self.spawn(self.relay.run())
-        self.spawn(retry.collect(client, STACK, b"_INBOX"))  # type: ignore[arg-type]
+        self.spawn(collector.collect(client, STACK, b"_INBOX"))  # type: ignore[arg-type]
         gate = DatabaseGate(self.sessions)  # type: ignore[arg-type]
         dead_letters = retry.DeadLetters(STACK, DELAYS, "town")
         for consumer in self.consumers:

@@ -16,6 +16,7 @@ import uuid_utils.compat as uuids
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 from nats.js.errors import NotFoundError
 
+from kompetensnav_chassis import streams
 from kompetensnav_chassis.testing import eventually, headers_of
 from kompetensnav_contracts.catalogue import catalogue
 from support.receiver import Receiver
@@ -90,10 +91,10 @@ class Console:
         return found
 
     async def tell(
-        self, municipality: str, body: bytes | None = None, headers: Mapping[str, str] = {}, **facts: Any
+        self, municipality: str, body: bytes | None = None, headers: Mapping[str, str] = {}, **values: Any
     ) -> str:
         """Publishes a slot's posting as the registry does; returns the event's id."""
-        event = catalogue()[SLOT].model_validate(slot(**facts))
+        event = catalogue()[SLOT].model_validate(slot(**values))
         made = headers_of(event, municipality=municipality) | dict(headers)
         connection = await self.rig.stack.nats("registry")
         try:
@@ -153,14 +154,14 @@ class Console:
         return done.returncode, json.loads(done.stdout) if done.stdout else done.stderr
 
 
-def slot(**facts: Any) -> dict[str, Any]:
-    """The facts of a slot's posting."""
+def slot(**other: Any) -> dict[str, Any]:
+    """A slot's posting, with some values of the caller's."""
     values: dict[str, Any] = {
         "slot_id": str(uuids.uuid7()), "workplace_id": str(uuids.uuid7()), "employer_id": str(uuids.uuid7()),
         "placement_type": "apl", "occupation": "4323", "locality": "lulea", "starts_on": "2027-02-01",
         "ends_on": "2027-03-26", "seats": 1,
     }  # fmt: skip
-    return values | facts
+    return values | other
 
 
 @asynccontextmanager
@@ -209,27 +210,30 @@ async def replays_of(console, ids):
     """The event ids of what was published on matching's own subject for replays, in order."""
     care = await console.rig.stack.nats()
     try:
-        config = ConsumerConfig(
-            filter_subjects=[f"replay.int.{MATCHING}.>"], ack_policy=AckPolicy.NONE, inactive_threshold=10
-        )
-        subscription = await care.jetstream().pull_subscribe("", stream=STREAM, config=config)
-        left = (await subscription.consumer_info()).num_pending or 0
-        return [m.headers["ce-id"] for m in await fetched(subscription, left) if m.headers["ce-id"] in ids]
+        found = [
+            m async for some in streams.batches(care, STREAM, [f"replay.int.{MATCHING}.>"]) for m in some
+        ]
+        return [m.headers["ce-id"] for m in found if m.headers["ce-id"] in ids]
     finally:
         await care.close()
 
 
+NOWHERE = 10**12
+"""A place that no stream of a test gets to."""
+
+
 async def dead_letter_of(console, consumer, body=b"{}", *, stream=STREAM, seq=1, **about):
     """Puts a dead letter where the dead letters of a consumer are, as a service does; returns its event's
-    id."""
+    id. `seq` counts from where no stream of a test gets to: there is no original to compare with."""
     id = str(uuids.uuid7())
     said = {
-        "ce-id": id, "Kn-Dead-Consumer": consumer, "Kn-Dead-Stream": stream, "Kn-Dead-Seq": str(seq),
-        "Kn-Dead-Subject": f"nav.1256.int.{SLOT}", "Kn-Dead-Reason": "made", "Kn-Dead-Error": "made",
-        "Kn-Dead-Deliveries": "1", "Kn-Dead-At": datetime.now(UTC).isoformat(),
+        "ce-id": id, "Kn-Dead-Consumer": consumer, "Kn-Dead-Stream": stream,
+        "Kn-Dead-Seq": str(NOWHERE + seq), "Kn-Dead-Subject": f"nav.1256.int.{SLOT}",
+        "Kn-Dead-Reason": "made", "Kn-Dead-Error": "made", "Kn-Dead-Deliveries": "1",
+        "Kn-Dead-At": datetime.now(UTC).isoformat(),
     }  # fmt: skip
     said |= {name.replace("_", "-"): value for name, value in about.items()}
-    connection = await console.rig.stack.nats("registry")
+    connection = await console.rig.stack.nats("operations")
     try:
         await connection.jetstream().publish(f"dead.{consumer}", body, headers=said)
     finally:

@@ -120,7 +120,7 @@ async def count(running: Running) -> dict[str, Any]:
         return {
             "tables": tables,
             "stream": {name: sum(events.get(e, 0) for e in kinds) for name, kinds in EVENTS.items()}
-            | await _bodies(js, running.stack),
+            | await _bodies(connection, running.stack),
             "events": events,
             "outboxes": sum(part["published"] for part in databases),
             "dead_letters": (await js.stream_info(f"DEAD_{running.stack}")).state.messages,
@@ -198,13 +198,13 @@ async def _events(js: Any, stream: str) -> dict[str, int]:
     return dict(sorted(found.items()))
 
 
-async def _bodies(js: Any, stack: str) -> dict[str, int]:
+async def _bodies(client: Client, stack: str) -> dict[str, int]:
     """Learners and seats, from the events themselves."""
     learners, seats = set(), {}
     names = ("registry.request.opened.v1", "registry.slot.posted.v1", "registry.slot.changed.v1",
              "registry.slot.withdrawn.v1")  # fmt: skip
     filters = [f"nav.*.int.{name}" for name in names]
-    async for messages in streams.batches(js, f"INT_{stack}", filters):
+    async for messages in streams.batches(client, f"INT_{stack}", filters):
         for message in messages:
             body = json.loads(message.data)
             if "learner_id" in body:

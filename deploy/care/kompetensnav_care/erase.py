@@ -55,7 +55,7 @@ async def erase(running: Running, *, dry_run: bool = False) -> tuple[list[Erased
     connection = await connect(running, seed)
     try:
         js = connection.jetstream()
-        log = [m for name in ("INT", "DEAD") for m in await read_log(js, f"{name}_{running.stack}")]
+        log = [m for name in ("INT", "DEAD") for m in await read_log(connection, f"{name}_{running.stack}")]
         lags = await _lags(js, f"INT_{running.stack}")
         done: list[Erased] = []
         until: dict[str, datetime] = {}

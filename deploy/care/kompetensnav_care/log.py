@@ -6,6 +6,8 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import unquote
 
+from nats.aio.client import Client
+
 from kompetensnav_chassis import streams
 
 MOST = 500
@@ -61,7 +63,7 @@ class Published:
 
     @property
     def is_event(self) -> bool:
-        """Whether it has an envelope and facts; poison has not."""
+        """Whether it has an envelope and a payload; poison has not."""
         return self.body is not None and "ce-specversion" in self.headers
 
     def fact(self, name: str) -> Any:
@@ -69,19 +71,14 @@ class Published:
         return (self.body or {}).get(name)
 
 
-async def read_log(js: Any, stream: str) -> list[Published]:
+async def read_log(client: Client, stream: str) -> list[Published]:
     """Every message of a stream, oldest first. Raises what nats-py raises when the stream is not there."""
     log: list[Published] = []
-    async for messages in streams.batches(js, stream):
+    async for messages in streams.batches(client, stream):
         for message in messages:
             log.append(
                 Published(
-                    stream,
-                    message.metadata.sequence.stream,
-                    message.subject,
-                    dict(message.headers or {}),
-                    message.data,
-                    _object(message.data),
+                    stream, message.seq, message.subject, message.headers, message.data, _object(message.data)
                 )
             )
     return log

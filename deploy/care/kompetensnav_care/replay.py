@@ -7,9 +7,14 @@ dead letter: however many operators replay the same dead letters at once, each i
 from collections.abc import Collection
 from dataclasses import dataclass
 
+import nats.errors
+from nats.aio.client import Client
+
 from kompetensnav_care.counts import Running, connect
-from kompetensnav_care.log import Published, read_log
 from kompetensnav_care.world import Unreachable
+from kompetensnav_chassis import streams
+from kompetensnav_chassis.retry import compared
+from kompetensnav_chassis.streams import Stored
 
 
 @dataclass(frozen=True)
@@ -33,12 +38,16 @@ async def replay(
     connection = await connect(running, running.replay_seed)
     try:
         js, done = connection.jetstream(), []
-        for dead_letter in await read_log(js, f"DEAD_{running.stack}"):
+        dead = [each async for some in streams.batches(connection, f"DEAD_{running.stack}") for each in some]
+        for dead_letter in dead:
             if not _is_meant(dead_letter, consumer, seqs, reason):
                 continue
             why = dead_letter.headers.get("Kn-Dead-Reason", "")
             if dead_letter.headers.get("Kn-Dead-Body"):
                 done.append(Replayed(dead_letter.seq, why, "has no body: use the console"))
+                continue
+            if await _differs(connection, dead_letter):
+                done.append(Replayed(dead_letter.seq, why, "is not what the stream holds"))
                 continue
             if dry_run:
                 done.append(Replayed(dead_letter.seq, why, "would be replayed"))
@@ -56,15 +65,26 @@ async def replay(
         await connection.close()
 
 
-def _is_meant(dead_letter: Published, consumer: str, seqs: Collection[int], reason: str) -> bool:
+async def _differs(connection: Client, dead_letter: Stored) -> bool:
+    stream, seq = dead_letter.header("Kn-Dead-Stream"), dead_letter.header("Kn-Dead-Seq")
+    if not (seq.isascii() and seq.isdigit()):
+        return True
+    try:
+        return compared(dead_letter, await streams.message(connection, stream, int(seq))) == "differs"
+    except nats.errors.NoRespondersError:  # no such stream: nothing to compare with
+        return False
+
+
+def _is_meant(dead_letter: Stored, consumer: str, seqs: Collection[int], reason: str) -> bool:
     return (
-        dead_letter.headers.get("Kn-Dead-Consumer") == consumer
+        dead_letter.subject == f"dead.{consumer}"
+        and dead_letter.headers.get("Kn-Dead-Consumer") == consumer
         and (not seqs or dead_letter.seq in seqs)
         and (not reason or dead_letter.headers.get("Kn-Dead-Reason") == reason)
     )
 
 
-def _subject(dead_letter: Published) -> str:
+def _subject(dead_letter: Stored) -> str:
     """Where the consumer, and no other, hears it: a dead letter that is itself a replay goes there again."""
     original = dead_letter.headers["Kn-Dead-Subject"]
     if original.startswith("replay."):

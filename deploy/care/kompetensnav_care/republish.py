@@ -13,11 +13,10 @@ async def republish(running: Running, since: datetime | None, *, dry_run: bool) 
     by service. Listeners that have it already do nothing with it. Raises Unreachable."""
     connection = await connect(running)
     try:
-        js = connection.jetstream()
         there = {
             message.headers.get("ce-id")
             for name in ("INT", "PUB", "FED")
-            for message in await read_log(js, f"{name}_{running.stack}")
+            for message in await read_log(connection, f"{name}_{running.stack}")
         }
     finally:
         await connection.close()

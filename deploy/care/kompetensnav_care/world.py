@@ -149,8 +149,8 @@ async def read_world(running: Running) -> World:
         streams = [f"{name}_{running.stack}" for name in ("INT", "PUB", "FED", "FEDIN")]
         before = {name: (await js.stream_info(name)).state.last_seq for name in streams}
         found = await asyncio.gather(*(_read(running, service) for service in FACTS))
-        log = [event for name in streams for event in await read_log(js, name)]
-        dead = await read_log(js, f"DEAD_{running.stack}")
+        log = [event for name in streams for event in await read_log(connection, name)]
+        dead = await read_log(connection, f"DEAD_{running.stack}")
     except (OSError, nats.errors.Error, nats.js.errors.Error, TimeoutError) as down:
         raise Unreachable(f"NATS does not answer: {type(down).__name__}") from down
     finally:

@@ -179,7 +179,7 @@ def _users(users: Iterable[User], public: dict[str, str]) -> str:
         rows.append(
             f"      # {user.name}\n"
             f"      {{ nkey: {public[user.name]}, permissions: {{ publish: {{ allow: [{publish}] }},"
-            f" subscribe: {{ allow: [{subscribe}] }}{', allow_responses: true' if user.answers else ''} }} }}"
+            f" subscribe: {{ allow: [{subscribe}] }} }} }}"
         )
     return "\n".join(rows)
 

@@ -127,8 +127,6 @@ class User:
     name: str
     publish: tuple[str, ...]
     subscribe: tuple[str, ...]
-    answers: bool = False
-    """May reply to a question, once, in the asker's inbox."""
 
 
 def users(stack: str, services: Iterable[Service], posted: Iterable[str] = ()) -> list[User]:
@@ -136,33 +134,28 @@ def users(stack: str, services: Iterable[Service], posted: Iterable[str] = ()) -
     dead letters to their consumers once more (replay), and one that may erase single messages. `posted`:
     the consumers of partners whose events are posted to them; with any, there is a user for that."""
     code = stack.upper()
-    made = []
+    made, services = [], list(services)
+    # an answer goes into an inbox, never to a subject that the asker chose (`allow_responses` would let it)
+    inboxes = ["_INBOX.>", *(f"_INBOX_{service.name}.>" for service in services)]
     for service in services:
-        publish = [f"nav.*.int.{service.name}.>", f"nav.*.pub.{service.name}.>", "dead.>"]
+        publish = [f"nav.*.int.{service.name}.>", f"nav.*.pub.{service.name}.>", *inboxes]
         publish.append(f"attempt.{service.name}.*")
         if service.exchanges:
-            publish += [f"nav.*.fed.*.{service.name}.>", f"$JS.API.DIRECT.GET.FEDIN_{code}"]
-        for durable in service.durables:
-            publish += _consumer(f"INT_{code}", durable)
-        for durable in service.exchanges:
-            publish += _consumer(f"FEDIN_{code}", durable)
-        publish += _consumer(f"ADVISORY_{code}", "collector")
-        publish.append(f"$JS.API.DIRECT.GET.INT_{code}")
+            publish.append(f"nav.*.fed.*.{service.name}.>")
+        for stream, durables in ((f"INT_{code}", service.durables), (f"FEDIN_{code}", service.exchanges)):
+            for durable in durables:
+                publish += [*_consumer(stream, durable), f"dead.{durable}"]
         publish += [f"ask.*.{question}" for question in service.asks]
         if service.operates:
             publish += [*LOOKS, "$JS.API.CONSUMER.PAUSE.*.*", "replay.>", "$SRV.STATS"]
+            publish += [*_consumer(f"ADVISORY_{code}", "collector"), "dead.>"]
         own = (f"ask.*.{service.name}.{thing}" for thing in service.answers)
         ways = ("", f".{service.name}", f".{service.name}.*")
         asked = (f"$SRV.{verb}{way}" for verb in ("PING", "INFO", "STATS") for way in ways)
         subscribe = (f"_INBOX_{service.name}.>", *own, *asked, f"health.{service.name}")
-        made.append(User(service.name, tuple(publish), subscribe, answers=True))
+        made.append(User(service.name, tuple(publish), subscribe))
     made.append(User("topology", ("$JS.API.>",), ("_INBOX.>",)))
-    reads = (
-        *LOOKS,
-        "$JS.API.CONSUMER.CREATE.*.>",
-        "$JS.API.CONSUMER.MSG.NEXT.*.*",
-        "$JS.FC.>",
-    )
+    reads = (*LOOKS, "$JS.API.STREAM.MSG.GET.*")  # no consumer is made, changed or taken from to read
     made.append(User("care", reads, ("_INBOX.>",)))
     made.append(User("replay", ("replay.>", *reads), ("_INBOX.>",)))
     erases = tuple(f"$JS.API.STREAM.MSG.DELETE.{stream}_{code}" for stream in ("INT", "DEAD"))

@@ -35,7 +35,7 @@ class Outcome:
 
 
 def body_of(headers: Mapping[str, str], body: bytes) -> bytes:
-    """What is posted: type, time, and the event's facts, as Standard Webhooks lay it out. Raises ValueError
+    """What is posted: type, time, and the event's payload, as Standard Webhooks lay it out. Raises ValueError
     for what is no event."""
     said = {name: unquote(value) for name, value in headers.items()}  # as CloudEvents write headers
     envelope: dict[str, Any] = {

@@ -22,9 +22,9 @@ EXAMPLES = sorted(
 )
 
 
-def confirmed(**facts):
+def confirmed(**values):
     """A placement that is confirmed."""
-    body = PlacementConfirmed.model_validate_json(EXAMPLES[0].read_bytes()).model_copy(update=facts)
+    body = PlacementConfirmed.model_validate_json(EXAMPLES[0].read_bytes()).model_copy(update=values)
     return read(
         PlacementConfirmed, testing.headers_of(body, administration="school"), body.model_dump_json().encode()
     )

@@ -100,7 +100,7 @@ def numbers(draft, people):
     return draft.matched, served, draft.cost
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(worlds())
 def test_places_most_and_then_costs_least(world):
     people, places = world
@@ -113,7 +113,7 @@ def test_places_most_and_then_costs_least(world):
             assert sum(r.value for r in p.reasons) == p.cost
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(worlds())
 def test_the_arrays_say_what_the_rules_say(world):
     people, places = world
@@ -137,7 +137,7 @@ def test_the_arrays_say_what_the_rules_say(world):
         assert alone == {rule: sum(h == (rule,) for h in each) for rule in domain.RULES}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(worlds(), st.randoms())
 def test_the_order_of_the_input_changes_nothing(world, chance):
     people, places = world
@@ -147,7 +147,7 @@ def test_the_order_of_the_input_changes_nothing(world, chance):
     assert domain.propose(people, places, TRAVEL) == first
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(worlds())
 def test_one_more_seat_places_one_more_exactly_where_the_proof_says(world):
     people, places = world
@@ -161,7 +161,7 @@ def test_one_more_seat_places_one_more_exactly_where_the_proof_says(world):
             assert domain.propose(people, more, TRAVEL).matched >= before
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(worlds())
 def test_a_forbidden_pair_is_never_proposed_and_a_fixed_one_always_is(world):
     people, places = world
@@ -202,7 +202,7 @@ def test_a_wish_costs_what_the_rule_says():
     assert domain.wish_cost(None) == 500
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(worlds(), st.integers(0, 40))
 def test_a_wish_to_try_something_new_counts_as_many_minutes_as_the_round_says(world, minutes):
     people, places = world
@@ -246,7 +246,7 @@ def test_a_draft_that_is_solved_again_moves_a_learner_only_for_ten_minutes():
         assert first.slot_id == near.slot_id
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(worlds())
 def test_so_many_seats_more_place_so_many_learners_more(world):
     people, places = world
@@ -280,7 +280,7 @@ def test_so_many_seats_more_place_so_many_learners_more(world):
                 assert placed == draft.matched + found.learners
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(worlds())
 def test_the_change_that_is_named_gives_the_learner_a_place_and_takes_none(world):
     people, places = world

@@ -18,7 +18,7 @@ from kompetensnav_contracts.events import registry
 from kompetensnav_contracts.events.matching import RoundApproved
 from kompetensnav_contracts.events.notifications import ErasureAnswered, MessageFailed, MessageSent
 from kompetensnav_contracts.vocabulary import ErasureOutcome, Party, Reason
-from kompetensnav_notifications.tables import Facts, Message, NewFact, NewMessage, OfferFact, RoundFact
+from kompetensnav_notifications.tables import MailData, Message, NewFact, NewMessage, OfferFact, RoundFact
 
 JOB = "send"
 NOBODY = UUID(int=0)
@@ -31,9 +31,9 @@ KEPT = timedelta(days=14)
 """Best before, for messages without a day of their own."""
 LEASE = timedelta(seconds=20)
 """A claim that is not settled by then (the process was killed) is taken up again."""
-AboutOffer = registry.OfferFacts | registry.SeatFacts
+AboutOffer = registry.OfferPayload | registry.SeatPayload
 ABOUT_PLACEMENTS = (
-    registry.OfferFacts,
+    registry.OfferPayload,
     registry.WorkplaceAsked,
     registry.GuestAsked,
     registry.GuestEnded,
@@ -48,20 +48,20 @@ async def take_in(session: Session, events: Sequence[Event], now: datetime) -> N
     time."""
     await session.execute(_GROUPS)
     messages: list[NewMessage] = []
-    facts: dict[UUID, NewFact] = {}
+    counted: dict[UUID, NewFact] = {}
     for event in events:
-        taken = await _take(session, event, now, facts)
+        taken = await _take(session, event, now, counted)
         if getattr(event, "elsewhere", False):  # the workplace's own stack writes to the employer
             taken = [row for row in taken if row.party != Party.EMPLOYER]
         messages += taken
-    if facts:
+    if counted:
         new = upsert(OfferFact)
         kept = func.coalesce(
             new.excluded.outcome, OfferFact.outcome
         )  # a late offer.made does not undo an outcome
         await session.execute(
             new.on_conflict_do_update(index_elements=[OfferFact.match_id], set_={"outcome": kept}),
-            [vars(fact) for fact in facts.values()],
+            [vars(fact) for fact in counted.values()],
         )
     if messages:
         rows = [vars(message) for message in messages]
@@ -74,24 +74,24 @@ async def take_in(session: Session, events: Sequence[Event], now: datetime) -> N
 
 
 async def _take(
-    session: Session, event: Event, now: datetime, facts: dict[UUID, NewFact]
+    session: Session, event: Event, now: datetime, counted: dict[UUID, NewFact]
 ) -> list[NewMessage]:
     match event:
         case registry.OfferMade():
-            _fact(facts, event, None)
+            _fact(counted, event, None)
             return _offer_messages(event, now)
         case registry.SeatRefused():
-            _fact(facts, event, "refused")
+            _fact(counted, event, "refused")
             return []
         case registry.PlacementConfirmed():
-            _fact(facts, event, "confirmed")
+            _fact(counted, event, "confirmed")
             learner = _message(event, "confirmation", Party.LEARNER, now)
             return [learner, _employer(event, "outcome", now + OUTCOME_WAIT, now)]
         case registry.OfferDeclined() | registry.OfferExpired():
             reason = event.reason if isinstance(event, registry.OfferDeclined) else Reason.EXPIRED
             party = event.party if isinstance(event, registry.OfferDeclined) else None
             outcomes = {Reason.SLOT_WITHDRAWN: "withdrawn", Reason.EXPIRED: "expired"}
-            _fact(facts, event, outcomes.get(reason, "declined"))
+            _fact(counted, event, outcomes.get(reason, "declined"))
             messages = []
             if party != Party.LEARNER and reason != Reason.REQUEST_CLOSED:
                 kind = "withdrawal" if reason == Reason.SLOT_WITHDRAWN else "decline"
@@ -106,15 +106,15 @@ async def _take(
         case registry.WorkplaceAsked():
             return [_asked(event, now)]
         case registry.GuestAsked():
-            facts_of = Facts(answer_by=event.answer_by.isoformat())
-            return [_about_guest(event, "guest", now, _end_of(event.answer_by), facts_of)]
+            deadline = MailData(answer_by=event.answer_by.isoformat())
+            return [_about_guest(event, "guest", now, _end_of(event.answer_by), deadline)]
         case registry.GuestEnded():
-            return [_about_guest(event, "guest_ended", now, now + KEPT, Facts())]
+            return [_about_guest(event, "guest_ended", now, now + KEPT, MailData())]
         case registry.InvitationMade():
-            who = Facts(finishing=event.finishing, occupation=occupation_name(event.occupation))
+            who = MailData(finishing=event.finishing, occupation=occupation_name(event.occupation))
             return [_to_coordinator(event, "invitation", event.invitation_id, now, who)]
         case registry.AgreementExpiring():
-            days = Facts(valid_to=event.valid_to.isoformat(), days_left=event.days_left)
+            days = MailData(valid_to=event.valid_to.isoformat(), days_left=event.days_left)
             cause_id = uuid5(event.agreement_id, event.valid_to.isoformat())
             return [_to_coordinator(event, "expiring", cause_id, now, days)]
     return []
@@ -124,10 +124,12 @@ def _end_of(day: date) -> datetime:
     return datetime.combine(day, datetime.min.time(), UTC) + timedelta(days=1)
 
 
-def _fact(facts: dict[UUID, NewFact], event: AboutOffer, outcome: str | None) -> None:
-    match_id = event.match_id or event.offer_id if isinstance(event, registry.OfferFacts) else event.match_id
-    before = facts[match_id].outcome if match_id in facts else None
-    facts[match_id] = NewFact(
+def _fact(counted: dict[UUID, NewFact], event: AboutOffer, outcome: str | None) -> None:
+    match_id = (
+        event.match_id or event.offer_id if isinstance(event, registry.OfferPayload) else event.match_id
+    )
+    before = counted[match_id].outcome if match_id in counted else None
+    counted[match_id] = NewFact(
         match_id=match_id,
         municipality=event.workplace_municipality,
         round_id=event.round_id,
@@ -138,25 +140,25 @@ def _fact(facts: dict[UUID, NewFact], event: AboutOffer, outcome: str | None) ->
 
 
 def _offer_messages(event: registry.OfferMade, now: datetime) -> list[NewMessage]:
-    last, facts = _end_of(event.answer_by), Facts(answer_by=event.answer_by.isoformat())
+    last, data = _end_of(event.answer_by), MailData(answer_by=event.answer_by.isoformat())
     messages = []
     for party in (Party.LEARNER, Party.GUARDIAN):
         if party in event.must_answer or party in event.are_told:
             kind = "offer" if party in event.must_answer else "notice"
-            messages.append(_message(event, kind, party, now, facts=facts, best_before=last))
+            messages.append(_message(event, kind, party, now, data=data, best_before=last))
     if Party.EMPLOYER in event.must_answer or Party.EMPLOYER in event.are_told:
         due = now if event.at_workplace == 1 else now + DIGEST_WAIT
-        messages.append(_employer(event, "offer", due, now, facts=facts, best_before=last))
+        messages.append(_employer(event, "offer", due, now, data=data, best_before=last))
     return messages
 
 
 def _message(
-    event: registry.OfferFacts,
+    event: registry.OfferPayload,
     kind: str,
     party: Party,
     now: datetime,
     *,
-    facts: Facts | None = None,
+    data: MailData | None = None,
     best_before: datetime | None = None,
 ) -> NewMessage:
     """A message to the learner's side about one offer."""
@@ -170,7 +172,7 @@ def _message(
         event=event,
         due_at=now,
         best_before=best_before or now + KEPT,
-        facts=facts,
+        data=data,
         offer_id=event.offer_id,
     )
 
@@ -181,7 +183,7 @@ def _employer(
     due_at: datetime,
     now: datetime,
     *,
-    facts: Facts | None = None,
+    data: MailData | None = None,
     best_before: datetime | None = None,
 ) -> NewMessage:
     """The one message per workplace and round."""
@@ -195,7 +197,7 @@ def _employer(
         event=event,
         due_at=due_at,
         best_before=best_before or now + OUTCOME_WAIT + KEPT,
-        facts=facts,
+        data=data,
     )
 
 
@@ -211,7 +213,7 @@ def _asked(event: registry.WorkplaceAsked, now: datetime) -> NewMessage:
         administration=None,
         due_at=now,
         best_before=_end_of(event.answer_by),
-        facts=Facts(slots=event.slots, answer_by=event.answer_by.isoformat()),
+        data=MailData(slots=event.slots, answer_by=event.answer_by.isoformat()),
     )
 
 
@@ -220,7 +222,7 @@ def _about_guest(
     kind: str,
     now: datetime,
     best_before: datetime,
-    facts: Facts,
+    data: MailData,
 ) -> NewMessage:
     """A mail to an employer about a learner from another stack."""
     return _row(
@@ -233,11 +235,11 @@ def _about_guest(
         administration=None,
         due_at=now,
         best_before=best_before,
-        facts=facts | Facts(sender=municipalities().get(event.sent_by, event.sent_by)),
+        data=data | MailData(sender=municipalities().get(event.sent_by, event.sent_by)),
     )
 
 
-def _to_coordinator(event: Event, kind: str, cause_id: UUID, now: datetime, facts: Facts) -> NewMessage:
+def _to_coordinator(event: Event, kind: str, cause_id: UUID, now: datetime, data: MailData) -> NewMessage:
     """A mail to the municipality's coordinator that is not about a round."""
     municipality = event.envelope.municipality
     return _row(
@@ -250,7 +252,7 @@ def _to_coordinator(event: Event, kind: str, cause_id: UUID, now: datetime, fact
         administration=None,
         due_at=now,
         best_before=now + KEPT,
-        facts=facts,
+        data=data,
         is_at_workplace=False,
     )
 
@@ -270,13 +272,13 @@ def _row(
     administration: str | None,
     due_at: datetime,
     best_before: datetime,
-    facts: Facts | None = None,
+    data: MailData | None = None,
     offer_id: UUID | None = None,
     is_at_workplace: bool = True,
 ) -> NewMessage:
-    about = Facts()
+    about = MailData()
     if isinstance(event, ABOUT_PLACEMENTS):
-        about = Facts(placement_type=event.placement_type, starts_on=event.starts_on.isoformat())
+        about = MailData(placement_type=event.placement_type, starts_on=event.starts_on.isoformat())
     key = f"{kind}:{party.value}:{recipient_id}:email"
     return NewMessage(
         message_id=uuid5(cause_id, key),  # the same after a restored backup, so that a repeat shows
@@ -289,7 +291,7 @@ def _row(
         round_id=getattr(event, "round_id", cause_id),
         workplace_id=getattr(event, "workplace_id", None) if is_at_workplace else None,
         offer_id=offer_id,
-        facts=about | (facts or Facts()),
+        data=about | (data or MailData()),
         due_at=due_at,
         best_before=best_before,
     )

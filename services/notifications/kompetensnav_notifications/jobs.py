@@ -121,8 +121,8 @@ async def _hand_over(app: FastAPI, row: Message, counted: Mapping[str, int], con
         return "no_contact"
     post: Post = app.state.post
     try:
-        facts, n = {**row.facts, **counted}, counted.get("offered", row.facts.get("days_left", 1))
-        subject, text, html = compose(row.kind, row.party, contact["language"], contact["link"], facts, n)
+        data, n = {**row.data, **counted}, counted.get("offered", row.data.get("days_left", 1))
+        subject, text, html = compose(row.kind, row.party, contact["language"], contact["link"], data, n)
         message = mail_of(
             sender=app.state.sender,
             to=contact["email"],

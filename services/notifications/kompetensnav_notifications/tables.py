@@ -17,7 +17,7 @@ from kompetensnav_chassis.outbox import OutboxRow
 CODE = String(40)
 
 
-class Facts(TypedDict, total=False):
+class MailData(TypedDict, total=False):
     """What a message is about, in values that any reader may see: dates as YYYY-MM-DD, and numbers of
     offers."""
 
@@ -39,7 +39,7 @@ class Base(DeclarativeBase):
     metadata = metadata()
     type_annotation_map = {
         datetime: DateTime(timezone=True),
-        Facts: JSONB,
+        MailData: JSONB,
     }
 
 
@@ -72,7 +72,7 @@ class Message(Base):
     round_id: Mapped[UUID]
     workplace_id: Mapped[UUID | None]
     offer_id: Mapped[UUID | None]
-    facts: Mapped[Facts]
+    data: Mapped[MailData] = mapped_column("facts")
     state: Mapped[str] = mapped_column(CODE, default="waiting")
     due_at: Mapped[datetime]
     best_before: Mapped[datetime]
@@ -123,7 +123,7 @@ class NewMessage:
     round_id: UUID
     workplace_id: UUID | None
     offer_id: UUID | None
-    facts: Facts
+    data: MailData
     due_at: datetime
     best_before: datetime
     channel: str = "email"

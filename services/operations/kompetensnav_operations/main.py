@@ -1,6 +1,7 @@
 """Wires the console; reads like a table of contents."""
 
 from datetime import UTC, datetime
+from functools import partial
 
 from fastapi import FastAPI
 from prometheus_client import REGISTRY
@@ -10,6 +11,7 @@ from kompetensnav_operations import api, handlers, pages
 from kompetensnav_operations.actions.snapshot import Board
 from kompetensnav_operations.domain.picture import Picture
 from kompetensnav_operations.edges.broker import System
+from kompetensnav_operations.edges.collector import collect
 from kompetensnav_operations.edges.login import Login
 from kompetensnav_operations.edges.metrics import Metrics
 from kompetensnav_operations.edges.notices import Hook, Mail
@@ -32,6 +34,7 @@ def app(settings: Settings) -> FastAPI:
         routers=ROUTERS,
         jobs=JOBS,
         patient=True,
+        on_air=[partial(collect, stack=settings.stack)],
         state={
             "board": Board(settings.stack, Picture(at=datetime.now(UTC))),
             "system": _system(settings),

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from kompetensnav_chassis.streams import moment, plain
 from kompetensnav_operations.actions import alerts as alerting
 from kompetensnav_operations.actions.snapshot import Board, recent
 from kompetensnav_operations.domain import alerts, chain
@@ -35,7 +36,7 @@ from kompetensnav_operations.domain.picture import (
     from_json,
     has_gap,
 )
-from kompetensnav_operations.edges.broker import Held, moment, plain
+from kompetensnav_operations.edges.broker import Held
 from kompetensnav_operations.settings import Settings
 from kompetensnav_operations.tables import Sample
 

@@ -12,7 +12,7 @@ from kompetensnav_contracts.events.matching import LearnerMatched
 from kompetensnav_contracts.events.notifications import ErasureAnswered as NotificationsErasureAnswered
 from kompetensnav_contracts.events.registry import (
     CapacityChanged,
-    ErasureFacts,
+    ErasurePayload,
     SeatAccepted,
     SeatAnswered,
     SeatAsked,
@@ -46,7 +46,7 @@ async def on_learners_matched(events: Sequence[LearnerMatched], session: Session
 @listener.on_many(
     MatchingErasureAnswered, NotificationsErasureAnswered, ReportingErasureAnswered, name="erasures"
 )
-async def on_erasures_answered(events: Sequence[ErasureFacts], session: Session) -> None:
+async def on_erasures_answered(events: Sequence[ErasurePayload], session: Session) -> None:
     """Notes what each service has answered."""
     await erasure.note_answers(session, events, datetime.now(UTC))
 

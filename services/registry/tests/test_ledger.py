@@ -126,7 +126,7 @@ rows = st.lists(st.tuples(st.integers(1, 3), st.integers(0, 4), st.integers(1, 4
 acts = st.lists(st.tuples(st.sampled_from(["take", "take", "free"]), st.integers(0, 9)), max_size=14)
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.integers(0, 4), st.dictionaries(st.integers(0, 6), st.integers(0, 3), max_size=2), rows, acts)
 async def test_one_seat_is_refused_and_leaves_just_what_the_model_does(
     database, capacity, other, slot_rows, acts

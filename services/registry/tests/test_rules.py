@@ -20,27 +20,27 @@ TODAY = date(2027, 1, 4)
 RULES = in_force(pack(), date(2027, 3, 1))
 
 
-def case(placement_type="apl", **facts):
+def case(placement_type="apl", **values):
     """An everyday placement of two weeks in March 2027."""
-    days = {"starts_on": date(2027, 3, 1), "ends_on": date(2027, 3, 12), "today": TODAY} | facts
+    days = {"starts_on": date(2027, 3, 1), "ends_on": date(2027, 3, 12), "today": TODAY} | values
     return Case(placement_type=placement_type, **days)
 
 
-def prao(**facts):
-    return case("prao", age_class="older_child", age=14, **facts)
+def prao(**values):
+    return case("prao", age_class="older_child", age=14, **values)
 
 
-def youth(**facts):
-    return case(age_class="youth", age=17, **facts)
+def youth(**values):
+    return case(age_class="youth", age=17, **values)
 
 
-def adult(placement_type="apl", **facts):
-    return case(placement_type, age_class="adult", age=30, **facts)
+def adult(placement_type="apl", **values):
+    return case(placement_type, age_class="adult", age=30, **values)
 
 
-def paid(**facts):
+def paid(**values):
     """Three weeks of holiday practice of a fifteen-year-old."""
-    return case("holiday_practice", age_class="older_child", age=15, **facts)
+    return case("holiday_practice", age_class="older_child", age=15, **values)
 
 
 EIGHT = {"starts_at": time(8), "ends_at": time(16)}
@@ -90,7 +90,7 @@ def test_what_nobody_goes_by_yet_has_no_numbers_to_set():
 
 
 def test_every_fact_of_a_case_is_read_by_a_rule_and_filled_by_the_registry():
-    """Properties of a case are worked out from its other facts."""
+    """Properties of a case are worked out from its other values."""
     folder = Path(rules.__file__).parent / "domain"
     read = {
         node.attr
@@ -170,9 +170,9 @@ MORE = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("rule", "facts", "said"), MORE)
-def test_the_edges_of_a_rule(rule, facts, said):
-    assert CHECKS[rule](facts, RULES[rule].parameters) is said
+@pytest.mark.parametrize(("rule", "values", "said"), MORE)
+def test_the_edges_of_a_rule(rule, values, said):
+    assert CHECKS[rule](values, RULES[rule].parameters) is said
 
 
 def test_the_ten_year_school_moves_prao_to_grade_nine_from_july_2028():
@@ -231,7 +231,7 @@ def test_a_municipality_changes_what_is_its_own_to_decide_and_nothing_else():
     assert "R24" in in_force(pack(), date(2027, 7, 1), own)
 
 
-def test_a_placement_without_any_facts_is_refused_by_nothing_but_what_must_be_declared():
+def test_a_placement_that_says_nothing_is_refused_by_nothing_but_what_must_be_declared():
     for kind in sorted(RULES["R3"].placement_types):
         bare = replace(case(kind), authority_answers=True)
         assert broken(bare, RULES.values(), "request", "seat") == []

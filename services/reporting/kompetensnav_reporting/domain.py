@@ -87,12 +87,12 @@ def monday(day: date) -> date:
     return day - timedelta(days=day.weekday())
 
 
-def recount(facts: Iterable[Fact], by: Sequence[str] = ()) -> list[Line]:
+def recount(rows: Iterable[Fact], by: Sequence[str] = ()) -> list[Line]:
     """The report's lines from the facts of the event log, in any order and with repeats. Keys are sorted.
 
     `by`: dimensions out of DIMENSIONS; none = one line of totals.
     """
-    once = {fact.event_id: fact for fact in facts}
+    once = {fact.event_id: fact for fact in rows}
     newest: dict[tuple[str, UUID], Fact] = {}
     counts: dict[Key, Counter[str]] = defaultdict(Counter)
     days: dict[Key, list[int]] = defaultdict(list)

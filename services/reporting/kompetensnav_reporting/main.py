@@ -24,8 +24,8 @@ async def recount_log(
     running: dict[str, Any], municipality: str, administrations: Sequence[str], by: Sequence[str]
 ) -> list[domain.Line]:
     """The report's lines, counted anew from the event log of a running stack."""
-    facts = []
+    rows = []
     async for event in read_log(running, municipality, actions.EVENTS):
         if event.envelope.administration is None or event.envelope.administration in administrations:
-            facts.append(actions.fact(event))
-    return domain.recount(facts, by)
+            rows.append(actions.fact(event))
+    return domain.recount(rows, by)

@@ -10,7 +10,7 @@ from kompetensnav_reporting import domain
 from kompetensnav_reporting.domain import Fact, Line
 
 NAMES = [*domain.STATES, *domain.COUNTED]
-facts = st.lists(
+rows = st.lists(
     st.builds(
         Fact,
         event_id=st.integers(0, 60).map(lambda n: UUID(int=n)),
@@ -27,7 +27,7 @@ facts = st.lists(
 )
 
 
-@given(facts, st.randoms())
+@given(rows, st.randoms())
 def test_neither_order_nor_repeats_change_a_count(events, chance):
     first = domain.recount(events, ("placement_type",))
     again = [*events, *events[:5]]
@@ -36,7 +36,7 @@ def test_neither_order_nor_repeats_change_a_count(events, chance):
     assert domain.differences(first, first) == []
 
 
-@given(facts)
+@given(rows)
 def test_the_lines_add_up_to_the_total(events):
     (total,) = domain.recount(events)
     lines = domain.recount(events, ("occupation", "placement_type"))

@@ -15,6 +15,7 @@ from typing import Any
 import structlog
 import uvicorn
 from fastapi import APIRouter, FastAPI
+from nats.aio.client import Client
 
 from kompetensnav_chassis import bounds, db, health, http, logs, pace
 from kompetensnav_chassis.announce import announce
@@ -24,7 +25,6 @@ from kompetensnav_chassis.broker.listener import Listener
 from kompetensnav_chassis.failpoints import failpoint
 from kompetensnav_chassis.identity import Tokens
 from kompetensnav_chassis.outbox import RELAY, Relay
-from kompetensnav_chassis.retry import collect
 from kompetensnav_chassis.settings import ServiceSettings
 
 log = structlog.get_logger()
@@ -51,11 +51,12 @@ def service_app(
     jobs: Sequence[Job] = (),
     domains: Sequence[ModuleType] = (),
     state: dict[str, Any] | None = None,
-    background: Sequence[Callable[[FastAPI], Awaitable[None]]] = (),
+    on_air: Sequence[Callable[[Client], Coroutine[Any, Any, None]]] = (),
     patient: bool = False,
 ) -> FastAPI:
     """The service as an ASGI application; starting it starts all of its parts. `patient`: it serves people
-    while the broker is away, too, and goes on with the rest when that answers."""
+    while the broker is away, too, and goes on with the rest when that answers. `on_air`: what runs while
+    there is a connection to the broker."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -80,8 +81,7 @@ def service_app(
                 listener.service, str(settings.relay_database_url), client.jetstream()
             )
             await questions.answer(await announce(client, listener, relay), listener, app.state.sessions)
-            dead_letters = collect(client, settings.stack, f"_INBOX_{listener.service}.".encode())
-            begin([connection.watch(app.state.broker), relay.run(), dead_letters])
+            begin([connection.watch(app.state.broker), relay.run(), *(work(client) for work in on_air)])
 
         async def keep_trying() -> None:
             while app.state.relay is None:
@@ -106,7 +106,6 @@ def service_app(
                 app.state.failure = str(failure)
                 raise
             begin([_repeat(app, job, woken[job.name]) for job in jobs])
-            begin([_once(app, work) for work in background])
             if patient:
                 begin([keep_trying()])
             yield
@@ -174,10 +173,6 @@ async def _repeat(app: FastAPI, job: Job, woken: asyncio.Event) -> None:
 
 async def _nothing() -> None:
     """For those who need not wait."""
-
-
-async def _once(app: FastAPI, work: Callable[[FastAPI], Awaitable[None]]) -> None:
-    await work(app)
 
 
 def _is_outage(error: Exception) -> bool:

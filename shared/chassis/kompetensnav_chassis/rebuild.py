@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import structlog
-from nats.aio.msg import Msg
 
 from kompetensnav_chassis import db, streams
 from kompetensnav_chassis.broker.listener import Consumer, Listener
@@ -12,6 +11,7 @@ from kompetensnav_chassis.broker.pull import BATCH
 from kompetensnav_chassis.broker.work import read, take
 from kompetensnav_chassis.db import Sessions
 from kompetensnav_chassis.settings import ServiceSettings
+from kompetensnav_chassis.streams import Stored
 
 log = structlog.get_logger()
 
@@ -37,8 +37,8 @@ async def rebuild(listener: Listener, settings: ServiceSettings, outbox: type, u
     try:
         for consumer in (c for c in listener.consumers if c.projection):
             stream = consumer.stream(settings.stack)
-            async for messages in streams.batches(connection.jetstream(), stream, consumer.filters, BATCH):
-                wanted = [m for m in messages if m.metadata.sequence.stream <= up_to]
+            async for messages in streams.batches(connection, stream, consumer.filters, BATCH):
+                wanted = [m for m in messages if m.seq <= up_to]
                 if not wanted:
                     break
                 await _take(consumer, sessions, wanted, rebuilt)
@@ -48,7 +48,7 @@ async def rebuild(listener: Listener, settings: ServiceSettings, outbox: type, u
     return rebuilt
 
 
-async def _take(consumer: Consumer, sessions: Sessions, messages: Sequence[Msg], rebuilt: Rebuilt) -> None:
+async def _take(consumer: Consumer, sessions: Sessions, messages: Sequence[Stored], rebuilt: Rebuilt) -> None:
     try:
         await take(consumer, sessions, [read(consumer, message) for message in messages])
         rebuilt.events += len(messages)
@@ -57,10 +57,10 @@ async def _take(consumer: Consumer, sessions: Sessions, messages: Sequence[Msg],
             await _alone(consumer, sessions, message, rebuilt)
 
 
-async def _alone(consumer: Consumer, sessions: Sessions, message: Msg, rebuilt: Rebuilt) -> None:
+async def _alone(consumer: Consumer, sessions: Sessions, message: Stored, rebuilt: Rebuilt) -> None:
     try:
         await take(consumer, sessions, [read(consumer, message)])
         rebuilt.events += 1
     except Exception as error:
         rebuilt.failed += 1
-        log.warning("failed", seq=message.metadata.sequence.stream, error=type(error).__name__)
+        log.warning("failed", seq=message.seq, error=type(error).__name__)

@@ -4,15 +4,13 @@
 the message is terminated, so it is never lost between the two.
 """
 
-import asyncio
 import contextlib
-import json
 import random
 import re
 import traceback
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Literal
 
 import nats.errors
 import nats.js.errors
@@ -24,17 +22,15 @@ from kompetensnav_chassis.attempts import frames as frames_of
 from kompetensnav_chassis.attempts import note
 from kompetensnav_chassis.errors import InvalidMessage
 from kompetensnav_chassis.failpoints import failpoint
+from kompetensnav_chassis.streams import Stored
 
 log = structlog.get_logger()
-GIVEN_UP = {
-    "max_deliver": ("max-deliveries", "every delivery ended without an answer (crash, kill or time-out)"),
-    "terminated": ("terminated", "the consumer gave it up"),
-}
-"""Kind of advisory -> reason and words of the dead letter."""
 DEAD_LETTERED = "dead-lettered: "
 """How the reason begins with which a message is terminated that is a dead letter already."""
 BODY = "Kn-Dead-Body"
 """Header of a dead letter without its body: `left` where it was, for lack of room, or `gone`."""
+LONG = 1000
+"""Characters of a header that a dead letter without room leaves out."""
 NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 """A header's name as RFC 9110 has it: the client sends no other, and a dead letter must not fail by one."""
 
@@ -138,70 +134,32 @@ async def dead_letter(
     headers = {**kept, **about, **({BODY: body} if body else {})}
     size = len(data) + sum(len(f"{name}: {value}\r\n".encode()) for name, value in headers.items())
     if size > client.max_payload - 1000:
-        short = {name: value for name, value in kept.items() if len(value) < 1000}
+        short = {name: value for name, value in kept.items() if len(value) < LONG}
         data, headers = b"", short | about | {BODY: "left"}
     ack = await client.jetstream().publish(f"dead.{consumer}", data, headers=headers, timeout=5)
     if not ack.duplicate:  # it is there already, and was told of then
         log.error("dead_letter", consumer=consumer, seq=seq, reason=reason)
 
 
-async def collect(client: Client, stack: str, inbox_prefix: bytes) -> None:
-    """Turns the server's advisories into dead letters: MAX_DELIVERIES (crash loops, kills), and
-    MSG_TERMINATED of whoever gives up a message without a dead letter. Runs until cancelled.
-
-    Without it such a message is in limbo: neither pending nor acknowledged, and seen by nobody.
-    """
-    subscription = await client.jetstream().pull_subscribe_bind(
-        "collector", f"ADVISORY_{stack.upper()}", inbox_prefix=inbox_prefix
-    )
-    while True:
-        try:
-            messages = await subscription.fetch(10, timeout=5)
-        except TimeoutError:  # nats-py raises its own and, under load, the plain one
-            continue
-        except (nats.errors.Error, nats.js.errors.Error):
-            await asyncio.sleep(1)
-            continue
-        for message in messages:
-            try:
-                await _collect(client, stack, json.loads(message.data))
-                await message.ack()
-            except (nats.errors.Error, nats.js.errors.Error, TimeoutError):
-                await message.nak(5)
+Comparison = Literal["same", "differs", "gone"]
+"""What a dead letter is beside the message that it says it is of."""
 
 
-async def _collect(client: Client, stack: str, advisory: dict[str, Any]) -> None:
-    kind = advisory.get("type", "").rpartition(".")[2]
-    if kind not in GIVEN_UP:
-        return
-    if str(advisory.get("reason", "")).startswith(DEAD_LETTERED):
-        return
-    reason, error = GIVEN_UP[kind]
-    headers: Mapping[str, str]
-    try:
-        original = await client.jetstream().get_msg(advisory["stream"], advisory["stream_seq"], direct=True)
-    except nats.js.errors.NotFoundError:  # a stream that keeps no message that is answered
-        subject, data, headers, body = "", b"", {}, "gone"
-        stored = datetime.fromisoformat(advisory["timestamp"][:19] + "+00:00")
-    else:
-        subject, data, headers = original.subject or "", original.data or b"", original.headers or {}
-        body = ""
-        stored = original.time or datetime.now(UTC)
-    await dead_letter(
-        client,
-        stack=stack,
-        subject=subject,
-        stream=advisory["stream"],
-        seq=advisory["stream_seq"],
-        consumer=advisory["consumer"],
-        stored=stored,
-        deliveries=advisory["deliveries"],
-        reason=reason,
-        error=advisory.get("reason") or error,
-        data=data,
-        headers=headers,
-        body=body,
-    )
+def compared(dead: Stored, original: Stored | None) -> Comparison:
+    """Whether what a listener would read of a dead letter (body and `ce-` headers) is what the stream holds
+    at the place that it names. `gone`: there is nothing to compare with, or a message that came later, in a
+    stream that was made anew; anybody could have written such a dead letter."""
+    if original is None or original.at > dead.at:
+        return "gone"
+    is_same = original.subject == dead.header("Kn-Dead-Subject") and _envelope(original) == _envelope(dead)
+    has_body = not dead.header(BODY)
+    return "same" if is_same and (not has_body or original.data == dead.data) else "differs"
+
+
+def _envelope(message: Stored) -> dict[str, str]:
+    named = {name.lower(): value for name, value in message.headers.items() if NAME.fullmatch(name)}
+    # a dead letter with no room for long headers has left them where they are
+    return {name: value for name, value in named.items() if name.startswith("ce-") and len(value) < LONG}
 
 
 def _where(error: Exception) -> str:

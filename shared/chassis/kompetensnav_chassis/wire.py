@@ -62,14 +62,14 @@ def read(event: type[E], headers: Mapping[str, Any], body: bytes) -> E:
             f"expected {event.name}, got {sealed.type}", "unknown-version" if known else "unknown-type"
         )
     try:
-        facts = event.model_validate_json(body)
+        payload = event.model_validate_json(body)
     except ValidationError as bad:
         json_error = bad.errors()[0]["type"] == "json_invalid"
         fields = ", ".join(sorted({".".join(str(p) for p in e["loc"]) or "body" for e in bad.errors()}))
         raise InvalidMessage(
-            f"facts do not fit: {fields}", "bad-json" if json_error else "bad-facts"
+            f"the payload does not fit: {fields}", "bad-json" if json_error else "bad-payload"
         ) from bad
-    return facts.sealed(sealed)
+    return payload.sealed(sealed)
 
 
 def dumps(value: Any) -> bytes:

@@ -16,6 +16,7 @@ from faststream.nats.subscriber.usecases import PullStreamSubscriber
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import ConnectionClosedError
+from nats.micro.request import Request
 
 import kompetensnav_chassis
 from kompetensnav_chassis.broker import Consumer, upstream
@@ -87,3 +88,9 @@ def test_no_other_module_touches_a_private_name_of_a_library():
         if private.search(line)
     ]
     assert not found
+
+
+def test_a_question_of_nats_py_does_not_tell_where_its_answer_goes():
+    request = Request(Msg(SimpleNamespace(), "ask.2580.registry.contact", "_INBOX.x", b"{}"))
+    assert upstream.reply_of(request) == "_INBOX.x"
+    assert not hasattr(Request, "reply")

@@ -23,10 +23,10 @@ EVENTS = catalogue()
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda p: f"{p.parent.name}/{p.stem}")
 def test_an_event_travels_there_and_back(path):
     event = EVENTS[path.parent.name]
-    facts = event.model_validate_json(path.read_bytes())
-    headers = testing.headers_of(facts, administration="skola", revision=7)
-    back = wire.read(event, headers, facts.model_dump_json().encode())
-    assert back.model_dump() == facts.model_dump()
+    payload = event.model_validate_json(path.read_bytes())
+    headers = testing.headers_of(payload, administration="skola", revision=7)
+    back = wire.read(event, headers, payload.model_dump_json().encode())
+    assert back.model_dump() == payload.model_dump()
     assert (back.envelope.administration, back.envelope.revision) == ("skola", 7)
     assert all(value.isascii() for value in headers.values())
 
@@ -61,11 +61,11 @@ def test_a_fault_never_quotes_the_value():
 
 def test_another_stack_speaks_for_its_own_municipality_alone():
     event = EVENTS["registry.seat.returned.v1"]
-    facts = event(to="2560", reference=UUID(int=1), slot_id=UUID(int=2), reason="expired")
-    headers, body = testing.headers_of(facts, municipality="2581"), facts.model_dump_json().encode()
+    payload = event(to="2560", reference=UUID(int=1), slot_id=UUID(int=2), reason="expired")
+    headers, body = testing.headers_of(payload, municipality="2581"), payload.model_dump_json().encode()
     consumer = Consumer("registry-exchange", (event,), lambda *_: None, many=True)
     told = SimpleNamespace(headers=headers, data=body, subject=f"nav.2581.fed.2560.{event.name}")
-    assert read(consumer, told).model_dump() == facts.model_dump()
+    assert read(consumer, told).model_dump() == payload.model_dump()
     for forged in (f"nav.2584.fed.2560.{event.name}", f"nav.2581.fed.2505.{event.name}"):
         told.subject = forged
         with pytest.raises(InvalidMessage, match="says otherwise"):

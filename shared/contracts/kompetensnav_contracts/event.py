@@ -1,4 +1,4 @@
-"""What every event carries: an envelope (who, when, where) and a body (the facts).
+"""What every event carries: an envelope (who, when, where) and a body (the payload).
 
 The envelope is CloudEvents 1.0 in binary content mode; the chassis writes it as message headers. The body is
 the event class's fields and nothing else, and the published JSON Schema covers the body.
@@ -91,7 +91,7 @@ class Event(Fact):
         return self._envelope
 
     def sealed(self, envelope: Envelope) -> Self:
-        """The same facts in an envelope."""
+        """The same payload in an envelope."""
         sealed = self.model_copy()
         sealed._envelope = envelope
         return sealed

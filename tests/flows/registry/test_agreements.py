@@ -53,9 +53,9 @@ async def test_a_cooperation_agreement_is_signed_renewed_once_and_held_against_w
     assert ended["ended_on"] == "2026-12-31"
     on = stack.call("GET", "registry", "/0980/cooperation-agreements?valid_on=2027-06-01")["items"]
     assert [a["agreement_id"] for a in on] == [renewed["agreement_id"]]
-    facts = [r["b"] for r in await told(stack, "agreement.signed.v1", "0980")]
-    assert [made["agreement_id"] in f or renewed["agreement_id"] in f for f in facts] == [True, True]
-    assert ['"renews": null' in f for f in facts] == [True, False]
+    bodies = [r["b"] for r in await told(stack, "agreement.signed.v1", "0980")]
+    assert [made["agreement_id"] in f or renewed["agreement_id"] in f for f in bodies] == [True, True]
+    assert ['"renews": null' in f for f in bodies] == [True, False]
 
 
 async def test_the_coordinator_is_reminded_once_before_an_agreement_runs_out(stack):
@@ -76,9 +76,9 @@ async def test_the_coordinator_is_reminded_once_before_an_agreement_runs_out(sta
         return len(await mails()) == 2
 
     await eventually(both)
-    facts = await told(stack, "agreement.expiring.v1", "0781")
-    assert len(facts) == 2
-    assert '"days_left": 30' in facts[0]["b"]
+    bodies = await told(stack, "agreement.expiring.v1", "0781")
+    assert len(bodies) == 2
+    assert '"days_left": 30' in bodies[0]["b"]
 
 
 async def test_a_signed_paper_is_kept_in_the_vault_and_given_back_as_it_was(stack):

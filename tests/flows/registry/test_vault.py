@@ -249,11 +249,10 @@ async def streamed(stack):
     """(stream, event's name, learner it names) of every message in the streams that hold events."""
     connection = await stack.nats()
     try:
-        js = connection.jetstream()
         return [
             (m.stream, m.name, m.fact("learner_id"))
             for name in ("INT_LOCAL", "DEAD_LOCAL")
-            for m in await read_log(js, name)
+            for m in await read_log(connection, name)
         ]
     finally:
         await connection.close()

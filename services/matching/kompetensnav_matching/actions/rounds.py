@@ -158,7 +158,7 @@ def write(session: Session, row: Round, solved: Solved) -> list[Proposal]:
     row.crowded = sorted(draft.proof.crowded)
     row.bottlenecks = [b.as_data() for b in draft.proof.bottlenecks]
     row.revision += 1
-    tell(session, RoundDrafted(**facts(row)), municipality=row.municipality, revision=row.revision)
+    tell(session, RoundDrafted(**payload(row)), municipality=row.municipality, revision=row.revision)
     return rows
 
 
@@ -178,7 +178,7 @@ class RoundState(TypedDict):
     new_field_minutes: int
 
 
-def facts(row: Round) -> RoundState:
+def payload(row: Round) -> RoundState:
     """A round as its events carry it."""
     return RoundState(
         round_id=row.round_id,
@@ -411,7 +411,7 @@ async def tell_matches(
         _tell_bottlenecks(session, row)
     tell(
         session,
-        RoundApproved(approved_by=by, **facts(row)),
+        RoundApproved(approved_by=by, **payload(row)),
         municipality=row.municipality,
         revision=row.revision,
     )

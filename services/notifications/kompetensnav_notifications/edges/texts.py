@@ -15,12 +15,12 @@ _templates = Environment(
 
 
 def compose(
-    kind: str, party: str, language: str, link: str | None, facts: Mapping[str, object], n: int = 1
+    kind: str, party: str, language: str, link: str | None, data: Mapping[str, object], n: int = 1
 ) -> tuple[str, str, str]:
     """(subject, plain text, HTML) of a message; `n` is the number that its texts may be about."""
     words = texts(PACKAGE, language)
     chosen = words[f"{kind}_{party}"] if f"{kind}_{party}" in words else words[kind]
-    values = {**facts, "n": n, "type": words["types"].get(facts.get("placement_type"), "")}
+    values = {**data, "n": n, "type": words["types"].get(data.get("placement_type"), "")}
     subject = spoken(chosen["subject"], n).format(**values)
     page = {
         "subject": subject,

@@ -12,13 +12,15 @@ from fastapi import Depends, Request
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from kompetensnav_chassis.db import Scope, transaction
-from kompetensnav_chassis.errors import BadRows, NotFound, Unavailable
+from kompetensnav_chassis.errors import BadRows, Conflict, NotFound, Unavailable
 from kompetensnav_chassis.identity import Identity
+from kompetensnav_chassis.retry import Comparison
+from kompetensnav_chassis.streams import Stored
 from kompetensnav_operations.actions.audit import Verdict, Who, enter, verify
-from kompetensnav_operations.actions.event_reader import original
+from kompetensnav_operations.actions.event_reader import comparison, original
 from kompetensnav_operations.actions.snapshot import Board
 from kompetensnav_operations.domain.picture import Queue
-from kompetensnav_operations.edges.broker import AWAY, BATCH, Broker, Held, Refused, Stored
+from kompetensnav_operations.edges.broker import AWAY, BATCH, Broker, Held, Refused
 from kompetensnav_operations.tables import DeadLetter
 
 
@@ -107,6 +109,27 @@ class Console:
             return await original(self.broker, self.board.names.dead, dead_letter)
         except AWAY as away:
             raise Unavailable("NATS does not answer.", "NATS svarar inte.") from away
+
+    async def comparison(self, dead_letter: DeadLetter, message: Stored) -> Comparison:
+        """What a dead letter is beside the message that it says it is of. Raises Unavailable."""
+        try:
+            return await comparison(self.broker, dead_letter, message)
+        except AWAY as away:
+            raise Unavailable("NATS does not answer.", "NATS svarar inte.") from away
+
+    async def editable(self, dead_letter_id: int) -> tuple[DeadLetter, Stored]:
+        """A dead letter and its message, to be edited. Raises NotFound, Unavailable, and Conflict when it is
+        not what the stream holds."""
+        dead_letter = await self.dead_letter(dead_letter_id)
+        message = await self.original(dead_letter)
+        if message is None:
+            raise NotFound("Its message is not there any more.", "Meddelandet finns inte kvar.")
+        if await self.comparison(dead_letter, message) == "differs":
+            raise Conflict(
+                "It is not what the stream holds, so it is neither edited nor replayed.",
+                "Det stämmer inte med strömmen, så det varken redigeras eller sänds om.",
+            )
+        return dead_letter, message
 
     async def message(self, stream: str, seq: int) -> Stored | None:
         """A message of a stream; None when it is not there. Raises Unavailable."""

@@ -13,13 +13,14 @@ from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from kompetensnav_chassis.errors import BadRows, Conflict
+from kompetensnav_chassis.streams import Stored
 from kompetensnav_contracts.catalogue import catalogue
 from kompetensnav_operations.actions.audit import Who, enter
 from kompetensnav_operations.actions.dead_letters import Selection
 from kompetensnav_operations.actions.replays import Plan, plan
 from kompetensnav_operations.domain.dead_letters import State, differences
 from kompetensnav_operations.domain.picture import Picture
-from kompetensnav_operations.edges.broker import Held, Stored
+from kompetensnav_operations.edges.broker import Held
 from kompetensnav_operations.tables import Correction, DeadLetter
 
 LARGEST = 900_000

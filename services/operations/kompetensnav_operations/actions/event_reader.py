@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TypedDict
 
+import nats.errors
 import structlog
 from sqlalchemy import delete, func, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert
@@ -15,10 +16,11 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from kompetensnav_chassis.db import Scope, Sessions, transaction
-from kompetensnav_chassis.retry import DEAD_LETTERED
+from kompetensnav_chassis.retry import DEAD_LETTERED, Comparison, compared
+from kompetensnav_chassis.streams import Stored, moment, plain
 from kompetensnav_operations.domain.dead_letters import State, fingerprint, references
 from kompetensnav_operations.domain.picture import Stream
-from kompetensnav_operations.edges.broker import Broker, Stored, moment, plain
+from kompetensnav_operations.edges.broker import Broker
 from kompetensnav_operations.tables import Attempt, Bookmark, DeadLetter, GivenUp, Seen, among
 
 log = structlog.get_logger()
@@ -300,6 +302,14 @@ async def original(broker: Broker, dead: str, dead_letter: DeadLetter) -> Stored
     if theirs.header("ce-id") != message.header("ce-id"):  # another event at that place
         return None
     return replace(message, data=theirs.data, headers={**theirs.headers, **message.headers})
+
+
+async def comparison(broker: Broker, dead_letter: DeadLetter, message: Stored) -> Comparison:
+    """What a dead letter is beside the message that it says it is of. Raises one of AWAY."""
+    try:
+        return compared(message, await broker.message(dead_letter.stream, dead_letter.origin_seq))
+    except nats.errors.NoRespondersError:  # no such stream, or one that gives no message without a consumer
+        return "gone"
 
 
 async def take_attempts(session: AsyncSession, stored: Sequence[Stored]) -> None:

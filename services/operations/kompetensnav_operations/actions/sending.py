@@ -20,13 +20,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from kompetensnav_chassis.db import Scope, Sessions, transaction
 from kompetensnav_chassis.failpoints import failpoint
+from kompetensnav_chassis.streams import Stored
 from kompetensnav_operations.actions.audit import console, enter
-from kompetensnav_operations.actions.event_reader import COME_OF, original
+from kompetensnav_operations.actions.event_reader import COME_OF, comparison, original
 from kompetensnav_operations.actions.replays import ENDED, SENT, hindrance_of, locked, outcomes
 from kompetensnav_operations.actions.snapshot import Board
 from kompetensnav_operations.domain.dead_letters import CANARY, State, way
 from kompetensnav_operations.domain.picture import Queue
-from kompetensnav_operations.edges.broker import AWAY, Broker, Held, Refused, Stored
+from kompetensnav_operations.edges.broker import AWAY, Broker, Held, Refused
 from kompetensnav_operations.tables import (
     Bookmark,
     Correction,
@@ -181,6 +182,8 @@ async def _one(sessions: Sessions, board: Board, replay_id: UUID, dead_letter_id
         why = hindrance_of(dead_letter, board.picture, message is not None, is_taken)
         if corrected is not None and corrected.body is None:
             why = why or "withdrawn"
+        if not why and message is not None and await comparison(broker, dead_letter, message) == "differs":
+            why = "differs"
         if why or message is None or queue is None:
             mine.outcome = why or "gone"
             if is_taken:

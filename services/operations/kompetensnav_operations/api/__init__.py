@@ -12,6 +12,7 @@ from starlette.responses import Response
 from kompetensnav_chassis.bounds import takes
 from kompetensnav_chassis.db import Scope, transaction
 from kompetensnav_chassis.errors import Forbidden, NotFound, Problem
+from kompetensnav_chassis.streams import plain
 from kompetensnav_operations.actions import alerts, audit, dead_letters, editing, history, pauses, replays
 from kompetensnav_operations.actions.console import TheConsole
 from kompetensnav_operations.actions.dead_letters import PAGE, Selection
@@ -42,7 +43,6 @@ from kompetensnav_operations.api.views import (
 from kompetensnav_operations.domain.chain import Entry
 from kompetensnav_operations.domain.dead_letters import envelope, masked, readable
 from kompetensnav_operations.domain.picture import as_json
-from kompetensnav_operations.edges.broker import plain
 from kompetensnav_operations.edges.roles import Admin, Corrector, Operator, Viewer
 from kompetensnav_operations.tables import Audit, Replay
 
@@ -142,6 +142,7 @@ async def show_dead_letter(_: Viewer, console: TheConsole, dead_letter_id: int) 
         dead_letter=DeadLetterView.model_validate(dead_letter),
         stack=original.header("Kn-Dead-Stack") if original else "",
         body=masked(original.data) if original else None,
+        comparison=await console.comparison(dead_letter, original) if original else None,
         attempts=list(tries),
     )
 
@@ -162,9 +163,7 @@ async def reveal_dead_letter(who: Operator, console: TheConsole, dead_letter_id:
 @takes(4_000_000)
 async def correct(who: Corrector, console: TheConsole, dead_letter_id: int, edited: Edited) -> replays.Plan:
     """Makes a new event of an edited body, and plans its sending to the consumer that failed."""
-    original = await console.original(await console.dead_letter(dead_letter_id))
-    if original is None:
-        raise NotFound("Its message is not there any more.", "Meddelandet finns inte kvar.")
+    _, original = await console.editable(dead_letter_id)
     held = await console.held()
     async with console.begin() as session:
         plan = await editing.correct(

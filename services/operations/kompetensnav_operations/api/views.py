@@ -6,6 +6,7 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, Field, model_validator
 
+from kompetensnav_chassis.retry import Comparison
 from kompetensnav_operations.actions import dead_letters
 from kompetensnav_operations.actions.dead_letters import Selection
 from kompetensnav_operations.domain.dead_letters import State
@@ -155,6 +156,8 @@ class WholeDeadLetter(BaseModel):
     dead_letter: DeadLetterView
     stack: str
     body: Any
+    comparison: Comparison | None
+    """With the message that it says it is of: what differs is never replayed. None when it has none."""
     attempts: list[dead_letters.Try]
 
 

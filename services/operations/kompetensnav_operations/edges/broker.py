@@ -4,8 +4,7 @@ without a consumer (direct get, in batches), services that answer `$SRV`, server
 import asyncio
 import contextlib
 import json
-import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +15,7 @@ import nats.errors
 import nats.js.errors
 
 from kompetensnav_chassis import streams
+from kompetensnav_chassis.streams import Stored, moment
 from kompetensnav_operations.domain.picture import Instance, Queue, Server, Stream
 
 Said = dict[str, Any]
@@ -32,23 +32,6 @@ AWAY = (nats.errors.Error, nats.js.errors.Error, OSError, TimeoutError)
 
 class Refused(Exception):
     """The broker does not do it; says why."""
-
-
-@dataclass(frozen=True)
-class Stored:
-    """A message as a stream holds it."""
-
-    stream: str
-    seq: int
-    at: datetime
-    subject: str
-    headers: dict[str, str]
-    data: bytes
-
-    def header(self, name: str) -> str:
-        """A header's value, whatever its dead letters' case; empty when there is none."""
-        lower = name.lower()
-        return next((v for k, v in self.headers.items() if k.lower() == lower), "")
 
 
 @dataclass(frozen=True)
@@ -82,8 +65,7 @@ class Broker:
         return bool(self._connection.is_connected)
 
     async def _ask(self, call: str, question: Any = None) -> Said:
-        if not self.is_there:
-            raise nats.errors.ConnectionClosedError
+        self._must_be_there()
         body = json.dumps(question).encode() if question is not None else b""
         answer = await self._connection.request(f"$JS.API.{call}", body, timeout=PATIENCE)
         said: Said = json.loads(answer.data)
@@ -117,57 +99,37 @@ class Broker:
     async def read(self, stream: str, seq: int, most: int = BATCH, subject: str = ">") -> list[Stored]:
         """The messages from a sequence on, at most so many, fewer when they are large; empty at the end, or
         when the replica that answers lags behind. The stream must allow direct gets."""
-        question = {"seq": max(seq, 1), "batch": most, "next_by_subj": subject}
-        found = []
-        async with self._gathering(f"$JS.API.DIRECT.GET.{stream}", question) as answers:
-            async for answer in answers:
-                if "Status" in (answer.headers or {}):
-                    break
-                found.append(_stored(stream, answer))
-        return found
+        self._must_be_there()
+        return await streams.read(self._connection, stream, seq, most, subject, PATIENCE)
 
     async def first(self, stream: str, seq: int, subjects: Sequence[str]) -> Stored | None:
         """The first message from a sequence on with one of these subjects; None when there is none."""
-        asked = [self._direct(stream, {"seq": max(seq, 1), "next_by_subj": s}) for s in subjects or (">",)]
+        self._must_be_there()
+        asked = [
+            streams.get(self._connection, stream, {"seq": max(seq, 1), "next_by_subj": s}, PATIENCE)
+            for s in subjects or (">",)
+        ]
         found = [each for each in await asyncio.gather(*asked) if each]
         return min(found, key=lambda each: each.seq, default=None)
 
     async def message(self, stream: str, seq: int) -> Stored | None:
         """One message; None when it is not there (any more)."""
-        return await self._direct(stream, {"seq": seq})
+        self._must_be_there()
+        return await streams.message(self._connection, stream, seq, PATIENCE)
 
-    async def _direct(self, stream: str, question: Said) -> Stored | None:
+    def _must_be_there(self) -> None:
         if not self.is_there:
             raise nats.errors.ConnectionClosedError
-        body = json.dumps(question).encode()
-        answer = await self._connection.request(f"$JS.API.DIRECT.GET.{stream}", body, timeout=PATIENCE)
-        return None if "Status" in (answer.headers or {}) else _stored(stream, answer)
-
-    @contextlib.asynccontextmanager
-    async def _gathering(self, subject: str, question: Any) -> AsyncIterator[AsyncIterator[Any]]:
-        if not self.is_there:
-            raise nats.errors.ConnectionClosedError
-        inbox = self._connection.new_inbox()
-        subscription = await self._connection.subscribe(inbox)
-
-        async def answers() -> AsyncIterator[Any]:
-            while True:
-                yield await subscription.next_msg(timeout=PATIENCE)
-
-        try:
-            await self._connection.publish(
-                subject, json.dumps(question).encode() if question is not None else b"", reply=inbox
-            )
-            yield answers()
-        finally:
-            with contextlib.suppress(nats.errors.Error):
-                await subscription.unsubscribe()
 
     async def everybody(self, subject: str) -> list[Said]:
         """What everybody answers who does so in a moment."""
         found: list[Said] = []
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(GATHER), self._gathering(subject, None) as answers:
+            self._must_be_there()
+            async with (
+                asyncio.timeout(GATHER),
+                streams.gathering(self._connection, subject, None, PATIENCE) as answers,
+            ):
                 async for answer in answers:
                     if answer.data:
                         found.append(json.loads(answer.data))
@@ -180,8 +142,7 @@ class Broker:
 
     async def publish(self, subject: str, data: bytes, headers: dict[str, str]) -> tuple[int, bool]:
         """Stores a message; returns its sequence, and whether it was there already."""
-        if not self.is_there:
-            raise nats.errors.ConnectionClosedError
+        self._must_be_there()
         size = len(data) + sum(len(f"{name}: {value}\r\n".encode()) for name, value in headers.items())
         if size + 20 > self._connection.max_payload:  # the server would hang up; the client looks at the body
             raise nats.errors.MaxPayloadError
@@ -233,30 +194,6 @@ def _server(said: Said, links: Sequence[str]) -> Server:
         certificate_ends=moment(varz.get("tls_cert_not_after")),
         links=tuple(links),
     )
-
-
-def _stored(stream: str, answer: Any) -> Stored:
-    headers = {plain(name): plain(value) for name, value in (answer.headers or {}).items()}
-    seq, at, subject = (headers.pop(f"Nats-{n}", "") for n in ("Sequence", "Time-Stamp", "Subject"))
-    for name in ("Nats-Stream", "Nats-Num-Pending", "Nats-Last-Sequence"):
-        headers.pop(name, None)
-    return Stored(stream, int(seq), moment(at) or datetime.now(UTC), plain(subject), headers, answer.data)
-
-
-def plain(text: str) -> str:
-    """Text as a database and a page can hold it: what is no character, and NUL, become the sign for that."""
-    return text.encode("utf-8", "replace").decode().replace("\0", "\N{REPLACEMENT CHARACTER}")
-
-
-def moment(text: str | None) -> datetime | None:
-    """A time as Go or Python write it in RFC 3339, with any number of decimals, in UTC when it says no zone;
-    None for none, and for Go's zero time."""
-    if not text or text.startswith("0001-"):
-        return None
-    with contextlib.suppress(ValueError, OverflowError):
-        at = datetime.fromisoformat(re.sub(r"(\.\d{6})\d+", r"\1", text))
-        return (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC)
-    return None
 
 
 def stream_of(said: Said) -> Stream:

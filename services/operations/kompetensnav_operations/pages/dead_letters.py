@@ -8,7 +8,7 @@ from fastapi import APIRouter, Form, Query, Request
 from starlette.responses import HTMLResponse, RedirectResponse
 
 from kompetensnav_chassis.bounds import takes
-from kompetensnav_chassis.errors import BadRows, Conflict, NotFound, Problem
+from kompetensnav_chassis.errors import BadRows, Conflict, Problem
 from kompetensnav_chassis.identity import Identity
 from kompetensnav_contracts.catalogue import catalogue
 from kompetensnav_operations.actions import dead_letters, editing, replays
@@ -131,10 +131,11 @@ async def show_dead_letter(
 async def _dead_letter(
     request: Request, me: Identity, console: Console, dead_letter: DeadLetter, *, reveal: bool = False
 ) -> HTMLResponse:
-    texts, fault, original = words(request)["dead_letter"], "", None
+    texts, fault, original, standing = words(request)["dead_letter"], "", None, ""
     try:
         original = await console.original(dead_letter)
         fault = "" if original else texts["gone"]
+        standing = await console.comparison(dead_letter, original) if original else ""
     except Problem:
         fault = texts["unread"]
     async with console.begin() as session:
@@ -146,6 +147,7 @@ async def _dead_letter(
     return render(
         request, "dead_letter.html", me, here="dead_letters", dead_letter=dead_letter, attempts=attempts,
         fault=fault, kind=kind, body=body, headers=headers, revealed=reveal and original is not None,
+        standing=standing,
         frames=_frames(original.header("Kn-Dead-Stack") if original else ""),
     )  # fmt: skip
 
@@ -186,10 +188,7 @@ def _edit(
 
 
 async def _editable(console: Console, dead_letter_id: int) -> tuple[DeadLetter, str, Any]:
-    dead_letter = await console.dead_letter(dead_letter_id)
-    original = await console.original(dead_letter)
-    if original is None:
-        raise NotFound("Its message is not there any more.", "Meddelandet finns inte kvar.")
+    dead_letter, original = await console.editable(dead_letter_id)
     kind, text = readable(original.data, LARGEST + 1)
     if kind == "bytes":
         raise Conflict("It is no text, so it cannot be edited.", "Det är inte text och kan inte rättas.")

@@ -18,5 +18,5 @@ class Loan(Base):
     municipality: Mapped[str] = mapped_column(CODE, primary_key=True)
     """The slot's, as they say who lend it."""
     published: Mapped[dict[str, Any] | None]
-    """The facts; none when it is lent no more."""
+    """The payload; none when it is lent no more."""
     revision: Mapped[int] = mapped_column(default=0)

@@ -21,13 +21,11 @@ async def read_log(
     try:
         by_name = {kind.name: kind for kind in kinds}
         subjects = [subject(kind, municipality) for kind in kinds]
-        async for messages in streams.batches(
-            connection.jetstream(), f"INT_{running['stack'].upper()}", subjects
-        ):
+        async for messages in streams.batches(connection, f"INT_{running['stack'].upper()}", subjects):
             for message in messages:
-                headers = message.headers or {}
                 try:
-                    yield wire.read(by_name[headers.get("ce-type", "")], headers, message.data)
+                    kind = by_name[message.headers.get("ce-type", "")]
+                    yield wire.read(kind, message.headers, message.data)
                 except (InvalidMessage, KeyError):
                     continue
     finally:

@@ -13,6 +13,7 @@ from nats.micro.service import Service
 from kompetensnav_chassis import wire
 from kompetensnav_chassis.broker.connection import client
 from kompetensnav_chassis.broker.listener import Answerer, Listener
+from kompetensnav_chassis.broker.upstream import reply_of
 from kompetensnav_chassis.db import Sessions
 
 log = structlog.get_logger()
@@ -33,6 +34,9 @@ async def answer(service: Service, listener: Listener, sessions: Sessions) -> No
 
 def _handler(answerer: Answerer, sessions: Sessions) -> Any:
     async def handle(request: Request) -> None:
+        if not reply_of(request).startswith("_INBOX"):  # it would be stored where events are
+            log.warning("question_refused", why="the answer would go to no inbox")
+            return
         try:
             answered = await answerer(request.subject.split(".")[1], json.loads(request.data), sessions)
         except Exception as error:  # only its kind is told: what it says may be personal

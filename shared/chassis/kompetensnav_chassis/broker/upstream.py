@@ -14,6 +14,7 @@ from faststream.nats.subscriber.config import NatsSubscriberConfig, NatsSubscrib
 from faststream.nats.subscriber.specification import NatsSubscriberSpecification
 from nats.aio.client import Client
 from nats.js.api import ConsumerConfig
+from nats.micro.request import Request
 
 from kompetensnav_chassis.broker.listener import Consumer
 from kompetensnav_chassis.broker.pull import BATCH, WORKERS, BatchSubscriber, SingleSubscriber
@@ -66,3 +67,8 @@ def gave_up(client: Client) -> bool:
     """
     trying = client._reconnection_task
     return not client.is_connected and trying is not None and bool(trying.done())
+
+
+def reply_of(request: Request) -> str:
+    """The subject that a question is to be answered on: nats-py's request does not tell (2.12)."""
+    return request._msg.reply

@@ -17,6 +17,7 @@ from kompetensnav_chassis.errors import InvalidMessage
 from kompetensnav_chassis.failpoints import failpoint
 from kompetensnav_chassis.inbox import failed, first_time
 from kompetensnav_chassis.retry import DeadLetters
+from kompetensnav_chassis.streams import Stored
 from kompetensnav_contracts import Envelope, Event, Federated, subject
 
 log = structlog.get_logger()
@@ -123,7 +124,7 @@ class Work:
         await self._dead_letters.settle(self._client(), message, error, attempts)
 
 
-def read(consumer: Consumer, message: Msg) -> Event:
+def read(consumer: Consumer, message: Msg | Stored) -> Event:
     """The event in a message of a consumer. Raises InvalidMessage, also when another stack speaks for a
     municipality that it may not speak for: what it may is held by the subjects that it can publish to."""
     headers = message.headers or {}

@@ -5,11 +5,11 @@ from typing import Literal
 from uuid import UUID
 
 from kompetensnav_contracts.event import Event, Fact, fact
-from kompetensnav_contracts.events.registry import ErasureFacts
+from kompetensnav_contracts.events.registry import ErasurePayload
 from kompetensnav_contracts.vocabulary import PlacementType
 
 
-class RoundFacts(Event):
+class RoundPayload(Event):
     """A matching round in numbers."""
 
     round_id: UUID = fact("reference", "The round.")
@@ -29,7 +29,7 @@ class RoundFacts(Event):
     )
 
 
-class RoundDrafted(RoundFacts):
+class RoundDrafted(RoundPayload):
     """A round has been solved into a draft that people decide on."""
 
     name = "matching.round.drafted.v1"
@@ -40,7 +40,7 @@ class RoundDrafted(RoundFacts):
     }
 
 
-class RoundApproved(RoundFacts):
+class RoundApproved(RoundPayload):
     """A coordinator, or the municipality's standing rule, has approved all or some of a draft."""
 
     name = "matching.round.approved.v1"
@@ -115,7 +115,7 @@ class LearnerUnmatched(Event):
     reasons: tuple[MatchReason, ...] = fact("pseudonymous", "Why not, the weightiest first.", ())
 
 
-class ErasureAnswered(ErasureFacts):
+class ErasureAnswered(ErasurePayload):
     """Matching has forgotten a learner, or says why not."""
 
     name = "matching.erasure.answered.v1"

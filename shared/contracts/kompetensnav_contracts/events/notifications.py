@@ -4,13 +4,13 @@ from typing import Literal
 from uuid import UUID
 
 from kompetensnav_contracts.event import Event, fact
-from kompetensnav_contracts.events.registry import ErasureFacts
+from kompetensnav_contracts.events.registry import ErasurePayload
 from kompetensnav_contracts.vocabulary import Party
 
 Channel = Literal["email"]
 
 
-class MessageFacts(Event):
+class MessagePayload(Event):
     """One message to one recipient on one channel; never the address or the text."""
 
     message_id: UUID = fact("reference", "The message; also its idempotency key.")
@@ -20,7 +20,7 @@ class MessageFacts(Event):
     channel: Channel = fact("internal", "How.")
 
 
-class MessageSent(MessageFacts):
+class MessageSent(MessagePayload):
     """A message was handed over."""
 
     name = "notifications.message.sent.v1"
@@ -28,7 +28,7 @@ class MessageSent(MessageFacts):
     summaries = {"sv": "Meddelande {message_id} sänt", "en": "Message {message_id} sent"}
 
 
-class MessageFailed(MessageFacts):
+class MessageFailed(MessagePayload):
     """A message will not be sent."""
 
     name = "notifications.message.failed.v1"
@@ -41,7 +41,7 @@ class MessageFailed(MessageFacts):
     reason: Literal["too_late", "no_contact", "refused"] = fact("internal", "Why.")
 
 
-class ErasureAnswered(ErasureFacts):
+class ErasureAnswered(ErasurePayload):
     """Notifications has forgotten a learner, or says why not."""
 
     name = "notifications.erasure.answered.v1"

@@ -7,14 +7,14 @@ from pydantic import AwareDatetime
 from kompetensnav_contracts.event import Event, fact
 
 
-class ActFacts(Event):
+class ActPayload(Event):
     """Something that an operator has done."""
 
     act_id: UUID = fact("reference", "The act.")
     audit_number: int = fact("internal", "Its entry in the audit.", ge=1)
 
 
-class LetterReplayed(ActFacts):
+class LetterReplayed(ActPayload):
     """Dead letters are given to the consumers that failed, once more."""
 
     name = "operations.letter.replayed.v1"
@@ -24,7 +24,7 @@ class LetterReplayed(ActFacts):
     letters: int = fact("internal", "How many.", ge=1)
 
 
-class LetterDiscarded(ActFacts):
+class LetterDiscarded(ActPayload):
     """Dead letters are put away, or taken back."""
 
     name = "operations.letter.discarded.v1"
@@ -35,14 +35,14 @@ class LetterDiscarded(ActFacts):
     restored: bool = fact("internal", "True when they are taken back.", default=False)
 
 
-class ConsumerFacts(ActFacts):
+class ConsumerPayload(ActPayload):
     """A consumer that somebody, or time, has done something to."""
 
     stream: str = fact("internal", "Its stream.", max_length=200)
     consumer: str = fact("internal", "Its name.", max_length=200)
 
 
-class ConsumerPaused(ConsumerFacts):
+class ConsumerPaused(ConsumerPayload):
     """A consumer is given nothing until a time."""
 
     name = "operations.consumer.paused.v1"
@@ -52,7 +52,7 @@ class ConsumerPaused(ConsumerFacts):
     until: AwareDatetime = fact("internal", "When it goes on by itself.")
 
 
-class ConsumerResumed(ConsumerFacts):
+class ConsumerResumed(ConsumerPayload):
     """A consumer that was paused goes on."""
 
     name = "operations.consumer.resumed.v1"

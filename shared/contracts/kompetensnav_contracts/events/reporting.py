@@ -4,7 +4,7 @@ from datetime import date
 from uuid import UUID
 
 from kompetensnav_contracts.event import Event, fact
-from kompetensnav_contracts.events.registry import ErasureFacts
+from kompetensnav_contracts.events.registry import ErasurePayload
 
 
 class ReportPublished(Event):
@@ -21,7 +21,7 @@ class ReportPublished(Event):
     sha256: str = fact("public", "SHA-256 of the published JSON, hexadecimal.", pattern=r"^[0-9a-f]{64}$")
 
 
-class ErasureAnswered(ErasureFacts):
+class ErasureAnswered(ErasurePayload):
     """Reporting has forgotten a learner, or says why not."""
 
     name = "reporting.erasure.answered.v1"

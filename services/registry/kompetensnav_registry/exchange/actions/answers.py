@@ -40,11 +40,11 @@ async def answered(session: Session, event: SeatAnswered) -> None:
     if event.refusal is not None:
         _refuse(session, row, event.refusal)
         return
-    facts = await cases.known(session, [request] if request else [], [slot])
+    known = await cases.known(session, [request] if request else [], [slot])
     refusal = ledger.refusal(books, slot, request)
-    if request is None or facts.is_hidden(request):
+    if request is None or known.is_hidden(request):
         refusal = Refusal.REQUEST_IS_CLOSED
-    elif refusal is None and cases.seat_broken(facts, request, slot, is_automatic=True):
+    elif refusal is None and cases.seat_broken(known, request, slot, is_automatic=True):
         refusal = Refusal.RULE
     if refusal or request is None:  # something has come between; the seat is not needed
         closed = refusal is Refusal.REQUEST_IS_CLOSED
@@ -52,7 +52,7 @@ async def answered(session: Session, event: SeatAnswered) -> None:
         _refuse(session, row, refusal or Refusal.REQUEST_IS_CLOSED, "returned")
         return
     row.state = "held"
-    _tell(session, row, SeatReserved(seat_id=row.reference, **seats.facts(row)))
+    _tell(session, row, SeatReserved(seat_id=row.reference, **seats.payload(row)))
     offers.make_offer(
         session,
         request=request,
@@ -146,7 +146,7 @@ def _waits_for_employer(offer: Offer) -> bool:
 
 def _refuse(session: Session, row: Ask, refusal: Refusal, state: str = "refused") -> None:
     row.state, row.refusal = state, refusal
-    _tell(session, row, SeatRefused(refusal=refusal, **seats.facts(row)))
+    _tell(session, row, SeatRefused(refusal=refusal, **seats.payload(row)))
 
 
 def _tell(session: Session, row: Ask, event: SeatReserved | SeatRefused) -> None:

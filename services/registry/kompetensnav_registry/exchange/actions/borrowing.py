@@ -22,7 +22,7 @@ from kompetensnav_contracts.vocabulary import Sharing
 from kompetensnav_registry.actors.tables import Employer
 from kompetensnav_registry.exchange.tables import Loan
 from kompetensnav_registry.ledger.actions import listing
-from kompetensnav_registry.ledger.actions.slots import facts
+from kompetensnav_registry.ledger.actions.slots import payload
 from kompetensnav_registry.ledger.domain.slots import SlotValues
 from kompetensnav_registry.ledger.tables.slots import Slot
 from kompetensnav_registry.ledger.tables.workplaces import Workplace
@@ -129,7 +129,7 @@ def _lent(session: Session, event: SlotLent, slot: Slot | None, place: Workplace
             public_revision=0, is_public=False, revision=1, locality=event.locality, **about,
         )  # fmt: skip
         session.add(slot)
-        tell(session, facts(SlotPosted, slot), municipality=host, revision=1)
+        tell(session, payload(SlotPosted, slot), municipality=host, revision=1)
     else:
         named = sorted({*slot.named_municipalities, event.to})
         said = {**about, "locality": event.locality, "named_municipalities": named}
@@ -137,7 +137,7 @@ def _lent(session: Session, event: SlotLent, slot: Slot | None, place: Workplace
             for name, value in changed.items():
                 setattr(slot, name, value)
             slot.revision += 1
-            tell(session, facts(SlotChanged, slot), municipality=host, revision=slot.revision)
+            tell(session, payload(SlotChanged, slot), municipality=host, revision=slot.revision)
     left(session, slot, event.seats_left)
     listing.show(session, slot, place)
 
@@ -146,6 +146,6 @@ def _recalled(session: Session, event: SlotRecalled, slot: Slot) -> None:
     """It is shared with nobody, and may be lent again; who has a seat keeps it."""
     slot.named_municipalities = [code for code in slot.named_municipalities if code != event.to]
     slot.revision += 1
-    tell(session, facts(SlotChanged, slot), municipality=slot.municipality, revision=slot.revision)
+    tell(session, payload(SlotChanged, slot), municipality=slot.municipality, revision=slot.revision)
     if not slot.named_municipalities:
         listing.hide(session, slot.slot_id)

@@ -18,7 +18,7 @@ from kompetensnav_contracts.events.registry import (
 from kompetensnav_contracts.vocabulary import Party, Reason, Refusal
 from kompetensnav_registry.exchange.actions import lending
 from kompetensnav_registry.ledger.actions import ledger
-from kompetensnav_registry.ledger.actions.guests import OPEN, end_guest, facts_of
+from kompetensnav_registry.ledger.actions.guests import OPEN, end_guest, payload_of
 from kompetensnav_registry.ledger.actions.offers import DECLARED
 from kompetensnav_registry.ledger.tables.guests import Guest
 from kompetensnav_registry.ledger.tables.slots import Slot
@@ -94,7 +94,7 @@ def _ask_employer(session: Session, guest: Guest, slot: Slot) -> None:
     if Party.EMPLOYER not in rule.must_answer:
         return
     guest.answer_by = datetime.now(UTC).date() + timedelta(days=rule.days_to_answer)
-    event = GuestAsked(answer_by=guest.answer_by, **facts_of(guest, slot))
+    event = GuestAsked(answer_by=guest.answer_by, **payload_of(guest, slot))
     tell(session, event, municipality=guest.municipality, revision=1)
 
 

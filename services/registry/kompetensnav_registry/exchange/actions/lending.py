@@ -80,12 +80,12 @@ async def lend(session: Session, *, slots: Collection[UUID], municipalities: Col
         slot, org_number = rows[loan.slot_id]
         if loan.lent_to in borrowers(slot, agreements):
             event: SlotLent | SlotRecalled = _lent(slot, org_number, loan.lent_to)
-            facts = event.model_dump(mode="json")
+            payload = event.model_dump(mode="json")
         else:
-            facts, event = None, SlotRecalled(to=loan.lent_to, slot_id=slot.slot_id)
-        if facts == loan.published:
+            payload, event = None, SlotRecalled(to=loan.lent_to, slot_id=slot.slot_id)
+        if payload == loan.published:
             continue
-        loan.published, loan.revision = facts, loan.revision + 1
+        loan.published, loan.revision = payload, loan.revision + 1
         tell(session, event, municipality=slot.municipality, revision=loan.revision)
 
 

@@ -24,14 +24,14 @@ REASONS_GIVEN = {
 
 def ask(session: Session, match: LearnerMatched, slot: Slot) -> Ask:
     """Asks the slot's own registry for a seat. The reference is random: not even its time tells anything."""
-    facts = ("slot_id", "workplace_id", "match_id", "round_id", "request_id", "at_workplace")
+    names = ("slot_id", "workplace_id", "match_id", "round_id", "request_id", "at_workplace")
     row = Ask(
         reference=uuid4(),
         municipality=match.envelope.municipality,
         administration=match.envelope.administration,
         slot_municipality=slot.municipality,
         state="asked",
-        **{name: getattr(match, name) for name in facts},
+        **{name: getattr(match, name) for name in names},
     )
     session.add(row)
     event = SeatAsked(

@@ -1,4 +1,4 @@
-"""The facts of requests and slots as the rules need them, and whom a change of the rules touches."""
+"""What is known of requests and slots, as the rules need it, and whom a change of the rules touches."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -23,7 +23,7 @@ from kompetensnav_registry.rules.edges import clock
 
 
 @dataclass(frozen=True)
-class LearnerFacts:
+class LearnerData:
     """What the rules need of a learner; `school_forms` of the school, `shown_on` of a background check."""
 
     born_on: date
@@ -39,7 +39,7 @@ class Known:
     """What the rules need of learners and supervisors, read once for many cases."""
 
     settings: Mapping[str, Sequence[Setting]]
-    learners: Mapping[UUID, LearnerFacts]
+    learners: Mapping[UUID, LearnerData]
     supervisors: Mapping[UUID, bool]
     """Supervisor -> whether of age."""
     today: date
@@ -64,7 +64,7 @@ class Known:
         authority_answers: bool = False,
         declared: frozenset[str] = frozenset(),
     ) -> Case:
-        """The facts of a request, and of the slot if there is one."""
+        """What the rules are asked of a request, and of the slot if there is one."""
         starts_on, said = slot.starts_on if slot else request.starts_on, request.terms
         case = Case(
             placement_type=request.placement_type,
@@ -152,25 +152,25 @@ async def known(session: Session, requests: Iterable[Request], slots: Iterable[S
     )
     return Known(
         await settings_of(session, homes),
-        {id: LearnerFacts(*about) for id, *about in learners},
+        {id: LearnerData(*about) for id, *about in learners},
         {id: is_adult for id, is_adult in supervisors},
         datetime.now(UTC).date(),
     )
 
 
-def check_request(facts: Known, request: Request) -> None:
+def check_request(known: Known, request: Request) -> None:
     """Raises RuleBroken with every rule that refuses a request."""
-    _raise(facts, request, facts.case(request, None), "request")
+    _raise(known, request, known.case(request, None), "request")
 
 
-def seat_broken(facts: Known, request: Request, slot: Slot, *, is_automatic: bool = False) -> list[Rule]:
+def seat_broken(known: Known, request: Request, slot: Slot, *, is_automatic: bool = False) -> list[Rule]:
     """The rules that refuse the learner a seat in the slot; those of the ledger itself (R12, R13, R21) are
     the ledger's to ask."""
     rule = answer_rule(answer_rules(), slot.placement_type, slot.starts_on)
-    case = facts.case(
+    case = known.case(
         request, slot, is_automatic=is_automatic, authority_answers=Party.AUTHORITY in rule.must_answer
     )
-    return broken(case, facts.rules(request.municipality, slot.starts_on), "seat")
+    return broken(case, known.rules(request.municipality, slot.starts_on), "seat")
 
 
 async def check_start(session: Session, *, placement: Placement, offer: Offer) -> None:
@@ -181,13 +181,13 @@ async def check_start(session: Session, *, placement: Placement, offer: Offer) -
         slot = await session.scalar(
             select(Slot).where(Slot.slot_id == offer.slot_id, Slot.municipality == host)
         )
-        facts = await known(session, [request], [slot])
-    case = facts.case(request, slot, declared=frozenset(offer.declared))
-    _raise(facts, request, case, "start")
+        given = await known(session, [request], [slot])
+    case = given.case(request, slot, declared=frozenset(offer.declared))
+    _raise(given, request, case, "start")
 
 
-def _raise(facts: Known, request: Request, case: Case, *when: When) -> None:
-    found = broken(case, facts.rules(request.municipality, case.starts_on), *when)
+def _raise(known: Known, request: Request, case: Case, *when: When) -> None:
+    found = broken(case, known.rules(request.municipality, case.starts_on), *when)
     if found:
         raise RuleBroken(found)
 

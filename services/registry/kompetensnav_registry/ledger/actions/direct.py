@@ -35,15 +35,15 @@ async def offer_slot(
         )
         if opened is None:
             raise NotFound("There is no such slot.", "Det finns ingen sådan plats.")
-        books, facts = opened
+        books, known = opened
         slot, request = books.accounts.slots[slot_id], books.requests.get(request_id)
         if slot.elsewhere:
             raise KeptElsewhere
-        if request is None or facts.is_hidden(request):
+        if request is None or known.is_hidden(request):
             raise NotFound("There is no such request.", "Det finns inget sådant önskemål.")
         if slot.placement_type != request.placement_type:
             raise OtherPlacementType
-        check_seat(books, facts, slot, request, via)
+        check_seat(books, known, slot, request, via)
         seat = ledger.take_seat(books.accounts, slot, published=False, cause_id=round_id)
         await books.accounts.settle(session)
     return offers.make_offer(session, request=request, slot=slot, seat_id=seat.seat_id, round_id=round_id)

@@ -43,10 +43,10 @@ async def end_guest(
         tell(session, no, municipality=host, revision=guest.revision)
     if state == "returned" and guest.answer_by is not None:
         slot = accounts.slots[slot_id] if accounts else await session.get_one(Slot, slot_id)
-        tell(session, GuestEnded(reason=reason, **facts_of(guest, slot)), municipality=host, revision=2)
+        tell(session, GuestEnded(reason=reason, **payload_of(guest, slot)), municipality=host, revision=2)
 
 
-def facts_of(guest: Guest, slot: Slot) -> dict[str, object]:
+def payload_of(guest: Guest, slot: Slot) -> dict[str, object]:
     """A guest as its events carry it: the slot, and nobody."""
     return {
         "reference": guest.reference,

@@ -69,7 +69,7 @@ def make_offer(
         at_workplace=at_workplace,
     )
     session.add(row)
-    _tell(session, row, OfferMade(answer_by=row.answer_by, **facts(row)), cause)
+    _tell(session, row, OfferMade(answer_by=row.answer_by, **payload(row)), cause)
     return row
 
 
@@ -150,7 +150,7 @@ async def accept(session: Session, *, offer: Offer, party: str) -> Offer:
     if party == Party.EMPLOYER:
         offer.declared = DECLARED
     offer.revision += 1
-    _tell(session, offer, OfferAccepted(party=party, **facts(offer)))
+    _tell(session, offer, OfferAccepted(party=party, **payload(offer)))
     if outcome(offer.must_answer, offer.answers) is Outcome.CONFIRMED:
         await _confirm(session, offer)
     return offer
@@ -166,7 +166,7 @@ async def decline(session: Session, *, offer: Offer, party: str, reason: Reason 
         may_answer(offer.state, offer.must_answer, offer.answers, party)
     offer.answers = {**offer.answers, party: False}
     _settle(offer, Outcome.DECLINED)
-    _tell(session, offer, OfferDeclined(party=party, reason=reason, **facts(offer)))
+    _tell(session, offer, OfferDeclined(party=party, reason=reason, **payload(offer)))
     await _free(session, [offer], reason)
     return offer
 
@@ -183,7 +183,7 @@ async def expire_offers(session: Session, *, today: date, most: int = 200) -> in
     late = await lock_offers(session, found.all(), *is_late)
     for offer in late:
         _settle(offer, "expired")
-        _tell(session, offer, OfferExpired(**facts(offer)))
+        _tell(session, offer, OfferExpired(**payload(offer)))
     await _free(session, late, Reason.EXPIRED)
     return len(late)
 
@@ -222,7 +222,7 @@ async def interrupt(session: Session, *, placement: Placement, reason: Reason) -
     offer = await session.get_one(Offer, placement.offer_id)
     placement.interrupted_on = today = datetime.now(UTC).date()
     event = PlacementInterrupted(
-        placement_id=placement.placement_id, reason=reason, interrupted_on=today, **facts(offer)
+        placement_id=placement.placement_id, reason=reason, interrupted_on=today, **payload(offer)
     )
     _tell(session, placement, event)
     offer.state = "interrupted"
@@ -239,7 +239,7 @@ async def advance(session: Session, *, placement: Placement, to: str) -> Placeme
     if to == "started":
         await cases.check_start(session, placement=placement, offer=offer)
     kind = PlacementStarted if to == "started" else PlacementCompleted
-    _tell(session, placement, kind(placement_id=placement.placement_id, **facts(offer)))
+    _tell(session, placement, kind(placement_id=placement.placement_id, **payload(offer)))
     return placement
 
 
@@ -357,7 +357,7 @@ class OfferState(TypedDict):
     elsewhere: bool
 
 
-def facts(row: Offer) -> OfferState:
+def payload(row: Offer) -> OfferState:
     """The offer as its events carry it."""
     return OfferState(
         offer_id=row.offer_id,
@@ -396,7 +396,7 @@ async def _confirm(session: Session, offer: Offer) -> None:
     _tell(
         session,
         placement,
-        PlacementConfirmed(placement_id=placement.placement_id, days_to_place=days, **facts(offer)),
+        PlacementConfirmed(placement_id=placement.placement_id, days_to_place=days, **payload(offer)),
     )
     await _count_for_everyone(session, offer)
 

@@ -74,12 +74,12 @@ async def open_reservation(
 
 
 def check_seat(
-    books: ledger.Books, facts: cases.Known, slot: Slot, request: Request, via: LearningCentre | None = None
+    books: ledger.Books, known: cases.Known, slot: Slot, request: Request, via: LearningCentre | None = None
 ) -> None:
     """Raises the ledger's refusal of the seat, or RuleBroken with every rule that refuses it."""
     if refusal := ledger.refusal(books, slot, request, via):
         raise refused(refusal)
-    if broken := cases.seat_broken(facts, request, slot):
+    if broken := cases.seat_broken(known, request, slot):
         raise rules.RuleBroken(broken)
 
 
@@ -94,7 +94,7 @@ def _known(found: Mapping[str, Any], slot: Slot, request: Request | None) -> cas
     learners, supervisors = {}, {}
     if request and (about := found["learner"]):
         days = {name: _day(about[name]) for name in ("born_on", "shown_on")}
-        learners[request.learner_id] = cases.LearnerFacts(**about | days)
+        learners[request.learner_id] = cases.LearnerData(**about | days)
     if slot.supervisor_id and found["supervisor_is_adult"] is not None:
         supervisors[slot.supervisor_id] = found["supervisor_is_adult"]
     own = {request.municipality: settings} if request else {}

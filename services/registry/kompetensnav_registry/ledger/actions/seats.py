@@ -50,9 +50,9 @@ async def reserve_seats(session: Session, matches: Sequence[LearnerMatched]) -> 
     # Capacity first: a listener that hears of the seats has then already heard that they are gone.
     await books.accounts.settle(session)
     for match, why, rule in refused:
-        _tell(session, match, SeatRefused(refusal=why, rule=rule, **facts(match)))
+        _tell(session, match, SeatRefused(refusal=why, rule=rule, **payload(match)))
     for match, request, slot, seat in given:
-        _tell(session, match, SeatReserved(seat_id=seat.seat_id, **facts(match)))
+        _tell(session, match, SeatReserved(seat_id=seat.seat_id, **payload(match)))
         make_offer(
             session,
             request=request,
@@ -77,7 +77,7 @@ class MatchState(TypedDict):
     at_workplace: int
 
 
-def facts(match: LearnerMatched | Ask) -> MatchState:
+def payload(match: LearnerMatched | Ask) -> MatchState:
     """A match, or what was asked of another stack for one, as the events of its seat carry it."""
     return MatchState(
         match_id=match.match_id,

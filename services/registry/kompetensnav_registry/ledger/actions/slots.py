@@ -14,8 +14,8 @@ from kompetensnav_chassis.outbox import tell
 from kompetensnav_contracts import Event
 from kompetensnav_contracts.events.registry import (
     SlotChanged,
-    SlotFacts,
     SlotOffered,
+    SlotPayload,
     SlotPosted,
     SlotRetracted,
     SlotWithdrawn,
@@ -35,7 +35,7 @@ from kompetensnav_registry.ledger.tables.workplaces import Supervisor, Workplace
 from kompetensnav_registry.rules.domain.terms import KeptSlotTerms
 from kompetensnav_registry.rules.edges import SlotTerms, merged
 
-F = TypeVar("F", bound=SlotFacts)
+F = TypeVar("F", bound=SlotPayload)
 AGREED = {"placement_type", "occupation", "starts_on", "ends_on", "weekdays", "terms"}
 """What an offer repeats or the rules have read, and its parties have said yes to."""
 
@@ -132,7 +132,7 @@ async def change_slot(
             "Name the administration it is kept to.", "Ange den förvaltning som platsen är förbehållen."
         )
     if not row.own_found:
-        tell(session, facts(SlotChanged, row), municipality=municipality, revision=row.revision)
+        tell(session, payload(SlotChanged, row), municipality=municipality, revision=row.revision)
     await accounts.settle(session)
     listing.show(session, row, await session.get_one(Workplace, row.workplace_id))
     _tell_public(session, row)
@@ -151,7 +151,7 @@ async def change_employer(session: Session, slot_ids: Sequence[UUID], *, to: UUI
         row.employer_id, row.revision = to, row.revision + 1
         listing.show(session, row, await session.get_one(Workplace, row.workplace_id))
         if not row.own_found and not row.withdrawn_at:
-            tell(session, facts(SlotChanged, row), municipality=row.municipality, revision=row.revision)
+            tell(session, payload(SlotChanged, row), municipality=row.municipality, revision=row.revision)
             _tell_public(session, row)
 
 
@@ -214,7 +214,7 @@ async def _move_to(
         book.enter(seat.room)
 
 
-def facts(kind: type[F], row: Slot) -> F:
+def payload(kind: type[F], row: Slot) -> F:
     """The slot's whole state, as an event of that kind carries it."""
     return kind(
         slot_id=row.slot_id,
@@ -238,7 +238,7 @@ def facts(kind: type[F], row: Slot) -> F:
 def _tell_posted(session: Session, row: Slot) -> None:
     if row.own_found:  # meant for one learner; nobody else is matched to it
         return
-    tell(session, facts(SlotPosted, row), municipality=row.municipality, revision=row.revision)
+    tell(session, payload(SlotPosted, row), municipality=row.municipality, revision=row.revision)
     _tell_public(session, row)
 
 
@@ -250,7 +250,7 @@ def _tell_public(session: Session, row: Slot) -> None:
     row.is_public, row.public_revision = open_now, row.public_revision + 1
     event: Event = SlotRetracted(slot_id=row.slot_id)
     if open_now:
-        event = SlotOffered.model_validate(facts(SlotPosted, row), from_attributes=True)
+        event = SlotOffered.model_validate(payload(SlotPosted, row), from_attributes=True)
     tell(session, event, municipality=row.municipality, revision=row.public_revision)
 
 

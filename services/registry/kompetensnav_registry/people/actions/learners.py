@@ -176,16 +176,16 @@ async def follow(session: Session, learners: Iterable[Learner]) -> None:
 
 
 def _renew(session: Session, row: Request, learner: Learner, school: School) -> None:
-    """Takes a learner's facts into an open request. No rule refuses facts; they are held against the rules
-    at the seat."""
-    facts = {
+    """Takes what is said of a learner into an open request. No rule refuses that here: it is held against
+    the rules at the seat."""
+    data = {
         "locality": learner.locality,
         "language": learner.language,
         "cohort_id": school.cohort_id,
         "age_class": _age_class(learner, school, row.placement_type, row.starts_on, row.terms),
     }
-    if any(getattr(row, name) != value for name, value in facts.items()):
-        for name, value in facts.items():
+    if any(getattr(row, name) != value for name, value in data.items()):
+        for name, value in data.items():
             setattr(row, name, value)
         row.revision += 1
         _tell(session, RequestChanged, row)

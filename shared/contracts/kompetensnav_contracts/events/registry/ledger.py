@@ -17,7 +17,7 @@ from kompetensnav_contracts.vocabulary import (
 )
 
 
-class SlotFacts(Event):
+class SlotPayload(Event):
     """The whole state of a slot: what a listener needs to use it."""
 
     slot_id: UUID = fact("reference", "The slot.")
@@ -39,7 +39,7 @@ class SlotFacts(Event):
     )
 
 
-class SlotPosted(SlotFacts):
+class SlotPosted(SlotPayload):
     """An employer offers seats for learners in a period."""
 
     name = "registry.slot.posted.v1"
@@ -50,7 +50,7 @@ class SlotPosted(SlotFacts):
     }
 
 
-class SlotChanged(SlotFacts):
+class SlotChanged(SlotPayload):
     """A slot's period, seats or requirements have been corrected."""
 
     name = "registry.slot.changed.v1"
@@ -131,7 +131,7 @@ class Wish(Fact):
     )
 
 
-class RequestFacts(Event):
+class RequestPayload(Event):
     """The whole state of a placement request, as coarse as matching can do with."""
 
     request_id: UUID = fact("reference", "The placement request.")
@@ -148,7 +148,7 @@ class RequestFacts(Event):
     wishes: tuple[Wish, ...] = fact("pseudonymous", "Ranked wishes; empty = anything suitable.", ())
 
 
-class RequestOpened(RequestFacts):
+class RequestOpened(RequestPayload):
     """A learner needs a placement."""
 
     name = "registry.request.opened.v1"
@@ -159,7 +159,7 @@ class RequestOpened(RequestFacts):
     }
 
 
-class RequestChanged(RequestFacts):
+class RequestChanged(RequestPayload):
     """A learner's wishes or limits have changed."""
 
     name = "registry.request.changed.v1"
@@ -179,7 +179,7 @@ class RequestClosed(Event):
     placement_type: PlacementType = fact("pseudonymous", "Placement type.")
 
 
-class SeatFacts(Event):
+class SeatPayload(Event):
     """One seat of a slot, and for which match."""
 
     match_id: UUID = fact("reference", "The match that asked for it.")
@@ -191,7 +191,7 @@ class SeatFacts(Event):
     at_workplace: int = fact("internal", "Matches of the same round at this workplace.", 1, ge=1)
 
 
-class SeatReserved(SeatFacts):
+class SeatReserved(SeatPayload):
     """The ledger has reserved a seat."""
 
     name = "registry.seat.reserved.v1"
@@ -201,7 +201,7 @@ class SeatReserved(SeatFacts):
     seat_id: UUID = fact("reference", "The seat.")
 
 
-class SeatRefused(SeatFacts):
+class SeatRefused(SeatPayload):
     """The ledger could not give a seat."""
 
     name = "registry.seat.refused.v1"
@@ -229,7 +229,7 @@ class SeatReleased(Event):
     reason: Reason = fact("internal", "Why.")
 
 
-class OfferFacts(Event):
+class OfferPayload(Event):
     """One learner, one slot, and who has a say."""
 
     offer_id: UUID = fact("reference", "The offer.")
@@ -251,7 +251,7 @@ class OfferFacts(Event):
     elsewhere: bool = fact("internal", "The workplace's own stack asks and tells the employer.", False)
 
 
-class OfferMade(OfferFacts):
+class OfferMade(OfferPayload):
     """A seat is held for a learner; those concerned are asked or told."""
 
     name = "registry.offer.made.v1"
@@ -261,7 +261,7 @@ class OfferMade(OfferFacts):
     answer_by: date = fact("internal", "Last day to answer (ISO 8601).")
 
 
-class OfferAccepted(OfferFacts):
+class OfferAccepted(OfferPayload):
     """One of those who must answer has said yes."""
 
     name = "registry.offer.accepted.v1"
@@ -271,7 +271,7 @@ class OfferAccepted(OfferFacts):
     party: Party = fact("internal", "Who said yes.")
 
 
-class OfferDeclined(OfferFacts):
+class OfferDeclined(OfferPayload):
     """Someone has said no; the seat is free again."""
 
     name = "registry.offer.declined.v1"
@@ -282,7 +282,7 @@ class OfferDeclined(OfferFacts):
     reason: Reason = fact("internal", "Why.")
 
 
-class OfferExpired(OfferFacts):
+class OfferExpired(OfferPayload):
     """Nobody answered in time; the seat is free again."""
 
     name = "registry.offer.expired.v1"
@@ -290,13 +290,13 @@ class OfferExpired(OfferFacts):
     summaries = {"sv": "Erbjudande {offer_id} obesvarat", "en": "Offer {offer_id} expired"}
 
 
-class PlacementFacts(OfferFacts):
+class PlacementPayload(OfferPayload):
     """One learner in one slot, agreed."""
 
     placement_id: UUID = fact("reference", "The placement.")
 
 
-class PlacementConfirmed(PlacementFacts):
+class PlacementConfirmed(PlacementPayload):
     """Everyone who must has said yes."""
 
     name = "registry.placement.confirmed.v1"
@@ -306,7 +306,7 @@ class PlacementConfirmed(PlacementFacts):
     days_to_place: int = fact("internal", "Days from the request was opened to confirmation.", ge=0)
 
 
-class PlacementStarted(PlacementFacts):
+class PlacementStarted(PlacementPayload):
     """The learner has begun."""
 
     name = "registry.placement.started.v1"
@@ -314,7 +314,7 @@ class PlacementStarted(PlacementFacts):
     summaries = {"sv": "Placering {placement_id} påbörjad", "en": "Placement {placement_id} started"}
 
 
-class PlacementInterrupted(PlacementFacts):
+class PlacementInterrupted(PlacementPayload):
     """The placement ended early."""
 
     name = "registry.placement.interrupted.v1"
@@ -325,7 +325,7 @@ class PlacementInterrupted(PlacementFacts):
     interrupted_on: date = fact("pseudonymous", "Last day of presence (ISO 8601).")
 
 
-class PlacementCompleted(PlacementFacts):
+class PlacementCompleted(PlacementPayload):
     """The placement was carried through."""
 
     name = "registry.placement.completed.v1"
@@ -362,7 +362,7 @@ class ErasureRequested(Event):
     answer_by: date = fact("internal", "Last day to answer (ISO 8601).")
 
 
-class ErasureFacts(Event):
+class ErasurePayload(Event):
     """A service's answer to an erasure; each service tells an event of its own."""
 
     erasure_id: UUID = fact("reference", "The erasure.")

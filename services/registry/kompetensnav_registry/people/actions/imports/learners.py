@@ -132,11 +132,11 @@ async def take_requests(batch: Batch, rows: list[tuple[int, RequestRow]]) -> Non
             about = _values(row) | RequestValues(wishes=wishes, terms=kept(row.terms))
             new = learners.new_request(learner, schools[learner.school], about, row.ref)
         ready.append((line, row, wishes, new))
-    facts = await cases.known(batch.session, [new for _, _, _, new in ready if new])
+    known = await cases.known(batch.session, [new for _, _, _, new in ready if new])
     for line, _, _, new in ready:
         try:
             if new:
-                cases.check_request(facts, new)
+                cases.check_request(known, new)
         except rules.RuleBroken as refused:
             for rule in refused.rules:
                 batch.faults.add(line, "", rule.id, f"{rule.id}: {rule.en} | {rule.sv}")

@@ -437,6 +437,35 @@ async def test_an_answer_goes_into_an_inbox_and_never_where_the_asker_would_have
         await each.close()
 
 
+async def test_a_partner_takes_no_more_of_the_server_than_its_share(norr):
+    """Connections, subscriptions and the size of what is sent; others notice nothing."""
+    add_partner(norr)
+    registry = await norr.connect("registry", allow_reconnect=False)
+    taken = [await norr.connect("jobb", allow_reconnect=False) for _ in range(20)]
+    with pytest.raises(nats.errors.Error, match="maximum account active connections"):
+        await norr.connect("jobb", allow_reconnect=False)
+    loud = taken[0]
+    await loud.publish("$JS.ACK.PUB_NORR.partner-jobb.1.1.1.1.1", b"x" * 70_000)
+    with contextlib.suppress(nats.errors.Error, OSError):
+        await loud.flush()
+
+    async def is_out():
+        return not loud.is_connected
+
+    await eventually(is_out)
+    greedy = await norr.connect("jobb", allow_reconnect=False)
+    for number in range(101):
+        await greedy.subscribe(f"_INBOX_jobb.{number}", cb=ignored)
+    with contextlib.suppress(nats.errors.Error):
+        await greedy.flush()
+    held = httpx.get(f"http://127.0.0.1:{norr.monitor}/connz?state=any&subs=1&cid={greedy.client_id}").json()
+    assert held["connections"][0]["subscriptions"] <= 100
+    await registry.flush()
+    assert registry.is_connected
+    for each in (registry, greedy, *taken):
+        await each.close()
+
+
 async def told(refused, verb, subject):
     """Whether the server has refused it."""
     return any(f'violation for {verb} to "{subject}"'.lower() in error for error in refused)

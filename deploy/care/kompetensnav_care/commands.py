@@ -21,6 +21,7 @@ from kompetensnav_care import replay as replaying
 from kompetensnav_care import republish as telling
 from kompetensnav_care.world import Unreachable
 from kompetensnav_chassis.ready import is_ready
+from kompetensnav_chassis.security import breaks
 
 Found = dict[str, Any]
 """What a check has found, to be shown or printed as JSON."""
@@ -47,6 +48,25 @@ def count(run: RunFile = DEFAULT, as_json: AsJson = False) -> None:
         {**found["tables"], **{k: found[k] for k in ("dead_letters", "limbo", "capacity_violations")}},
     )
     sys.exit(1 if found["limbo"] or found["capacity_violations"] else 0)
+
+
+@care.command()
+def security(
+    files: Annotated[list[Path], typer.Argument(help="Security logs, each of one service.")],
+) -> None:
+    """Whether security logs are as they were written; exit 1 when a line was changed, added or taken away."""
+    broken = 0
+    for file in files:
+        try:
+            lines = file.read_text().splitlines()
+        except OSError as gone:
+            sys.exit(f"{file}: {gone.strerror}")
+        found = breaks(lines)
+        broken += len(found)
+        for each in found:
+            typer.echo(f"{file}: {each}", err=True)
+        typer.echo(f"{file}: {len(lines)} lines, {len(found)} of them do not fit")
+    sys.exit(1 if broken else 0)
 
 
 @care.command()

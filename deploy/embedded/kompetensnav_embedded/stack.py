@@ -185,6 +185,7 @@ class Stack:
             "ISSUER": self.url("issuer"),
             "PORT": str(self.ports[service]),
             "PUBLIC_URL": self.url(service),
+            "SECURITY_LOG": str(self.folder / f"logs/{service}.security.log"),
         }
         if service == "registry":
             values |= {"LINK_SECRET": self.secret("link"), "VAULT_KEY": self.secret("vault")}
@@ -348,7 +349,9 @@ _RPC = "supervisor.rpcinterface:make_main_rpcinterface"
 
 def _configuration(stack: Stack) -> str:
     logs = stack.folder / "logs"
-    logs.mkdir(parents=True, exist_ok=True)
+    for private in (logs, stack.folder / "mail"):
+        private.mkdir(parents=True, exist_ok=True)
+        private.chmod(0o700)  # addresses, and who did what: nobody's but the owner's
     parts = [
         f"[unix_http_server]\nfile={stack.socket}\nchmod=0600",
         "\n".join(
@@ -358,6 +361,7 @@ def _configuration(stack: Stack) -> str:
                 "logfile_maxbytes=5MB",
                 f"pidfile={stack.folder}/supervisor.pid",
                 "minfds=1024",
+                "umask=077",
                 "silent=true",
             )
         ),
@@ -394,7 +398,6 @@ def running(stack: Stack, step: Callable[[str], Any]) -> Iterator[Supervisor]:
     process: subprocess.Popen[bytes] | None = None
     try:
         with step("Databases and broker"):
-            (stack.folder / "mail").mkdir(exist_ok=True)
             _run(
                 "topology",
                 "render",

@@ -69,7 +69,11 @@ def app(key: ECKey, issuer: str, audience: str = "kompetensnav", networks: Seque
         raise ValueError(f"not a private network: {', '.join(public)}")
 
     async def only_near(request: Request) -> None:
-        """Answers this machine, and the networks that were named, only."""
+        """Answers this machine, and the networks that were named, only, and only under its own name: a page
+        of elsewhere whose name is made to lead here (DNS rebinding) would be of this origin."""
+        named = request.url.hostname
+        if named != urlsplit(issuer).hostname and not is_loopback(named):
+            raise Forbidden("This issuer has another name.", "Utfärdaren har ett annat namn.")
         host = request.client.host if request.client else None
         if not is_loopback(host) and not (host and any(ip_address(host) in network for network in allowed)):
             raise Forbidden(

@@ -146,6 +146,10 @@ def _exports(code: str, partners: Sequence[Partner]) -> str:
     return "\n    exports: [\n" + "".join(rows) + "    ]" if rows else ""
 
 
+LIMITS = "max_connections: 20, max_subscriptions: 100, max_payload: 64KB"
+"""What a partner's account may have at once; it fetches, looks and acknowledges, and publishes nothing."""
+
+
 def prefix_of(stack: str) -> str:
     """What a partner's client puts before JetStream's calls: the partner's account has no JetStream of its
     own."""
@@ -163,7 +167,7 @@ def _partner(stack: str, partner: Partner, public: str) -> str:
     imports.append(f"      {{ service: {{ account: {code}, subject: {json.dumps(ack)} }} }}\n")
     publish = ", ".join(json.dumps(subject) for subject in (*theirs.values(), ack))
     return (
-        f"  {partner.account} {{\n    users: [\n"
+        f"  {partner.account} {{\n    limits {{ {LIMITS} }}\n    users: [\n"
         f"      {{ nkey: {public}, permissions: {{ publish: {{ allow: [{publish}] }},"
         f" subscribe: {{ allow: [{json.dumps(f'_INBOX_{partner.name}.>')}] }} }} }}\n    ]\n"
         f"    imports: [\n{''.join(imports)}    ]\n  }}\n"

@@ -14,6 +14,7 @@ from starlette.responses import Response
 from kompetensnav_chassis.db import Scope
 from kompetensnav_chassis.errors import NotFound, Problem
 from kompetensnav_chassis.identity import Caller, May
+from kompetensnav_chassis.security import note
 from kompetensnav_contracts.vocabulary import PlacementType
 from kompetensnav_reporting import actions, domain
 from kompetensnav_reporting.tables import PublishedReport
@@ -171,6 +172,7 @@ def _line(by: list[str], line: domain.Line) -> LineView:
 
 
 def _csv(view: ReportView) -> Response:
+    note("export")
     out = io.StringIO()
     columns = [*view.by, *(c for c in LineView.model_fields if c not in domain.DIMENSIONS)]
     writer = csv.DictWriter(out, columns, lineterminator="\n")

@@ -17,7 +17,7 @@ import uvicorn
 from fastapi import APIRouter, FastAPI
 from nats.aio.client import Client
 
-from kompetensnav_chassis import bounds, db, health, http, logs, pace
+from kompetensnav_chassis import bounds, db, health, http, logs, pace, security
 from kompetensnav_chassis.announce import announce
 from kompetensnav_chassis.attempts import version_of
 from kompetensnav_chassis.broker import connection, questions
@@ -120,6 +120,7 @@ def service_app(
         setattr(app.state, name, value)
     http.answer(app, *domains)
     app.add_middleware(bounds.Bounds, service=app, routers=[health.router, *routers])
+    app.add_middleware(security.Watch, chain=security.Chain(listener.service, settings.security_log))
     app.add_middleware(http.SafeHeaders)
     app.include_router(health.router)
     for router in routers:

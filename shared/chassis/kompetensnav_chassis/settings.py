@@ -45,6 +45,9 @@ class ServiceSettings(BaseSettings):
     retry_seconds: tuple[float, ...] = Field(
         (1, 5, 30, 120, 600), description="Pauses before each new try of a failing message, seconds."
     )
+    security_log: Path | None = Field(
+        None, description="File of the security log; empty = lines on standard output."
+    )
     trace_endpoint: HttpUrl | None = Field(None, description="OTLP/HTTP endpoint for traces; empty = off.")
 
 

@@ -97,7 +97,8 @@ class Login:
         tokens = Tokens(self.issuer, self.client_id)
         if (await tokens.claims(token)).get("nonce") != step["nonce"]:
             raise Unauthorised("Log in again.", "Logga in igen.")
-        return self.session(await tokens.identity(token)), safe_path(step["then"])
+        request.state.identity = await tokens.identity(token)
+        return self.session(request.state.identity), safe_path(step["then"])
 
     async def _exchange(self, code: str, verifier: str) -> str:
         """The id token for a code."""

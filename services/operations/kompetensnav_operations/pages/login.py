@@ -4,6 +4,7 @@ from fastapi import APIRouter, Depends, Request
 from starlette.responses import RedirectResponse
 
 from kompetensnav_chassis.identity import open_to_all
+from kompetensnav_chassis.security import note
 from kompetensnav_operations.edges.login import COOKIE, LASTS, STEP, STEP_LASTS, Login, only_ours, safe_path
 
 router = APIRouter(include_in_schema=False, dependencies=[Depends(open_to_all)])
@@ -21,6 +22,7 @@ async def login(request: Request, then: str = "/") -> RedirectResponse:
 @router.get("/login/back")
 async def back(request: Request) -> RedirectResponse:
     """They come back."""
+    note("login")
     session, then = await _login(request).finish(request)
     answer = RedirectResponse(then, 303)
     answer.set_cookie(COOKIE, session, max_age=LASTS, secure=True, httponly=True, samesite="lax")
@@ -29,8 +31,10 @@ async def back(request: Request) -> RedirectResponse:
 
 
 @router.post("/logout", dependencies=[Depends(only_ours)])
-async def logout() -> RedirectResponse:
+async def logout(request: Request) -> RedirectResponse:
     """Forgets who it is."""
+    _login(request).recognise(request)
+    note("logout")
     answer = RedirectResponse("/login", 303)
     answer.delete_cookie(COOKIE, secure=True, httponly=True)
     return answer

@@ -11,6 +11,7 @@ from sqlalchemy import select
 from kompetensnav_chassis.bounds import takes
 from kompetensnav_chassis.codes import Day, Name
 from kompetensnav_chassis.paging import Limit, Listed, Offset
+from kompetensnav_chassis.security import note
 from kompetensnav_registry.actors.actions import agreements
 from kompetensnav_registry.actors.tables import CooperationAgreement, Document
 from kompetensnav_registry.ground.api.views import Coordinator, Reader, View, page_of
@@ -205,5 +206,6 @@ async def show_document(caller: Coordinator, document_id: UUID) -> Response:
         row = await agreements.find_document(
             session, municipality=caller.municipality, document_id=document_id
         )
+        note("export")
         headers = {"content-disposition": f"attachment; filename={row.document_id}"}
         return Response(row.content, media_type=row.media_type, headers=headers)

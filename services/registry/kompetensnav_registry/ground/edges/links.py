@@ -9,6 +9,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import OctKey
 
 from kompetensnav_chassis.errors import NotFound
+from kompetensnav_chassis.security import note
 
 _IDS = {
     "o": "offer_id",
@@ -53,6 +54,7 @@ class Links:
 
     def make(self, purpose: Purpose, answer_by: date) -> str:
         """The address to send."""
+        note("link-made")
         until = datetime.combine(answer_by, datetime.min.time(), UTC) + timedelta(days=1)
         if purpose.kind == "answer":
             until += GRACE

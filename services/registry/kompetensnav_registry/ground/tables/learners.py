@@ -4,8 +4,9 @@ from datetime import date, datetime
 from uuid import UUID
 
 from sqlalchemy import CheckConstraint, Date, Index, String, UniqueConstraint, func
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column, validates
 
+from kompetensnav_chassis.security import note
 from kompetensnav_registry.ground.tables.foundation import CODE, VAULT, Base
 
 
@@ -55,6 +56,13 @@ class Learner(Base):
     blind_index: Mapped[bytes | None]
     number_kind: Mapped[str | None] = mapped_column(CODE)
     revision: Mapped[int] = mapped_column(default=1, server_default="1")
+
+    @validates("security_marking")
+    def _note(self, _: str, marking: str) -> str:
+        """Whatever way a marking comes or goes, it is in the security log (without whose it is)."""
+        if marking != (self.security_marking or "none"):
+            note("marking")
+        return marking
 
 
 class ViewLog(Base):

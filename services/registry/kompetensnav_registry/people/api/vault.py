@@ -13,6 +13,7 @@ from kompetensnav_chassis.codes import Administration, Code, Day, Name
 from kompetensnav_chassis.db import nudge
 from kompetensnav_chassis.errors import Problem
 from kompetensnav_chassis.paging import Limit, Listed, Offset
+from kompetensnav_chassis.security import note
 from kompetensnav_registry.ground.actions import protected
 from kompetensnav_registry.ground.api.views import (
     CaseWorker,
@@ -260,6 +261,7 @@ async def make_month(
             month=month,
             seal=seal_of(request),
         )
+        note("export")
         headers = {
             "content-disposition": f"attachment; filename={project}-{month}-{made.about.revision}.csv",
             "send-again": ", ".join(made.again),
@@ -273,6 +275,7 @@ async def export_access(request: Request, caller: Following, learner_id: UUID) -
     async with caller.begin() as session:
         learner = await learner_of(session, caller, learner_id)
         export = await erasure.access_export(session, learner=learner, seal=seal_of(request))
+    note("export")
     headers = {"content-disposition": f"attachment; filename={learner_id}.json"}
     return Response(erasure.as_json(export), media_type="application/json", headers=headers)
 
@@ -329,6 +332,7 @@ async def show_erasure(caller: Following, erasure_id: UUID) -> ErasureView:
 async def decide_retention(caller: Coordinator, document_type: DocumentType, kept: Kept) -> RetentionView:
     """Record how long one's own administration keeps a type of document; what nobody has decided about is
     kept."""
+    note("retention")
     caller.acts_for(kept.administration)
     key = (caller.municipality, kept.administration, document_type)
     async with caller.begin() as session:

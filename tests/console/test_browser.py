@@ -177,8 +177,8 @@ PAGES = {
     "overview": "/", "queue": f"/queues/{QUEUE}", "dead-letters": "/dead-letters", "dead-letter": "",
     "edit": "",
     "replays": "/replays", "replay": "", "search": "", "event": "/events/INT_LOCAL/1", "alerts": "/alerts",
-    "runbook": "/runbooks/age", "audit": "/audit?verify=true", "map": "/map", "missing":
-    "/dead-letters/999999999", "empty": "/dead-letters?text=nothing-has-this",
+    "runbook": "/runbooks/age", "audit": "/audit?verify=true", "logins": "/logins?ended=true",
+    "map": "/map", "missing": "/dead-letters/999999999", "empty": "/dead-letters?text=nothing-has-this",
 }  # fmt: skip
 
 

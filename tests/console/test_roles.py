@@ -26,7 +26,8 @@ def routes():
 
 FILL = {
     "stream": STREAM, "consumer": "nobody", "dead_letter_id": "999999999", "replay_id": str(uuids.uuid7()),
-    "alert_id": str(uuids.uuid7()), "seq": "1", "rule": "age", "name": "nobody", "act": "begin",
+    "alert_id": str(uuids.uuid7()), "login_id": str(uuids.uuid7()), "seq": "1",
+    "rule": "age", "name": "nobody", "act": "begin",
 }  # fmt: skip
 
 
@@ -67,7 +68,75 @@ async def test_a_change_that_another_site_asks_for_is_refused(console):
         assert (await client.post("/forget", data={"name": "nobody"}, headers=ours)).status_code == 303
 
 
-async def logged_in(console, roles=" ".join(ALL)):
+async def in_(console, cookie):
+    """What the console answers to somebody's cookie."""
+    async with httpx.AsyncClient(base_url=console.url, headers={"cookie": cookie}) as client:
+        return (await client.get("/api/overview")).status_code
+
+
+async def test_a_session_ends_for_everybody_who_kept_its_cookie(console):
+    """At logout, with other roles, when an admin says so, after an hour without use, and after eight."""
+    cookie = await logged_in(console, "operator", "ola")
+    assert await in_(console, cookie) == 200
+    async with httpx.AsyncClient(base_url=console.url) as client:
+        ours = {"sec-fetch-site": "same-origin", "cookie": cookie}
+        assert (await client.post("/logout", headers=ours)).status_code == 303
+    assert await in_(console, cookie) == 401, "a copy of the cookie is worth nothing"
+    operator, same = [await logged_in(console, "operator", "ola") for _ in range(2)]
+    assert [await in_(console, each) for each in (operator, same)] == [200, 200]
+    viewer = await logged_in(console, "viewer", "ola")
+    assert [await in_(console, each) for each in (operator, same, viewer)] == [401, 401, 200]
+    (hers,) = [s for s in await console.ask("GET", "/logins") if s["subject"] == "ola"]
+    assert hers["roles"] == ["viewer"]
+    await console.ask("GET", "/logins", roles=("corrector",), status=403)
+    await console.ask("POST", f"/logins/{hers['login_id']}/end")
+    assert await in_(console, viewer) == 401
+    (newest, *_) = await console.ask("GET", "/audit")
+    assert (newest["act"], newest["target"]) == ("end-login", "ola")
+    await console.ask("POST", f"/logins/{hers['login_id']}/end", status=404)
+    for column, ago in (("seen_at", "61 minutes"), ("began_at", "481 minutes")):
+        late = await logged_in(console, "operator", "ola")
+        back = f"update login set {column} = now() - interval '{ago}' where subject = 'ola'"
+        await console.rig.stack.sql("operations", back, role="owner")
+        assert await in_(console, late) == 401, column
+
+
+async def test_the_database_cannot_be_read_to_become_somebody(console):
+    cookie = await logged_in(console, "operator", "olof")
+    query = "select to_jsonb(s) ->> 'key' k from login s where subject = 'olof'"
+    rows = await console.rig.stack.sql("operations", query, role="owner")
+    token = cookie.partition("=")[2]
+    assert [len(row["k"]) for row in rows] == [2 + 64]
+    assert token.encode().hex() not in rows[0]["k"]
+
+
+async def test_who_is_logged_in_stays_so_while_the_database_is_away(console):
+    """And nobody comes in with a cookie that was not seen before."""
+    cookie, other = await logged_in(console, "operator", "oda"), "__Host-operations=guessed"
+    assert await in_(console, cookie) == 200
+    with console.rig.stopped("postgres"):
+        assert await in_(console, cookie) == 200
+        assert await in_(console, other) == 503
+    await console.rig.back()
+    assert await in_(console, other) == 401
+
+
+async def test_an_admin_sees_who_is_logged_in_and_puts_somebody_out_by_page(console):
+    cookie, admin = await logged_in(console, "viewer", "ove"), await logged_in(console, "admin", "ada")
+    async with httpx.AsyncClient(base_url=console.url, headers={"cookie": admin}) as client:
+        page = (await client.get("/logins", headers={"accept-language": "sv"})).text
+        assert "Avsluta inloggningen för ove" in page
+        (hers,) = [s for s in (await client.get("/api/logins")).json() if s["subject"] == "ove"]
+        ours = {"sec-fetch-site": "same-origin"}
+        ended = await client.post(f"/logins/{hers['login_id']}/end", headers=ours)
+        assert ended.headers["location"] == "/logins?ended=true"
+        page = (await client.get("/logins?ended=true", headers={"accept-language": "sv"})).text
+        assert "Inloggningen är avslutad." in page
+        assert "för ove" not in page
+    assert await in_(console, cookie) == 401
+
+
+async def logged_in(console, roles=" ".join(ALL), name="anna"):
     """The cookie of somebody who has logged in by the issuer's page, code and PKCE."""
     async with httpx.AsyncClient(base_url=console.url) as client:
         sent = await client.get("/login", params={"then": "/dead-letters"})
@@ -75,7 +144,7 @@ async def logged_in(console, roles=" ".join(ALL)):
         step = sent.headers["set-cookie"].split(";")[0]
         asked = dict(httpx.URL(page).params)
         answered = await client.post(
-            page.split("?")[0], data=asked | {"name": "anna", "roles": roles}, headers={}
+            page.split("?")[0], data=asked | {"name": name, "roles": roles}, headers={}
         )
         back = answered.headers["location"]
         wrong = await client.get(back)

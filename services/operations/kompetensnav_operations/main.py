@@ -16,6 +16,7 @@ from kompetensnav_operations.edges.login import Login
 from kompetensnav_operations.edges.metrics import Metrics
 from kompetensnav_operations.edges.notices import Hook, Mail
 from kompetensnav_operations.jobs import JOBS
+from kompetensnav_operations.pages.login import recognise
 from kompetensnav_operations.settings import Settings
 from kompetensnav_operations.tables import Outbox
 
@@ -40,7 +41,8 @@ def app(settings: Settings) -> FastAPI:
             "system": _system(settings),
             "channels": _channels(settings),
             "login": login,
-            "recognise": login.recognise,
+            "recognise": recognise,
+            "known": {},
             "home": home,
             "trace_url": settings.trace_url,
         },

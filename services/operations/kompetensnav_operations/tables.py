@@ -265,6 +265,20 @@ class Pause(Base):
     until: Mapped[datetime]
 
 
+class LoginRow(Base):
+    """Somebody who is logged in, until they leave, are quiet for too long, or are put out."""
+
+    __tablename__ = "login"
+
+    login_id: Mapped[UUID] = mapped_column(primary_key=True)
+    key: Mapped[bytes] = mapped_column(unique=True)
+    """SHA-256 of what their browser keeps: whoever reads this table cannot be them."""
+    subject: Mapped[str] = mapped_column(NAME)
+    roles: Mapped[list[str]]
+    began_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    seen_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
 class Alert(Base):
     """A rule that is, or was, broken."""
 

@@ -185,7 +185,7 @@ async def who(request: Request) -> Identity:
         return asked  # type: ignore[no-any-return]
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     recognise = getattr(request.app.state, "recognise", None)
-    if not token and recognise and (known := recognise(request)) is not None:
+    if not token and recognise and (known := await recognise(request)) is not None:
         identity: Identity = known
         request.state.identity = identity
         return identity

@@ -7,6 +7,7 @@ from sqlalchemy import delete, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from kompetensnav_operations.actions import logins
 from kompetensnav_operations.domain.picture import Picture
 from kompetensnav_operations.tables import Attempt, Correction, GivenUp, Notice, Sample
 
@@ -36,6 +37,7 @@ async def prune(session: AsyncSession, now: datetime) -> None:
     """Forgets what is older than it is kept."""
     for column in (Sample.at, Attempt.at, GivenUp.at):
         await session.execute(delete(column.class_).where(column < now - KEPT))
+    await logins.prune(session, now)
     await session.execute(delete(Notice).where(Notice.sent_at < now - KEPT * 6))
     unsent = update(Correction).where(Correction.at < now - UNSENT, Correction.sent_seq.is_(None))
     await session.execute(unsent.values(body=None))

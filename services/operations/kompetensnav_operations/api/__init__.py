@@ -13,7 +13,16 @@ from kompetensnav_chassis.bounds import takes
 from kompetensnav_chassis.db import Scope, transaction
 from kompetensnav_chassis.errors import Forbidden, NotFound, Problem
 from kompetensnav_chassis.streams import plain
-from kompetensnav_operations.actions import alerts, audit, dead_letters, editing, history, pauses, replays
+from kompetensnav_operations.actions import (
+    alerts,
+    audit,
+    dead_letters,
+    editing,
+    history,
+    logins,
+    pauses,
+    replays,
+)
 from kompetensnav_operations.actions.console import TheConsole
 from kompetensnav_operations.actions.dead_letters import PAGE, Selection
 from kompetensnav_operations.api.views import (
@@ -28,6 +37,8 @@ from kompetensnav_operations.api.views import (
     Forgotten,
     ForReason,
     Found,
+    LoginEnded,
+    LoginView,
     OfDeadLetters,
     Paused,
     QueueView,
@@ -318,6 +329,22 @@ async def list_audit(
 async def verify_audit(_: Viewer, console: TheConsole) -> audit.Verdict:
     """Whether the audit is whole and as it was written."""
     return await console.verdict()
+
+
+@router.get("/logins")
+async def list_logins(_: Admin, console: TheConsole) -> list[LoginView]:
+    """Everybody who is logged in with a browser, the latest first."""
+    async with console.begin() as session:
+        rows = await logins.open_now(session, datetime.now(UTC))
+        return [LoginView.model_validate(row) for row in rows]
+
+
+@router.post("/logins/{login_id}/end")
+async def end_login(who: Admin, console: TheConsole, login_id: UUID) -> LoginEnded:
+    """Ends a login; it is entered in the audit."""
+    async with console.begin() as session:
+        await logins.put_out(session, console.who(who), login_id)
+    return LoginEnded(ended=login_id)
 
 
 @router.post("/forget/{name}")

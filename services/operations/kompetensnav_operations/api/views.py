@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated, Any, Self
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, Field, model_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 from kompetensnav_chassis.retry import Comparison
 from kompetensnav_operations.actions import dead_letters
@@ -148,6 +148,24 @@ class Resumed(BaseModel):
     """A queue that goes on."""
 
     resumed: str
+
+
+class LoginView(BaseModel):
+    """Somebody who is logged in."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    login_id: UUID
+    subject: str
+    roles: list[str]
+    began_at: AwareDatetime
+    seen_at: AwareDatetime
+
+
+class LoginEnded(BaseModel):
+    """A login that is over."""
+
+    ended: UUID
 
 
 class WholeDeadLetter(BaseModel):

@@ -1,5 +1,5 @@
-"""Logging in by OpenID Connect: code flow with PKCE (RFC 7636) at the issuer, then a signed cookie of our own
-that says who it is, until it runs out."""
+"""Logging in by OpenID Connect: code flow with PKCE (RFC 7636) at the issuer, with a signed cookie of our own
+on the way there and back."""
 
 import base64
 import hashlib
@@ -23,8 +23,6 @@ Claims = dict[str, Any]
 
 COOKIE = "__Host-operations"
 STEP = "__Host-operations-login"
-LASTS = 8 * 3600
-"""Seconds that somebody stays logged in."""
 STEP_LASTS = 600
 SAFE = {"GET", "HEAD"}
 
@@ -88,8 +86,8 @@ class Login:
         page = self.at or str(about["authorization_endpoint"])
         return f"{page}?{urlencode(asked)}", self._seal(step, "login", STEP_LASTS)
 
-    async def finish(self, request: Request) -> tuple[str, str]:
-        """(the session's cookie, where they wanted to go). Raises Unauthorised and Unavailable."""
+    async def finish(self, request: Request) -> tuple[Identity, str]:
+        """(who it is, where they wanted to go). Raises Unauthorised and Unavailable."""
         step = self._open(request.cookies.get(STEP), "login")
         if step is None or request.query_params.get("state") != step["state"]:
             raise Unauthorised("Log in again.", "Logga in igen.")
@@ -97,8 +95,7 @@ class Login:
         tokens = Tokens(self.issuer, self.client_id)
         if (await tokens.claims(token)).get("nonce") != step["nonce"]:
             raise Unauthorised("Log in again.", "Logga in igen.")
-        request.state.identity = await tokens.identity(token)
-        return self.session(request.state.identity), safe_path(step["then"])
+        return await tokens.identity(token), safe_path(step["then"])
 
     async def _exchange(self, code: str, verifier: str) -> str:
         """The id token for a code."""
@@ -122,22 +119,6 @@ class Login:
         if not token:
             raise Unauthorised("The issuer does not let you in.", "Inloggningen godkändes inte.")
         return str(token)
-
-    def session(self, identity: Identity) -> str:
-        """The cookie of somebody who is logged in."""
-        who = {"sub": identity.subject, "roles": sorted(identity.roles)}
-        return self._seal(who, "session", LASTS)
-
-    def recognise(self, request: Request) -> Identity | None:
-        """Who a request's cookie says it is. Raises Forbidden for a change that another site asks for."""
-        said = self._open(request.cookies.get(COOKIE), "session")
-        if said is None:
-            return None
-        identity = Identity(str(said["sub"]), frozenset(said["roles"]), (), ())
-        if request.method not in SAFE:
-            request.state.identity = identity
-            only_ours(request)
-        return identity
 
     async def _about(self) -> Claims:
         try:

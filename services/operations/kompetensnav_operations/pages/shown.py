@@ -12,7 +12,7 @@ from starlette.responses import HTMLResponse
 from kompetensnav_chassis.identity import Identity
 from kompetensnav_operations.actions.snapshot import Board
 from kompetensnav_operations.domain.picture import Picture
-from kompetensnav_operations.edges.roles import ACT, EDIT
+from kompetensnav_operations.edges.roles import ACT, EDIT, RULE
 from kompetensnav_pages.pages import Pages, said
 
 log = structlog.get_logger()
@@ -28,6 +28,7 @@ MENU = (
     ("audit", "/audit"),
     ("map", "/map"),
 )
+ADMINS = (("logins", "/logins"),)
 STATE_COLOURS = {
     "waiting": "warning", "returned": "danger", "handled": "success",
     "planned": "neutral", "canary": "warning", "stopped": "danger", "done": "success",
@@ -44,7 +45,7 @@ def _common(request: Request, me: Identity | None) -> dict[str, Any]:
     roles = me.roles if me else frozenset()
     return {
         "me": me,
-        "menu": MENU,
+        "menu": (*MENU, *(ADMINS if RULE.roles & roles else ())),
         "stack": request.app.state.stack,
         "may_act": bool(ACT.roles & roles),
         "may_edit": bool(EDIT.roles & roles),

@@ -356,6 +356,15 @@ def test_links_between_pages_lead_somewhere():
     assert astray == []
 
 
+def test_every_test_that_the_page_on_security_names_is_there():
+    text = (ROOT / "docs/architecture/security.md").read_text()
+    named = set(re.findall(r"`(test_\w+)`", text))
+    there = {name for path in MODULES for name in re.findall(r"def (test_\w+)", path.read_text())}
+    assert len(named) > 40
+    assert named - there == set()
+    assert all((ROOT / path).exists() for path in re.findall(r"`(tests/[\w/.]+)`", text))
+
+
 def test_readme_names_every_service_and_its_folder():
     text = (ROOT / "README.md").read_text()
     for service in SERVICES:

@@ -441,6 +441,34 @@ async def test_a_question_is_answered_by_an_endpoint_that_is_listed_and_a_bad_on
         await connection.close()
 
 
+SAFE = {
+    "strict-transport-security": "max-age=63072000", "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer", "x-frame-options": "DENY", "cache-control": "no-store",
+    "cross-origin-opener-policy": "same-origin", "cross-origin-resource-policy": "same-origin",
+    "permissions-policy": "camera=(), geolocation=(), microphone=()",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_every_answer_keeps_a_browser_safe(stack, service):
+    """Well or refused, for a person or a program, in time or too large."""
+    url = stack.running["services"][service]
+    for answer in (
+        httpx.get(f"{url}/health/live"),
+        httpx.get(f"{url}/2580/slots"),
+        httpx.get(f"{url}/nowhere"),
+        httpx.get(f"{url}/login"),
+        httpx.post(f"{url}/answer/x", content=b"x" * 70_000),
+    ):
+        found = {name: answer.headers.get(name) for name in SAFE}
+        assert found == SAFE, answer
+        policy = answer.headers["content-security-policy"]
+        assert "default-src 'none'" in policy
+        assert "frame-ancestors 'none'" in policy
+        assert "access-control-allow-origin" not in answer.headers
+        assert "server" not in answer.headers
+
+
 async def test_no_answer_goes_where_events_are(stack, towns):
     """The registry may tell in its own name, so that nobody but itself can keep an answer, which may hold an
     address, from being stored as an event of its own: it answers into inboxes only."""

@@ -219,21 +219,36 @@ async def test_f13_an_event_from_the_future_is_parked_and_replayed_after_the_upg
             return state.subjects["dead.matching-registry"] >= 2
 
         await eventually(again)  # it still does not know it, and says so once more
-        await forge(struck, seq, headers | {"ce-type": "registry.slot.posted.v1"}, event)
+        known = headers | {"ce-type": "registry.slot.posted.v1"}
+        theirs = "replay.int.reporting-registry.nav.2580.int.registry.slot.posted.v1"
+        for forged in (
+            {},
+            {"Kn-Dead-Seq": str(10**12), "Kn-Dead-Subject": theirs},
+            {"KN-DEAD-SUBJECT": "nav.2580.int.registry.slot.posted.v1", "Kn-Dead-Subject": theirs},
+            {"Kn-Dead-Stream": "no such stream"},
+            {"Kn-Dead-Seq": "first"},
+        ):
+            await forge(struck, seq, known, event, forged)
         told = await asyncio.to_thread(
             struck.stack.care, "replay", "matching-registry", "--reason", "forged", "--without-audit"
         )
-        assert "is not what the stream holds" in told
+        assert told.count("is not what the stream holds") == 5
+        assert " replayed " not in told
+        await forge(struck, seq, headers, event, {"kn-dead-body": "no", "Kn-Dead-Reason": "bodiless"})
+        told = await asyncio.to_thread(
+            struck.stack.care, "replay", "matching-registry", "--reason", "bodiless", "--without-audit"
+        )
+        assert "has no body" in told
         there = "select 1 from open_slot where slot_id = $1"
         assert await struck.stack.sql("matching", there, event.slot_id) == []
 
 
-async def forge(struck, seq, headers, event):
+async def forge(struck, seq, headers, event, about):
     """Writes, as matching, a dead letter that says it is of a message of the stream and is another."""
     matching = await struck.stack.nats("matching")
     said = {"Consumer": "matching-registry", "Stream": "INT_LOCAL", "Seq": str(seq), "Reason": "forged",
             "Subject": "nav.2580.int.registry.slot.posted.v1"}  # fmt: skip
-    about = headers | {f"Kn-Dead-{name}": value for name, value in said.items()}
+    about = headers | {f"Kn-Dead-{name}": value for name, value in said.items()} | about
     body = event.model_dump_json().encode()
     await matching.jetstream().publish("dead.matching-registry", body, headers=about)
     await matching.close()

@@ -13,9 +13,11 @@ import asyncpg
 import httpx
 import pytest
 import uuid_utils.compat as uuids
-from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
+from nats.errors import NoRespondersError
+from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy, StreamConfig
 from nats.js.errors import NotFoundError
 
+from kompetensnav_chassis import streams
 from kompetensnav_chassis.identity import May
 from kompetensnav_chassis.retry import dead_letter
 from kompetensnav_chassis.testing import eventually, headers_of
@@ -408,6 +410,41 @@ async def test_an_event_is_told_only_when_its_transaction_commits(stack, towns):
     assert refused["type"] == "urn:kompetensnav:problem:bad-rows"
     after = await stack.sql("registry", "select count(*) from outbox where subject like 'nav.2326.%'")
     assert before == after
+
+
+async def test_a_message_that_calls_itself_the_end_is_read_like_any_other(stack):
+    """The server ends an answer with a header `Status`, and anybody may give a message one."""
+    topology, care, replay = [await stack.nats(user) for user in ("topology", "care", "replay")]
+    js, teller = topology.jetstream(), replay.jetstream()
+    await js.add_stream(StreamConfig(name="TRIAL", subjects=["replay.trial.>"], allow_direct=True))
+    try:
+        for n, status in enumerate(("", "404", "503", "", "204", "")):
+            headers = {"Status": status} if status else {}
+            await teller.publish(f"replay.trial.{n % 2}", str(n).encode(), headers=headers)
+        await js.delete_msg("TRIAL", 4)
+
+        async def read(*filters, most=2):
+            batches = streams.batches(care, "TRIAL", filters, most)
+            return [(message.seq, message.data) async for batch in batches for message in batch]
+
+        there = [(1, b"0"), (2, b"1"), (3, b"2"), (5, b"4"), (6, b"5")]
+        assert (
+            await read()
+            == await read("replay.trial.1", "replay.trial.0")
+            == await read("replay.trial.*", "replay.trial.1")
+            == there
+        )
+        assert await read("replay.trial.1") == [(2, b"1"), (6, b"5")]
+        found = [await streams.message(care, "TRIAL", seq) for seq in (1, 2, 3, 4, 5, 6)]
+        assert [each and each.seq for each in found] == [1, 2, 3, None, 5, 6]
+        await js.purge_stream("TRIAL")
+        assert await read() == await read("replay.trial.1") == []
+        with pytest.raises(NoRespondersError):
+            await streams.message(care, "NOWHERE", 1)
+    finally:
+        await js.delete_stream("TRIAL")
+        for connection in (topology, care, replay):
+            await connection.close()
 
 
 async def test_a_service_cannot_speak_for_another_nor_make_consumers(stack):

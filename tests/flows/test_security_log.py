@@ -6,10 +6,11 @@ import subprocess
 import httpx
 import pytest
 
+from kompetensnav_chassis.security import seal
 from support.stack import BIN
 
 pytestmark = pytest.mark.real
-SECRET = ("Namn", "Efternamn", "@elev.example.com", "@firma.example.com", "1964", "eyJ", "19640823-3234")
+SECRET = ("Namn", "Efternamn", "@elev.example.com", "@firma.example.com", "1964-08-23", "eyJ")
 PROTECTED = {"security_marking": "protected_registration", "case_worker": "cw-anna"}
 
 
@@ -119,9 +120,19 @@ async def test_a_log_that_was_changed_cut_or_added_to_is_found_by_command(stack,
         ("".join(kept[:-2] + kept[-1:]), "does not follow"),
         ("".join([*kept[:2], kept[3], kept[2], *kept[4:]]), "does not follow"),
         (text + '{"log": "security"}\n', "no line of the log"),
+        (text + added(number=1, act="refused"), "begins a chain and does not say so"),
+        (text + added(number=1, act="begins", follows="f" * 64), "follows a line that is not there"),
+        (text + added(number=7, act="refused"), "does not follow"),
+        (text.replace('"subject": "', '"subject": "eve", "subject": "', 1), "no line of the log"),
     ):
         code, found = verdict(tampered)
         assert (code, why in found) == (1, True), tampered[-300:]
+
+
+def added(**said):
+    """A line that somebody wrote themselves, sealed as it should be."""
+    line = {"log": "security", "service": "registry", "chain": "mallory", "previous": "0" * 64} | said
+    return json.dumps(line | {"seal": seal(line)}) + "\n"
 
 
 async def test_logging_in_and_out_of_the_console_is_written(stack):

@@ -136,8 +136,8 @@ MUTANTS = (
     Mutant(
         "advisories acknowledged and not collected",
         "services/operations/kompetensnav_operations/edges/collector.py",
-        "                await _collect(client, stack, json.loads(message.data))\n",
-        "",
+        "        await _collect(client, stack, json.loads(message.data))\n",
+        "        pass\n",
     ),
     Mutant(
         "lock dropped",
@@ -156,7 +156,7 @@ MUTANTS = (
     Mutant(
         "a slot posted and not told",
         f"{REGISTRY}/ledger/actions/slots.py",
-        "    tell(session, facts(SlotPosted, row), municipality=row.municipality, revision=row.revision)\n",
+        "    tell(session, payload(SlotPosted, row), municipality=row.municipality, revision=row.revision)\n",
         "",
         "verify",
     ),

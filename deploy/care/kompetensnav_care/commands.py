@@ -21,7 +21,7 @@ from kompetensnav_care import replay as replaying
 from kompetensnav_care import republish as telling
 from kompetensnav_care.world import Unreachable
 from kompetensnav_chassis.ready import is_ready
-from kompetensnav_chassis.security import breaks
+from kompetensnav_chassis.security import breaks, ends
 
 Found = dict[str, Any]
 """What a check has found, to be shown or printed as JSON."""
@@ -58,14 +58,16 @@ def security(
     broken = 0
     for file in files:
         try:
-            lines = file.read_text().splitlines()
+            lines = file.read_text(errors="replace").split("\n")
         except OSError as gone:
             sys.exit(f"{file}: {gone.strerror}")
-        found = breaks(lines)
+        found, last = breaks(lines), ends(lines)
         broken += len(found)
         for each in found:
             typer.echo(f"{file}: {each}", err=True)
-        typer.echo(f"{file}: {len(lines)} lines, {len(found)} of them do not fit")
+        typer.echo(f"{file}: {len(last)} chains, {len(found)} lines do not fit")
+        for chain, (number, seal) in last.items():
+            typer.echo(f"  {chain} ends with {number} {seal}")
     sys.exit(1 if broken else 0)
 
 

@@ -42,19 +42,22 @@ async def replay(
         for dead_letter in dead:
             if not _is_meant(dead_letter, consumer, seqs, reason):
                 continue
-            why = dead_letter.headers.get("Kn-Dead-Reason", "")
-            if dead_letter.headers.get("Kn-Dead-Body"):
+            why = dead_letter.header("Kn-Dead-Reason")
+            if dead_letter.header("Kn-Dead-Body"):
                 done.append(Replayed(dead_letter.seq, why, "has no body: use the console"))
                 continue
-            if await _differs(connection, dead_letter):
+            if not _subject(consumer, dead_letter.header("Kn-Dead-Subject")) or await _differs(
+                connection, dead_letter
+            ):
                 done.append(Replayed(dead_letter.seq, why, "is not what the stream holds"))
                 continue
             if dry_run:
                 done.append(Replayed(dead_letter.seq, why, "would be replayed"))
                 continue
-            kept = {k: v for k, v in dead_letter.headers.items() if not k.startswith(("Kn-Dead-", "Nats-"))}
+            own = ("kn-dead-", "nats-")
+            kept = {k: v for k, v in dead_letter.headers.items() if not k.lower().startswith(own)}
             ack = await js.publish(
-                _subject(dead_letter),
+                _subject(consumer, dead_letter.header("Kn-Dead-Subject")),
                 dead_letter.data,
                 headers=kept | {"Nats-Msg-Id": f"replay:{dead_letter.seq}:1"},
                 timeout=5,
@@ -73,20 +76,23 @@ async def _differs(connection: Client, dead_letter: Stored) -> bool:
         return compared(dead_letter, await streams.message(connection, stream, int(seq))) == "differs"
     except nats.errors.NoRespondersError:  # no such stream: nothing to compare with
         return False
+    except nats.errors.BadSubjectError:  # no stream has such a name
+        return True
 
 
 def _is_meant(dead_letter: Stored, consumer: str, seqs: Collection[int], reason: str) -> bool:
     return (
         dead_letter.subject == f"dead.{consumer}"
-        and dead_letter.headers.get("Kn-Dead-Consumer") == consumer
+        and dead_letter.header("Kn-Dead-Consumer") == consumer
         and (not seqs or dead_letter.seq in seqs)
-        and (not reason or dead_letter.headers.get("Kn-Dead-Reason") == reason)
+        and (not reason or dead_letter.header("Kn-Dead-Reason") == reason)
     )
 
 
-def _subject(dead_letter: Stored) -> str:
-    """Where the consumer, and no other, hears it: a dead letter that is itself a replay goes there again."""
-    original = dead_letter.headers["Kn-Dead-Subject"]
-    if original.startswith("replay."):
-        return original
-    return f"replay.{original.split('.')[2]}.{dead_letter.headers['Kn-Dead-Consumer']}.{original}"
+def _subject(consumer: str, original: str) -> str:
+    """Where the consumer, and no other, hears it: a dead letter that is itself a replay to it goes there
+    again. Empty for what is neither an event's subject nor such a replay."""
+    parts = original.split(".")
+    if parts[0] == "replay":
+        return original if parts[2:3] == [consumer] else ""
+    return f"replay.{parts[2]}.{consumer}.{original}" if parts[0] == "nav" and len(parts) > 3 else ""

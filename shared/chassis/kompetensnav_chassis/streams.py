@@ -21,6 +21,8 @@ from nats.aio.msg import Msg
 PATIENCE = 5.0
 """Seconds that a server has to answer; left alone, the client tries for minutes."""
 BATCH = 500
+SEQUENCE = "Nats-Sequence"
+"""Header that the server gives a stored message last, over any of that name."""
 AGAIN = 0.1
 """Seconds until a replica that lags behind is asked once more."""
 
@@ -111,15 +113,28 @@ async def read(
     patience: float = PATIENCE,
 ) -> list[Stored]:
     """The messages from a sequence on, at most so many, fewer when they are large; empty at the end, or when
-    the replica that answers lags behind. The stream must allow direct gets (ADR-31 of NATS)."""
+    the replica that answers lags behind. Raises NoRespondersError when there is no such stream, or it does
+    not allow direct gets (ADR-31 of NATS)."""
     question = {"seq": max(seq, 1), "batch": most, "next_by_subj": subject}
     found = []
     async with gathering(client, f"$JS.API.DIRECT.GET.{stream}", question, patience) as answers:
         async for answer in answers:
-            if "Status" in (answer.headers or {}):
+            if not _is_message(answer):
                 break
             found.append(stored(stream, answer))
     return found
+
+
+def _is_message(answer: Msg) -> bool:
+    """Whether an answer is a message, and not the end. Raises NoRespondersError when nobody gives any.
+
+    Anybody's message may have a header `Status`; where it stands, only the server says."""
+    headers = answer.headers or {}
+    if SEQUENCE in headers:
+        return True
+    if headers.get("Status") == "503":
+        raise nats.errors.NoRespondersError
+    return False
 
 
 async def message(client: Client, stream: str, seq: int, patience: float = PATIENCE) -> Stored | None:
@@ -130,10 +145,14 @@ async def message(client: Client, stream: str, seq: int, patience: float = PATIE
 async def get(
     client: Client, stream: str, question: Mapping[str, object], patience: float = PATIENCE
 ) -> Stored | None:
-    """The message that a direct get finds; None when there is none."""
-    body = json.dumps(question).encode()
-    answer = await client.request(f"$JS.API.DIRECT.GET.{stream}", body, timeout=patience)
-    return None if "Status" in (answer.headers or {}) else stored(stream, answer)
+    """The message that a direct get finds; None when there is none. Raises what `read` raises."""
+    subject = f"$JS.API.DIRECT.GET.{stream}"
+    try:
+        answer = await client.request(subject, json.dumps(question).encode(), timeout=patience)
+    except nats.errors.NoRespondersError:  # or a message that has such a `Status` itself
+        async with gathering(client, subject, question, patience) as answers:
+            answer = await anext(answers)
+    return stored(stream, answer) if _is_message(answer) else None
 
 
 def stored(stream: str, answer: Msg) -> Stored:
@@ -178,7 +197,7 @@ async def batches(
     no consumer, so that it needs no right to, and no consumer in use notices. Raises what nats-py raises when
     the stream is not there, TimeoutError when a replica does not catch up."""
     last = (await client.jetstream().stream_info(stream)).state.last_seq
-    ways = [_Way(subject) for subject in filters or (">",)]
+    ways = [_Way(subject, is_at_end=last == 0) for subject in filters or (">",)]
     while ways:
         for way in ways:
             await _fill(client, stream, way, last, most)
@@ -192,16 +211,18 @@ async def batches(
 
 
 async def _fill(client: Client, stream: str, way: _Way, last: int, most: int) -> None:
-    async with asyncio.timeout(2 * PATIENCE):
-        while not way.held and not way.is_at_end:
-            if found := await read(client, stream, way.next, most, way.subject):
-                way.next = found[-1].seq + 1
-                way.held = [message for message in found if message.seq <= last]
-                way.is_at_end = way.next > last
-            elif await _is_at_end(client, stream, way):
-                way.is_at_end = True
-            else:
-                await asyncio.sleep(AGAIN)
+    tries = 0
+    while not way.held and not way.is_at_end:
+        if found := await read(client, stream, way.next, most, way.subject):
+            way.next = found[-1].seq + 1
+            way.held = [message for message in found if message.seq <= last]
+            way.is_at_end = way.next > last
+        elif await _is_at_end(client, stream, way):
+            way.is_at_end = True
+        elif (tries := tries + 1) * AGAIN > 2 * PATIENCE:
+            raise TimeoutError(f"a replica of {stream} does not catch up")
+        else:
+            await asyncio.sleep(AGAIN)
 
 
 async def _is_at_end(client: Client, stream: str, way: _Way) -> bool:

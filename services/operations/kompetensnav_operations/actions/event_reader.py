@@ -310,6 +310,8 @@ async def comparison(broker: Broker, dead_letter: DeadLetter, message: Stored) -
         return compared(message, await broker.message(dead_letter.stream, dead_letter.origin_seq))
     except nats.errors.NoRespondersError:  # no such stream, or one that gives no message without a consumer
         return "gone"
+    except nats.errors.BadSubjectError:  # no stream has such a name
+        return "differs"
 
 
 async def take_attempts(session: AsyncSession, stored: Sequence[Stored]) -> None:

@@ -1,6 +1,7 @@
 """What the server gives up becomes a dead letter: a message is never out of everybody's sight."""
 
 import asyncio
+import contextlib
 import json
 from collections.abc import Mapping
 from datetime import datetime
@@ -8,11 +9,14 @@ from typing import Any
 
 import nats.errors
 import nats.js.errors
+import structlog
 from nats.aio.client import Client
+from nats.aio.msg import Msg
 
 from kompetensnav_chassis import streams
 from kompetensnav_chassis.retry import DEAD_LETTERED, dead_letter
 
+log = structlog.get_logger()
 GIVEN_UP = {
     "max_deliver": ("max-deliveries", "every delivery ended without an answer (crash, kill or time-out)"),
     "terminated": ("terminated", "the consumer gave it up"),
@@ -41,11 +45,23 @@ async def collect(client: Client, stack: str, inbox: bytes = INBOX) -> None:
             await asyncio.sleep(1)
             continue
         for message in messages:
-            try:
-                await _collect(client, stack, json.loads(message.data))
-                await message.ack()
-            except (nats.errors.Error, nats.js.errors.Error, TimeoutError):
-                await message.nak(5)
+            with contextlib.suppress(nats.errors.Error, nats.js.errors.Error, OSError, TimeoutError):
+                await _take(client, stack, message)
+
+
+async def _take(client: Client, stack: str, message: Msg) -> None:
+    try:
+        await _collect(client, stack, json.loads(message.data))
+    except nats.errors.BadSubjectError:  # no stream has such a name
+        log.warning("advisory_left", why="it cannot be read")
+        await message.term()
+    except (nats.errors.Error, nats.js.errors.Error, OSError, TimeoutError):
+        await message.nak(5)
+    except (ValueError, TypeError, KeyError, AttributeError):  # nobody's advisory but a stranger's
+        log.warning("advisory_left", why="it cannot be read")
+        await message.term()
+    else:
+        await message.ack()
 
 
 async def _collect(client: Client, stack: str, advisory: dict[str, Any]) -> None:

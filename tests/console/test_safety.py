@@ -123,6 +123,7 @@ async def test_a_dead_letter_that_is_not_what_the_stream_holds_is_shown_as_that_
         async with httpx.AsyncClient(headers=headers) as client:
             page = await client.get(f"{console.url}{path}")
         assert "stämmer inte med det som strömmen har" in page.text
+        assert ('value="discard"' in page.text, 'value="replay"' in page.text) == (True, False)
         found = await console.replayed({"ids": [dead_letter["dead_letter_id"]]})
         assert found["outcomes"] == {"differs": 1}
         edit = {"body": json.dumps(slot(seats=4)), "reason": "four seats"}

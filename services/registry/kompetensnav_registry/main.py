@@ -47,7 +47,8 @@ DOMAINS = (editing, finishing, texts, account, offers, agreements, esf)
 
 def app(settings: Settings) -> FastAPI:
     """The registry as an ASGI application."""
-    links = Links(settings.link_secret.get_secret_value(), settings.public_url)
+    before = settings.link_secret_before.get_secret_value() if settings.link_secret_before else None
+    links = Links(settings.link_secret.get_secret_value(), settings.public_url, before)
     handlers.answer_contacts(links)
     built = service_app(
         settings,

@@ -32,6 +32,11 @@ class Settings(ServiceSettings):
     link_secret: SecretStr = Field(
         min_length=32, description="Key that signs links in messages, 32 characters or more."
     )
+    link_secret_before: SecretStr | None = Field(
+        None,
+        min_length=32,
+        description="The key before, whose links still hold; without it they end at once.",
+    )
 
     @field_validator("networks")
     @classmethod

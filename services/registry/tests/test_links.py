@@ -3,6 +3,8 @@
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
+from joserfc import jwt
+from joserfc.jwk import OctKey
 
 from kompetensnav_chassis.errors import NotFound
 from kompetensnav_registry.ground.edges.links import GRACE, Links, Purpose
@@ -28,6 +30,25 @@ def test_the_page_of_an_offer_that_is_settled_can_be_read_for_a_while():
     assert LINKS.read(token("answer"), at=ENDS + GRACE - SECOND).party == "employer"
     with pytest.raises(NotFound, match="expired"):
         LINKS.read(token("answer"), at=ENDS + GRACE)
+
+
+def test_a_new_key_ends_the_links_of_the_one_before_unless_that_is_kept():
+    sign, new, url = Purpose("employer", kind="sign"), "y" * 40, "https://example.com"
+    old = LINKS.make(sign, DAY).rpartition("/")[2]
+    kept, ended = Links(new, url, "x" * 40), Links(new, url)
+    assert kept.read(old, "sign", at=ENDS - SECOND) == sign
+    with pytest.raises(NotFound, match="not valid"):
+        ended.read(old, "sign", at=ENDS - SECOND)
+    fresh = kept.make(sign, DAY).rpartition("/")[2]
+    assert kept.read(fresh, "sign", at=ENDS - SECOND) == ended.read(fresh, "sign", at=ENDS - SECOND) == sign
+    with pytest.raises(NotFound, match="not valid"):
+        LINKS.read(fresh, "sign", at=ENDS - SECOND)
+
+
+def test_a_link_that_was_made_before_links_said_their_key_still_holds():
+    claims = {"exp": int(ENDS.timestamp()), "aud": "sign", "p": "employer"}
+    old = jwt.encode({"alg": "HS256"}, claims, OctKey.import_key("x" * 40))
+    assert LINKS.read(old, "sign", at=ENDS - SECOND) == Purpose("employer", kind="sign")
 
 
 def test_a_link_is_read_by_the_clock_when_no_moment_is_given():

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from joserfc import jwt
 from joserfc.errors import JoseError
-from joserfc.jwk import OctKey
+from joserfc.jwk import GuestProtocol, OctKey
 
 from kompetensnav_chassis.errors import NotFound
 from kompetensnav_chassis.security import note
@@ -47,10 +47,13 @@ class Purpose:
 
 
 class Links:
-    """Makes and reads links with the registry's own key."""
+    """Makes and reads links with the registry's own key; reads those of the key before as well, if it is
+    given. A link says which key it is of (`kid`)."""
 
-    def __init__(self, secret: str, public_url: str) -> None:
-        self._key, self._url = OctKey.import_key(secret), public_url.rstrip("/")
+    def __init__(self, secret: str, public_url: str, before: str | None = None) -> None:
+        self._key = _key(secret)
+        self._keys = {self._key.kid: self._key} | ({(old := _key(before)).kid: old} if before else {})
+        self._url = public_url.rstrip("/")
 
     def make(self, purpose: Purpose, answer_by: date) -> str:
         """The address to send."""
@@ -64,14 +67,15 @@ class Links:
             if value:
                 claims[key] = value.hex
         path = "" if purpose.kind == "answer" else f"{purpose.kind}/"
-        return f"{self._url}/answer/{path}{jwt.encode({'alg': 'HS256'}, claims, self._key)}"
+        header = {"alg": "HS256", "kid": self._key.kid}
+        return f"{self._url}/answer/{path}{jwt.encode(header, claims, self._key)}"
 
     def read(self, token: str, kind: str = "answer", *, at: datetime | None = None) -> Purpose:
         """What the link is for at a moment (now). Raises NotFound when it is not ours, changed, too old, or
         for something else."""
         moment = at or datetime.now(UTC)
         try:
-            claims = jwt.decode(token, self._key, algorithms=["HS256"]).claims
+            claims = jwt.decode(token, self._of, algorithms=["HS256"]).claims
             if claims["aud"] != kind or claims["exp"] <= moment.timestamp():
                 raise ValueError("too old, or for something else")
             ids = {name: UUID(claims[key]) for key, name in _IDS.items() if key in claims}
@@ -81,3 +85,16 @@ class Links:
                 "The link is not valid or has expired. Ask the coordinator for a new one.",
                 "Länken gäller inte eller har gått ut. Be samordnaren om en ny.",
             ) from bad
+
+    def _of(self, link: GuestProtocol) -> OctKey:
+        """The key that a link says it is of; the first for one that was made before links said so. Raises
+        ValueError for a key that is not known (any more)."""
+        kid = link.headers().get("kid", self._key.kid)
+        if kid not in self._keys:
+            raise ValueError("of no key that is known")
+        return self._keys[kid]
+
+
+def _key(secret: str) -> OctKey:
+    key = OctKey.import_key(secret)
+    return OctKey.import_key(secret, {"kid": key.thumbprint()[:8]})

@@ -191,8 +191,8 @@ def import_(
     print(", ".join(f"{n} {name}" for name, n in counts.items()))
 
 
-PART = 2_000
-"""Rows of a part of a file."""
+PART = 400
+"""Rows of a part of a file: what the registry takes in at once, others are served between (200 ms)."""
 
 
 def _refused(console: Any, problem: Json, part: list[tuple[int, list[str]]]) -> None:
